@@ -1,0 +1,1 @@
+//! Records, lifecycles, ports and the authorize() choke point. No I/O.

@@ -1,0 +1,1 @@
+//! Keys, JWK, thumbprints, signing, verification and encryption: the only crate that names josekit, rsa and p256.

@@ -1,0 +1,1 @@
+//! The revocation log as one node applies it.

@@ -1,0 +1,1 @@
+//! The symbolon binary: configuration, composition, command line.

@@ -1,0 +1,1 @@
+//! The SQL stores: clients, users, keys, secrets, the revocation log and the embedded token store.

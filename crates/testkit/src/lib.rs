@@ -1,0 +1,1 @@
+//! Fakes, a fake clock and the store contract suite; for tests only.

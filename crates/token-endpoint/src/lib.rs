@@ -1,0 +1,1 @@
+//! POST token, introspect and revoke; client authentication; one file per grant.
