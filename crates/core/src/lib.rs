@@ -1,1 +1,25 @@
-//! Records, lifecycles, ports and the authorize() choke point. No I/O.
+//! Records, lifecycles, ports and the `authorize()` choke point. Nothing here does I/O: stores, clocks and
+//! randomness come in as arguments.
+
+pub mod authorize;
+pub mod client;
+pub mod clock;
+pub mod cursor;
+pub mod facts;
+pub mod ids;
+pub mod keys;
+pub mod password;
+pub mod ports;
+pub mod refresh;
+pub mod revocation;
+pub mod rng;
+pub mod rotation;
+pub mod secret;
+pub mod throttle;
+pub mod tokens;
+pub mod user;
+
+pub use clock::{Clock, SystemClock};
+pub use ids::{ClientId, ClientUid, SessionId, Subject, TokenId};
+pub use rng::{Rng, SystemRng};
+pub use symbolon_oauth_types::UnixMillis;

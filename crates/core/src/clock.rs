@@ -1,0 +1,56 @@
+//! Time as an argument.
+
+use std::time::Duration;
+
+use symbolon_oauth_types::UnixMillis;
+
+/// The source of time. Everything that decides by time takes one, so that tests can move it.
+pub trait Clock: Send + Sync {
+    /// Wall-clock time; may step.
+    fn now(&self) -> UnixMillis;
+
+    /// Time since some fixed moment; never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The operating system's clocks.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: std::time::Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time starts at zero.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the ambient clock becomes an argument"
+    )]
+    pub fn new() -> Self {
+        Self {
+            started: std::time::Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the ambient clock becomes an argument"
+    )]
+    fn now(&self) -> UnixMillis {
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
