@@ -1,0 +1,286 @@
+//! The storage traits. Stores implement them; the contract suite in `symbolon-testkit` holds every implementation
+//! to what is written here. What is absent, replayed or raced is an outcome; an error means that the store could
+//! not be reached or holds something impossible, and that nothing is known to have changed.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use symbolon_oauth_types::revocation::{Digest, Entry};
+use symbolon_oauth_types::{GrantType, UnixMillis};
+
+use crate::client::Client;
+use crate::keys::SigningKeyRecord;
+use crate::password::PasswordHash;
+use crate::revocation::{Head, NewRevocation};
+use crate::rotation::{Rotation, RotationRequest};
+use crate::secret::{ClientSecretHash, SecretPurpose};
+use crate::user::{Credential, LoginName, Role, RoleName, User};
+use crate::{ClientId, ClientUid, SessionId, Subject};
+
+/// Why a store gave no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It holds something that can't be; the text says what and never holds a secret.
+    #[error("the store holds something impossible: {0}")]
+    Corrupt(String),
+    /// It can't be reached, is overloaded, or refused the operation. Trying again may help.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Result of a store operation.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Facts that grants are decided by. Every change of one advances [`Head::facts`] in the same transaction.
+#[async_trait]
+pub trait FactStore: Send + Sync {
+    /// The client of that `client_id`, enabled or not.
+    async fn client(&self, id: &ClientId) -> StoreResult<Option<Client>>;
+
+    /// The client of that identity, enabled or not.
+    async fn client_by_uid(&self, uid: ClientUid) -> StoreResult<Option<Client>>;
+
+    /// The user of that subject, enabled or not.
+    async fn user(&self, subject: Subject) -> StoreResult<Option<User>>;
+
+    /// The user who logs in with that name, and the password hash.
+    async fn credential(&self, name: &LoginName) -> StoreResult<Option<Credential>>;
+
+    /// Replaces a password hash by another of the same password; does nothing where `old` is no longer the one
+    /// that is kept. Returns whether it was replaced. No fact changes.
+    async fn rehash(&self, subject: Subject, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
+
+    /// What the enabled clients have in sum, for the metadata document and CORS.
+    async fn published(&self) -> StoreResult<PublishedFacts>;
+}
+
+/// What the enabled clients have in sum.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PublishedFacts {
+    /// Grants that at least one may use.
+    pub grants: BTreeSet<GrantType>,
+    /// Origins that at least one registered; at most 10,000.
+    pub cors_origins: BTreeSet<String>,
+}
+
+/// A session that begins.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// The session; its moment is when the request came in.
+    pub session: SessionId,
+    /// The user.
+    pub subject: Subject,
+    /// The client.
+    pub client: ClientUid,
+    /// The scope that was granted, as text.
+    pub scope: String,
+    /// Absolute end.
+    pub ends: UnixMillis,
+    /// When generation 0 was issued.
+    pub issued: UnixMillis,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+    /// What the client software calls itself, at most 200 characters.
+    pub user_agent: Option<String>,
+    /// Whether there is a refresh token to keep a record for.
+    pub refreshable: bool,
+}
+
+/// What came of beginning a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Begin {
+    /// It has begun; commit point of a login.
+    Begun,
+    /// The node has not applied all of the log, or a fact has changed: catch up, authorize again, try again.
+    CatchUp,
+}
+
+/// A session that was killed by a reuse and is not on the revocation log yet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KilledSession {
+    /// The session.
+    pub session: SessionId,
+    /// Its absolute end.
+    pub ends: UnixMillis,
+}
+
+/// Sessions and the rotation of their refresh tokens.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Writes the session's row and its rotation record, unless the log or the facts have moved on from `applied`.
+    async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Begin>;
+
+    /// One atomic step: compares the log's head with `request.applied`, makes the decision of
+    /// [`crate::rotation::decide`] and writes what it says. An error leaves the record as it was.
+    async fn rotate(&self, request: &RotationRequest) -> StoreResult<Rotation>;
+
+    /// How far a node must have applied the log to answer for this subject's tokens.
+    async fn fence(&self, subject: Subject) -> StoreResult<Head>;
+
+    /// Sessions killed by a reuse whose `session` entry is not known to be on the log; at most `limit`.
+    async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>>;
+
+    /// The `session` entry is on the log.
+    async fn killed_logged(&self, session: SessionId) -> StoreResult<()>;
+
+    /// Deletes at most `limit` sessions and records whose absolute end is before `before`; returns how many.
+    async fn sweep(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
+}
+
+/// The revocation log: the record of what was revoked. Append-only, gapless, in commit order.
+#[async_trait]
+pub trait RevocationLog: Send + Sync {
+    /// How far the log and the facts have come.
+    async fn head(&self) -> StoreResult<Head>;
+
+    /// Entries behind `after` that have not expired, in order, at most `limit`.
+    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>>;
+
+    /// Appends, in one transaction; the commit point of a revocation. Returns the head behind it.
+    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Head>;
+
+    /// How many `token` entries of that owner have not expired.
+    async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64>;
+
+    /// Deletes at most `limit` entries that expired before `before`; returns how many.
+    async fn sweep_log(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
+}
+
+/// Signing keys, private parts encrypted.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// All keys that are not retired.
+    async fn signing_keys(&self) -> StoreResult<Vec<SigningKeyRecord>>;
+
+    /// Adds keys, all or none. Returns false, and adds nothing, where a `kid` exists already or a second key of one
+    /// algorithm would be active. Advances [`Head::facts`].
+    async fn add_signing_keys(&self, keys: &[SigningKeyRecord]) -> StoreResult<bool>;
+}
+
+/// A server secret as it is kept.
+#[derive(Clone, Debug)]
+pub struct WrappedSecret {
+    /// What it is for.
+    pub purpose: SecretPurpose,
+    /// Its number within the purpose.
+    pub id: u16,
+    /// From when on new records use it.
+    pub active_from: UnixMillis,
+    /// Compact JWE under the key-encryption key that it names.
+    pub wrapped: String,
+}
+
+/// Server secrets and the issuer's identity.
+#[async_trait]
+pub trait ServerStore: Send + Sync {
+    /// All server secrets.
+    async fn secrets(&self) -> StoreResult<Vec<WrappedSecret>>;
+
+    /// Adds a secret. Returns false, and changes nothing, where that number of that purpose exists already.
+    async fn add_secret(&self, secret: &WrappedSecret) -> StoreResult<bool>;
+
+    /// The id and the issuer identifier that this database belongs to.
+    async fn issuer(&self) -> StoreResult<Option<(u16, String)>>;
+
+    /// Records the issuer identifier under that id, replacing what was there.
+    async fn set_issuer(&self, id: u16, issuer: &str) -> StoreResult<()>;
+}
+
+/// What came of an administrative change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// It is made.
+    Done,
+    /// A name is taken; nothing changed.
+    Taken(&'static str),
+    /// There is no such record; nothing changed.
+    Unknown(&'static str),
+}
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The user; `scope` is ignored.
+    pub user: User,
+    /// Every name that leads to the user, normalised.
+    pub names: Vec<LoginName>,
+    /// The password hash.
+    pub password: PasswordHash,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The items, in the order of the list.
+    pub items: Vec<T>,
+    /// Position of the last item, where there are more.
+    pub next: Option<String>,
+}
+
+/// Administrative changes. Each is one transaction, together with the advance of [`Head::facts`] and the entry on
+/// the revocation log that goes with it.
+#[async_trait]
+pub trait AdminStore: Send + Sync {
+    /// Makes a user. [`Change::Taken`] names `username` or `email`; [`Change::Unknown`] names `role`.
+    async fn add_user(&self, user: &NewUser) -> StoreResult<Change>;
+
+    /// Users by subject behind `after`, at most `limit`.
+    async fn users(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<User>>;
+
+    /// Enables or disables a user.
+    async fn set_user_active(
+        &self,
+        subject: Subject,
+        active: bool,
+        entry: &NewRevocation,
+    ) -> StoreResult<Change>;
+
+    /// Sets a password.
+    async fn set_password(
+        &self,
+        subject: Subject,
+        hash: &PasswordHash,
+        entry: &NewRevocation,
+    ) -> StoreResult<Change>;
+
+    /// Deletes a user. The subject is never given out again.
+    async fn delete_user(&self, subject: Subject, entry: &NewRevocation) -> StoreResult<Change>;
+
+    /// Sets the roles of a user.
+    async fn set_user_roles(&self, subject: Subject, roles: &[RoleName]) -> StoreResult<Change>;
+
+    /// Makes or replaces a role.
+    async fn put_role(&self, role: &Role) -> StoreResult<Change>;
+
+    /// All roles; there are at most 1,000.
+    async fn roles(&self) -> StoreResult<Vec<Role>>;
+
+    /// Deletes a role, also from those who hold it.
+    async fn delete_role(&self, name: &RoleName) -> StoreResult<Change>;
+
+    /// Makes a client with its policy and secrets. [`Change::Taken`] names `client_id` or `audience`;
+    /// [`Change::Unknown`] names `audience`, where one that it wants is served by nobody, itself included. `lift`
+    /// goes on the log: a client id that was deleted before may be used again, and what was before stays dead.
+    async fn add_client(&self, client: &Client, lift: &NewRevocation) -> StoreResult<Change>;
+
+    /// Replaces the policy of a client.
+    async fn set_client_policy(&self, client: &Client) -> StoreResult<Change>;
+
+    /// Clients by uid behind `after`, at most `limit`.
+    async fn clients(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<Client>>;
+
+    /// Enables or disables a client.
+    async fn set_client_active(
+        &self,
+        uid: ClientUid,
+        active: bool,
+        entry: &NewRevocation,
+    ) -> StoreResult<Change>;
+
+    /// Replaces the kept secrets of a client.
+    async fn set_client_secrets(&self, uid: ClientUid, secrets: &[ClientSecretHash]) -> StoreResult<Change>;
+
+    /// Deletes a client and the audiences that it serves.
+    async fn delete_client(&self, uid: ClientUid, entry: &NewRevocation) -> StoreResult<Change>;
+}

@@ -1,0 +1,154 @@
+//! What one node knows of the revocation log.
+
+use std::time::Duration;
+
+use symbolon_oauth_types::UnixMillis;
+use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, Entry, RevocationKind};
+use uuid::Uuid;
+
+use crate::client::MAX_SESSION_SECS;
+use crate::{ClientId, SessionId, Subject, TokenId};
+
+/// How far the log and the facts have come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// Identity of the log; another one means that a backup was restored and everything must be read anew.
+    pub log: Uuid,
+    /// The last entry: gapless, in commit order.
+    pub seq: u64,
+    /// Version of the facts about clients, users and keys; each change of one advances it.
+    pub facts: u64,
+}
+
+/// The entries that this node has applied, and when it last knew that there were no others.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// How far.
+    pub head: Head,
+    /// The entries in force.
+    pub cutoffs: Cutoffs,
+    /// Monotonic time at which the last look at the log began.
+    pub observed: Duration,
+}
+
+/// Cached facts may be used this long after the last look at the log began; a change of a fact takes effect
+/// everywhere within the same time.
+pub const LEASE: Duration = Duration::from_secs(1);
+
+/// A revocation to be logged.
+#[derive(Clone, Debug)]
+pub struct NewRevocation {
+    /// The entry.
+    pub entry: Entry,
+    /// For `token` entries the session or client that the token belongs to, so that entries can be counted.
+    pub owner: Option<Digest>,
+    /// Why, for the record: at most 200 characters.
+    pub reason: String,
+    /// Who, for the record: at most 200 characters.
+    pub actor: String,
+}
+
+/// No session can be older, so that from here on an entry that is judged against session starts is moot.
+fn horizon(now: UnixMillis) -> UnixMillis {
+    now.plus(u64::from(MAX_SESSION_SECS) * 1000)
+}
+
+impl NewRevocation {
+    fn new(kind: RevocationKind, digest: Digest, effect: Effect, expires: UnixMillis) -> Self {
+        let entry = Entry {
+            kind,
+            digest,
+            effect,
+            expires,
+        };
+        Self {
+            entry,
+            owner: None,
+            reason: String::new(),
+            actor: String::new(),
+        }
+    }
+
+    /// Everything that began at or before `now`.
+    pub fn all(now: UnixMillis) -> Self {
+        Self::new(
+            RevocationKind::All,
+            Digest::of(RevocationKind::All, ""),
+            Effect::Cutoff(now),
+            horizon(now),
+        )
+    }
+
+    /// What the client began at or before `now`.
+    pub fn client(client: &ClientId, now: UnixMillis) -> Self {
+        Self::on_client(client, Effect::Cutoff(now), horizon(now))
+    }
+
+    /// Everything of the client until [`NewRevocation::client_lifted`].
+    pub fn client_blocked(client: &ClientId) -> Self {
+        Self::on_client(client, Effect::Block, UnixMillis::NEVER)
+    }
+
+    /// The end of the client's block; what began at or before `now` stays dead.
+    pub fn client_lifted(client: &ClientId, now: UnixMillis) -> Self {
+        Self::on_client(client, Effect::Lift(now), horizon(now))
+    }
+
+    /// What the subject began at or before `now`.
+    pub fn subject(subject: Subject, now: UnixMillis) -> Self {
+        Self::on_subject(subject, Effect::Cutoff(now), horizon(now))
+    }
+
+    /// Everything of the subject until [`NewRevocation::subject_lifted`].
+    pub fn subject_blocked(subject: Subject) -> Self {
+        Self::on_subject(subject, Effect::Block, UnixMillis::NEVER)
+    }
+
+    /// The end of the subject's block; what began at or before `now` stays dead.
+    pub fn subject_lifted(subject: Subject, now: UnixMillis) -> Self {
+        Self::on_subject(subject, Effect::Lift(now), horizon(now))
+    }
+
+    /// One session for good; `ends` is its absolute end.
+    pub fn session(session: SessionId, ends: UnixMillis) -> Self {
+        let digest = Digest::of_uuid(RevocationKind::Session, session.0);
+        Self::new(
+            RevocationKind::Session,
+            digest,
+            Effect::Block,
+            ends.plus(CLOCK_SLACK_MS),
+        )
+    }
+
+    /// One access token for good; `owner` is its session, or its client where there is none.
+    pub fn token(token: TokenId, owner: Digest, expires: UnixMillis) -> Self {
+        let digest = Digest::of_uuid(RevocationKind::Token, token.0);
+        let expires = expires.plus(CLOCK_SLACK_MS);
+        Self {
+            owner: Some(owner),
+            ..Self::new(RevocationKind::Token, digest, Effect::Block, expires)
+        }
+    }
+
+    /// Says why and by whom; both are cut at 200 characters.
+    #[must_use]
+    pub fn because(mut self, reason: &str, actor: &str) -> Self {
+        self.reason = reason.chars().take(200).collect();
+        self.actor = actor.chars().take(200).collect();
+        self
+    }
+
+    fn on_client(client: &ClientId, effect: Effect, expires: UnixMillis) -> Self {
+        let digest = Digest::of(RevocationKind::Client, client.as_str());
+        Self::new(RevocationKind::Client, digest, effect, expires)
+    }
+
+    fn on_subject(subject: Subject, effect: Effect, expires: UnixMillis) -> Self {
+        let digest = Digest::of_uuid(RevocationKind::Subject, subject.0);
+        Self::new(RevocationKind::Subject, digest, effect, expires)
+    }
+}
+
+/// Entries outlive the tokens they are about by this much, so that no verifier's clock can revive one: 10 minutes,
+/// in milliseconds.
+const CLOCK_SLACK_MS: u64 = 600_000;
