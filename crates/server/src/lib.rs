@@ -1,1 +1,3 @@
 //! The symbolon binary: configuration, composition, command line.
+
+pub mod config;

@@ -1,0 +1,181 @@
+//! Settings that are each sound and cannot stand together.
+
+use std::net::SocketAddr;
+
+use super::finding::Finding;
+use super::kind::{algorithm_names, duration_text};
+use super::load::{Mode, hash_threads};
+use super::table::{self, Spec};
+use super::values::Values;
+
+/// Most memory that password hashing may take, in KiB: 8 GiB.
+const HASH_MEMORY_KIB: u64 = 8 * 1024 * 1024;
+
+/// Reports every contradiction between settings that are sound by themselves.
+pub(super) fn check(
+    values: &Values,
+    mode: Mode,
+    cores: usize,
+    errors: &mut Vec<Finding>,
+    warnings: &mut Vec<Finding>,
+) {
+    errors.extend(half_of_tls(values));
+    errors.extend(plain_http_off_loopback(values, mode));
+    errors.extend(http_issuer_off_loopback(values, mode));
+    errors.extend(same_listener_twice(values));
+    errors.extend(default_algorithm_not_offered(values));
+    errors.extend(idle_beyond_session(values));
+    errors.extend(hash_memory(values, cores));
+    match mode {
+        Mode::Dev => errors.extend(dev_off_loopback(values)),
+        Mode::Production => warnings.extend(management_off_loopback(values)),
+    }
+}
+
+fn half_of_tls(values: &Values) -> Option<Finding> {
+    let (certificate, key) = (
+        &table::SERVER_TLS_CERTIFICATE_FILE.spec,
+        &table::SERVER_TLS_KEY_FILE.spec,
+    );
+    let (present, absent) = match (values.is_set(certificate), values.is_set(key)) {
+        (true, false) => (certificate, key),
+        (false, true) => (key, certificate),
+        _ => return None,
+    };
+    Some(values.finding(
+        present,
+        format!("it is set without `{}`", absent.key),
+        Some("set both for TLS, or neither for plain HTTP".to_owned()),
+    ))
+}
+
+fn plain_http_off_loopback(values: &Values, mode: Mode) -> Option<Finding> {
+    let listen = values.sound(&table::SERVER_LISTEN)?;
+    let proxies = values.sound(&table::SERVER_TRUSTED_PROXIES)?;
+    let tls = values.is_set(&table::SERVER_TLS_CERTIFICATE_FILE.spec)
+        || values.is_set(&table::SERVER_TLS_KEY_FILE.spec);
+    (mode == Mode::Production && !is_loopback(listen) && !tls && proxies.is_empty()).then(|| {
+        values.finding(
+            &table::SERVER_LISTEN.spec,
+            format!("{listen} would be served in plain HTTP to everybody, passwords and tokens included"),
+            Some(
+                "set `server.tls_certificate_file` and `server.tls_key_file`, or declare the proxies that end \
+                 TLS in `server.trusted_proxies`, or listen on 127.0.0.1"
+                    .to_owned(),
+            ),
+        )
+    })
+}
+
+fn http_issuer_off_loopback(values: &Values, mode: Mode) -> Option<Finding> {
+    let issuer = values.sound(&table::ISSUER)?;
+    let listen = values.sound(&table::SERVER_LISTEN)?;
+    (mode == Mode::Production && !issuer.is_https() && !is_loopback(listen)).then(|| {
+        values.finding(
+            &table::ISSUER.spec,
+            format!(
+                "{issuer} is a plain http issuer, yet the server listens on {listen} ({})",
+                values.origin(&table::SERVER_LISTEN.spec)
+            ),
+            Some("give the public https URL, or listen on 127.0.0.1".to_owned()),
+        )
+    })
+}
+
+fn same_listener_twice(values: &Values) -> Option<Finding> {
+    let public = values.sound(&table::SERVER_LISTEN)?;
+    let management = values.sound(&table::MANAGEMENT_LISTEN)?;
+    let overlap =
+        public.ip() == management.ip() || public.ip().is_unspecified() || management.ip().is_unspecified();
+    (overlap && public.port() != 0 && public.port() == management.port()).then(|| {
+        values.finding(
+            &table::MANAGEMENT_LISTEN.spec,
+            format!(
+                "{management} is taken by `server.listen`, {public} ({})",
+                values.origin(&table::SERVER_LISTEN.spec)
+            ),
+            Some("give each listener a port of its own".to_owned()),
+        )
+    })
+}
+
+fn default_algorithm_not_offered(values: &Values) -> Option<Finding> {
+    let algorithms = values.sound(&table::KEYS_ALGORITHMS)?;
+    let default = values.sound(&table::KEYS_DEFAULT_ALGORITHM)?;
+    (!algorithms.contains(&default)).then(|| {
+        values.finding(
+            &table::KEYS_DEFAULT_ALGORITHM.spec,
+            format!(
+                "{default} is not among `keys.algorithms`, {} ({})",
+                algorithm_names(&algorithms),
+                values.origin(&table::KEYS_ALGORITHMS.spec)
+            ),
+            Some("add it to `keys.algorithms` or choose one of those".to_owned()),
+        )
+    })
+}
+
+fn idle_beyond_session(values: &Values) -> Option<Finding> {
+    let idle = values.sound(&table::TOKENS_REFRESH_IDLE_LIFETIME)?;
+    let session = values.sound(&table::TOKENS_SESSION_LIFETIME)?;
+    (idle > session).then(|| {
+        values.finding(
+            &table::TOKENS_REFRESH_IDLE_LIFETIME.spec,
+            format!(
+                "{} is longer than `tokens.session_lifetime`, {} ({})",
+                duration_text(idle),
+                duration_text(session),
+                values.origin(&table::TOKENS_SESSION_LIFETIME.spec)
+            ),
+            Some("shorten it or lengthen the session".to_owned()),
+        )
+    })
+}
+
+fn hash_memory(values: &Values, cores: usize) -> Option<Finding> {
+    let memory = values.sound(&table::PASSWORDS_MEMORY_KIB)?;
+    let threads = hash_threads(values.sound(&table::PASSWORDS_HASH_THREADS)?, cores);
+    let total = u64::from(memory).saturating_mul(threads as u64);
+    (total > HASH_MEMORY_KIB).then(|| {
+        values.finding(
+            &table::PASSWORDS_MEMORY_KIB.spec,
+            format!(
+                "{memory} KiB x {threads} threads (`passwords.hash_threads`, {}) = {total} KiB, above the limit of \
+                 {HASH_MEMORY_KIB} KiB (8 GiB)",
+                values.origin(&table::PASSWORDS_HASH_THREADS.spec)
+            ),
+            Some("lower either of the two".to_owned()),
+        )
+    })
+}
+
+fn dev_off_loopback(values: &Values) -> Vec<Finding> {
+    [&table::SERVER_LISTEN, &table::MANAGEMENT_LISTEN]
+        .into_iter()
+        .filter_map(|setting| values.sound(setting).map(|listen| (&setting.spec, listen)))
+        .filter(|(_, listen)| !is_loopback(*listen))
+        .map(|(spec, listen): (&Spec, _)| {
+            let remedy = "give an address such as 127.0.0.1:8080, or start without --dev".to_owned();
+            values.finding(
+                spec,
+                format!("{listen} is not loopback, where alone --dev listens"),
+                Some(remedy),
+            )
+        })
+        .collect()
+}
+
+fn management_off_loopback(values: &Values) -> Option<Finding> {
+    let listen = values.sound(&table::MANAGEMENT_LISTEN)?;
+    (!is_loopback(listen)).then(|| {
+        values.finding(
+            &table::MANAGEMENT_LISTEN.spec,
+            format!("{listen} is not loopback: whoever reaches it reads the metrics"),
+            Some("keep the port behind a firewall, or listen on 127.0.0.1".to_owned()),
+        )
+    })
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}

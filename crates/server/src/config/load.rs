@@ -1,0 +1,229 @@
+//! Values to validated settings: every setting is read once, every error is kept.
+
+use super::contradictions;
+use super::finding::{ConfigErrors, Finding};
+use super::settings::{
+    DatabaseSettings, JwksSettings, KeySettings, LogSettings, LoginSettings, ManagementSettings,
+    PasswordSettings, ServerSettings, Settings, TlsFiles, TokenSettings,
+};
+use super::sources::Sources;
+use super::table::{self, Setting};
+use super::values::Values;
+
+/// Most hash threads that zero may stand for.
+const AUTOMATIC_HASH_THREADS: usize = 64;
+
+/// What the settings are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `serve --dev`: issuer and encryption key come as overrides, and nothing listens off loopback.
+    Dev,
+    /// Everything else.
+    Production,
+}
+
+/// Settings fit to start with.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Validated, free of contradictions.
+    pub settings: Settings,
+    /// What is allowed but doubtful, to be logged.
+    pub warnings: Vec<Finding>,
+}
+
+/// Reads and validates all settings.
+///
+/// # Errors
+/// Everything that is wrong, all at once: unknown keys and variables, values out of bounds, required settings that
+/// are missing, contradictions between settings.
+pub fn load(sources: &Sources, mode: Mode) -> Result<Loaded, ConfigErrors> {
+    let mut values = Values::read(sources);
+    let mut errors = std::mem::take(&mut values.errors);
+    let mut warnings = std::mem::take(&mut values.warnings);
+    if values.file_unreadable {
+        return Err(ConfigErrors::new(errors));
+    }
+    let cores = sources.cores.get();
+    let settings = Assembly {
+        values: &values,
+        errors: &mut errors,
+        cores,
+    }
+    .settings();
+    contradictions::check(&values, mode, cores, &mut errors, &mut warnings);
+    match settings {
+        Some(settings) if errors.is_empty() => Ok(Loaded { settings, warnings }),
+        _ => Err(ConfigErrors::new(errors)),
+    }
+}
+
+/// The number of hash threads: zero stands for one fewer than there are cores, at least one.
+pub(super) fn hash_threads(configured: usize, cores: usize) -> usize {
+    match configured {
+        0 => cores.saturating_sub(1).clamp(1, AUTOMATIC_HASH_THREADS),
+        threads => threads,
+    }
+}
+
+/// Builds the typed settings. Each method reads all its settings before it gives up on any of them, so that
+/// every error is seen.
+struct Assembly<'a> {
+    values: &'a Values,
+    errors: &'a mut Vec<Finding>,
+    cores: usize,
+}
+
+impl Assembly<'_> {
+    /// A setting that always has a value; `None` after an error, which is kept.
+    fn value<T>(&mut self, setting: &Setting<T>) -> Option<T> {
+        self.optional(setting)?
+    }
+
+    /// A setting that may stay unset; the outer `None` after an error, which is kept.
+    fn optional<T>(&mut self, setting: &Setting<T>) -> Option<Option<T>> {
+        match self.values.parse(setting) {
+            Ok(value) => Some(value),
+            Err(finding) => {
+                self.errors.extend(finding);
+                None
+            }
+        }
+    }
+
+    fn settings(&mut self) -> Option<Settings> {
+        let issuer = self.value(&table::ISSUER);
+        let server = self.server();
+        let management = self
+            .value(&table::MANAGEMENT_LISTEN)
+            .map(|listen| ManagementSettings { listen });
+        let database = self.database();
+        let keys = self.keys();
+        let jwks = self
+            .value(&table::JWKS_MAX_AGE)
+            .map(|max_age| JwksSettings { max_age });
+        let tokens = self.tokens();
+        let passwords = self.passwords();
+        let login = self.login();
+        let log = self.log();
+        Some(Settings {
+            issuer: issuer?,
+            server: server?,
+            management: management?,
+            database: database?,
+            keys: keys?,
+            jwks: jwks?,
+            tokens: tokens?,
+            passwords: passwords?,
+            login: login?,
+            log: log?,
+        })
+    }
+
+    fn server(&mut self) -> Option<ServerSettings> {
+        let listen = self.value(&table::SERVER_LISTEN);
+        let certificate = self.optional(&table::SERVER_TLS_CERTIFICATE_FILE);
+        let key = self.optional(&table::SERVER_TLS_KEY_FILE);
+        let trusted_proxies = self.value(&table::SERVER_TRUSTED_PROXIES);
+        let max_connections = self.value(&table::SERVER_MAX_CONNECTIONS);
+        let header_timeout = self.value(&table::SERVER_HEADER_TIMEOUT);
+        let request_timeout = self.value(&table::SERVER_REQUEST_TIMEOUT);
+        let idle_timeout = self.value(&table::SERVER_IDLE_TIMEOUT);
+        let max_body_bytes = self.value(&table::SERVER_MAX_BODY_BYTES);
+        let shutdown_grace = self.value(&table::SERVER_SHUTDOWN_GRACE);
+        let worker_threads = self.value(&table::SERVER_WORKER_THREADS);
+        Some(ServerSettings {
+            listen: listen?,
+            // One without the other is refused as a contradiction.
+            tls: certificate?
+                .zip(key?)
+                .map(|(certificate, key)| TlsFiles { certificate, key }),
+            trusted_proxies: trusted_proxies?,
+            max_connections: max_connections?,
+            header_timeout: header_timeout?,
+            request_timeout: request_timeout?,
+            idle_timeout: idle_timeout?,
+            max_body_bytes: max_body_bytes?,
+            shutdown_grace: shutdown_grace?,
+            worker_threads: match worker_threads? {
+                0 => self.cores,
+                threads => threads,
+            },
+        })
+    }
+
+    fn database(&mut self) -> Option<DatabaseSettings> {
+        let url = self.value(&table::DATABASE_URL);
+        let max_connections = self.value(&table::DATABASE_MAX_CONNECTIONS);
+        let migrate_on_start = self.value(&table::DATABASE_MIGRATE_ON_START);
+        Some(DatabaseSettings {
+            url: url?,
+            max_connections: max_connections?,
+            migrate_on_start: migrate_on_start?,
+        })
+    }
+
+    fn keys(&mut self) -> Option<KeySettings> {
+        let encryption_key = self.value(&table::KEYS_ENCRYPTION_KEY);
+        let algorithms = self.value(&table::KEYS_ALGORITHMS);
+        let default_algorithm = self.value(&table::KEYS_DEFAULT_ALGORITHM);
+        let import_dir = self.optional(&table::KEYS_IMPORT_DIR);
+        Some(KeySettings {
+            encryption_key: encryption_key?,
+            algorithms: algorithms?,
+            default_algorithm: default_algorithm?,
+            import_dir: import_dir?,
+        })
+    }
+
+    fn tokens(&mut self) -> Option<TokenSettings> {
+        let access_token_lifetime = self.value(&table::TOKENS_ACCESS_TOKEN_LIFETIME);
+        let session_lifetime = self.value(&table::TOKENS_SESSION_LIFETIME);
+        let refresh_idle_lifetime = self.value(&table::TOKENS_REFRESH_IDLE_LIFETIME);
+        let refresh_overlap = self.value(&table::TOKENS_REFRESH_OVERLAP);
+        let refresh_late_recoveries = self.value(&table::TOKENS_REFRESH_LATE_RECOVERIES);
+        let adopt_lost_sessions = self.value(&table::TOKENS_ADOPT_LOST_SESSIONS);
+        Some(TokenSettings {
+            access_token_lifetime: access_token_lifetime?,
+            session_lifetime: session_lifetime?,
+            refresh_idle_lifetime: refresh_idle_lifetime?,
+            refresh_overlap: refresh_overlap?,
+            refresh_late_recoveries: refresh_late_recoveries?,
+            adopt_lost_sessions: adopt_lost_sessions?,
+        })
+    }
+
+    fn passwords(&mut self) -> Option<PasswordSettings> {
+        let memory_kib = self.value(&table::PASSWORDS_MEMORY_KIB);
+        let iterations = self.value(&table::PASSWORDS_ITERATIONS);
+        let parallelism = self.value(&table::PASSWORDS_PARALLELISM);
+        let configured_threads = self.value(&table::PASSWORDS_HASH_THREADS);
+        let queue_length = self.value(&table::PASSWORDS_QUEUE_LENGTH);
+        let queue_deadline = self.value(&table::PASSWORDS_QUEUE_DEADLINE);
+        Some(PasswordSettings {
+            memory_kib: memory_kib?,
+            iterations: iterations?,
+            parallelism: parallelism?,
+            hash_threads: hash_threads(configured_threads?, self.cores),
+            queue_length: queue_length?,
+            queue_deadline: queue_deadline?,
+        })
+    }
+
+    fn login(&mut self) -> Option<LoginSettings> {
+        let max_failures = self.value(&table::LOGIN_MAX_FAILURES);
+        let lockout = self.value(&table::LOGIN_LOCKOUT);
+        Some(LoginSettings {
+            max_failures: max_failures?,
+            lockout: lockout?,
+        })
+    }
+
+    fn log(&mut self) -> Option<LogSettings> {
+        let filter = self.value(&table::LOG_LEVEL);
+        let format = self.value(&table::LOG_FORMAT);
+        Some(LogSettings {
+            filter: filter?,
+            format: format?,
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! The configuration: one table of settings, read from a TOML file, the environment and overrides, and
+//! turned once into validated [`Settings`].
+//!
+//! [`load`] reports everything that is wrong at once; [`explain`] shows where each value comes from, sound or not;
+//! [`reference_markdown`] and [`example_toml`] write the documentation.
+
+mod contradictions;
+mod environment;
+mod explain;
+mod finding;
+mod issuer;
+mod kind;
+mod load;
+mod parse;
+mod reference;
+mod settings;
+mod sources;
+mod suggest;
+mod table;
+mod toml_file;
+mod values;
+
+pub use explain::{Explained, explain, explain_json, explain_text};
+pub use finding::{ConfigErrors, Finding, Origin};
+pub use issuer::Issuer;
+pub use load::{Loaded, Mode, load};
+pub use reference::{example_toml, reference_markdown};
+pub use settings::{
+    DatabaseSettings, JwksSettings, KeySettings, LogFormat, LogSettings, LoginSettings, ManagementSettings,
+    PasswordSettings, ServerSettings, Settings, TlsFiles, TokenSettings,
+};
+pub use sources::{ConfigFile, FileReader, FileText, Override, Sources, read_file};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! The validated settings: one small struct per concern.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use symbolon_jose::{KeyEncryptionKey, SigningAlg};
+
+use super::issuer::Issuer;
+
+/// Everything that the server needs to know, validated and free of contradictions.
+/// What each field means, its variable and its default stand in the table of settings and in the reference
+/// that is made from it, `docs/configuration.md`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The issuer identifier: the only source of the server's own name.
+    pub issuer: Issuer,
+    /// `server.*`
+    pub server: ServerSettings,
+    /// `management.*`
+    pub management: ManagementSettings,
+    /// `database.*`
+    pub database: DatabaseSettings,
+    /// `keys.*`
+    pub keys: KeySettings,
+    /// `jwks.*`
+    pub jwks: JwksSettings,
+    /// `tokens.*`
+    pub tokens: TokenSettings,
+    /// `passwords.*`
+    pub passwords: PasswordSettings,
+    /// `login.*`
+    pub login: LoginSettings,
+    /// `log.*`
+    pub log: LogSettings,
+}
+
+/// The public listener.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// `server.listen`; port 0 means any free port.
+    pub listen: SocketAddr,
+    /// `server.tls_certificate_file` and `server.tls_key_file`; `None` is plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// `server.trusted_proxies`: whose `Forwarded` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `server.max_connections`
+    pub max_connections: usize,
+    /// `server.header_timeout`
+    pub header_timeout: Duration,
+    /// `server.request_timeout`
+    pub request_timeout: Duration,
+    /// `server.idle_timeout`
+    pub idle_timeout: Duration,
+    /// `server.max_body_bytes`
+    pub max_body_bytes: usize,
+    /// `server.shutdown_grace`
+    pub shutdown_grace: Duration,
+    /// `server.worker_threads`, at least one: the configured zero is already replaced by the number of cores.
+    pub worker_threads: usize,
+}
+
+/// The PEM files of the public listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// `server.tls_certificate_file`
+    pub certificate: PathBuf,
+    /// `server.tls_key_file`
+    pub key: PathBuf,
+}
+
+/// The listener for metrics and health.
+#[derive(Clone, Debug)]
+pub struct ManagementSettings {
+    /// `management.listen`; port 0 means any free port.
+    pub listen: SocketAddr,
+}
+
+/// The SQL database.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// `database.url`
+    pub url: String,
+    /// `database.max_connections`
+    pub max_connections: u32,
+    /// `database.migrate_on_start`
+    pub migrate_on_start: bool,
+}
+
+/// Signing keys and the key that encrypts them.
+#[derive(Clone, Debug)]
+pub struct KeySettings {
+    /// `keys.encryption_key`
+    pub encryption_key: Arc<KeyEncryptionKey>,
+    /// `keys.algorithms`: at least one, no repeats.
+    pub algorithms: Vec<SigningAlg>,
+    /// `keys.default_algorithm`: one of `algorithms`.
+    pub default_algorithm: SigningAlg,
+    /// `keys.import_dir`
+    pub import_dir: Option<PathBuf>,
+}
+
+/// The published key set.
+#[derive(Clone, Debug)]
+pub struct JwksSettings {
+    /// `jwks.max_age`
+    pub max_age: Duration,
+}
+
+/// Tokens and sessions.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// `tokens.access_token_lifetime`
+    pub access_token_lifetime: Duration,
+    /// `tokens.session_lifetime`
+    pub session_lifetime: Duration,
+    /// `tokens.refresh_idle_lifetime`: at most `session_lifetime`.
+    pub refresh_idle_lifetime: Duration,
+    /// `tokens.refresh_overlap`
+    pub refresh_overlap: Duration,
+    /// `tokens.refresh_late_recoveries`: per session and day.
+    pub refresh_late_recoveries: u32,
+    /// `tokens.adopt_lost_sessions`
+    pub adopt_lost_sessions: bool,
+}
+
+/// Password hashing.
+#[derive(Clone, Debug)]
+pub struct PasswordSettings {
+    /// `passwords.memory_kib`
+    pub memory_kib: u32,
+    /// `passwords.iterations`
+    pub iterations: u32,
+    /// `passwords.parallelism`
+    pub parallelism: u32,
+    /// `passwords.hash_threads`, at least one: the configured zero is already replaced by cores minus one.
+    pub hash_threads: usize,
+    /// `passwords.queue_length`
+    pub queue_length: usize,
+    /// `passwords.queue_deadline`
+    pub queue_deadline: Duration,
+}
+
+/// Failed logins.
+#[derive(Clone, Debug)]
+pub struct LoginSettings {
+    /// `login.max_failures`
+    pub max_failures: u32,
+    /// `login.lockout`
+    pub lockout: Duration,
+}
+
+/// The log.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// `log.level`: a tracing filter that is known to parse.
+    pub filter: String,
+    /// `log.format`
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// One JSON object per line.
+    Json,
+    /// Text for people.
+    Text,
+}

@@ -1,0 +1,337 @@
+//! The one table of settings. Parsing, `config explain`, the reference, the example file and the names of the
+//! environment variables all come from it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use symbolon_jose::{KeyEncryptionKey, SigningAlg};
+
+use super::issuer::Issuer;
+use super::kind::{Kind, TomlType};
+use super::parse::{self, Parser};
+use super::settings::LogFormat;
+
+/// What stands where nobody set anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Preset {
+    /// There is none: the setting must be given. The text is an example.
+    Required(&'static str),
+    /// The setting may stay unset.
+    Unset,
+    /// This text, read like any other.
+    Value(&'static str),
+}
+
+/// One row of the table, without the type of its value.
+#[derive(Debug)]
+pub(super) struct Spec {
+    pub(super) key: &'static str,
+    pub(super) kind: Kind,
+    pub(super) preset: Preset,
+    pub(super) meaning: &'static str,
+}
+
+impl Spec {
+    /// The environment variable: `SYMBOLON_TOKENS_SESSION_LIFETIME` for `tokens.session_lifetime`.
+    pub(super) fn variable(&self) -> String {
+        format!(
+            "{ENVIRONMENT_PREFIX}{}",
+            self.key.replace('.', "_").to_ascii_uppercase()
+        )
+    }
+
+    pub(super) fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
+    }
+
+    /// The key that names a file with the secret, `<key>_file`.
+    pub(super) fn file_key(&self) -> Option<String> {
+        self.is_secret().then(|| format!("{}_file", self.key))
+    }
+
+    /// The variable that names a file with the secret.
+    pub(super) fn file_variable(&self) -> Option<String> {
+        self.is_secret().then(|| format!("{}_FILE", self.variable()))
+    }
+
+    /// Section and name: `tokens` and `session_lifetime`; the section is empty at the top level.
+    pub(super) fn section_and_name(&self) -> (&'static str, &'static str) {
+        self.key.split_once('.').unwrap_or(("", self.key))
+    }
+
+    /// A value as it is written in a TOML file.
+    pub(super) fn toml(&self, text: &str) -> String {
+        match self.kind.toml_type() {
+            TomlType::Boolean | TomlType::Integer => text.to_owned(),
+            TomlType::Text => format!("\"{text}\""),
+            TomlType::Array => {
+                let items: Vec<_> = text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty())
+                    .map(|item| format!("\"{item}\""))
+                    .collect();
+                format!("[{}]", items.join(", "))
+            }
+        }
+    }
+}
+
+/// One row of the table with the parser of its value.
+pub(super) struct Setting<T: 'static> {
+    pub(super) spec: Spec,
+    pub(super) parse: Parser<T>,
+}
+
+/// Every environment variable of the configuration begins so.
+pub(super) const ENVIRONMENT_PREFIX: &str = "SYMBOLON_";
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+macro_rules! settings {
+    ($($name:ident: $type:ty = $parse:path, $key:literal, $kind:expr, $preset:expr, $meaning:expr;)+) => {
+        $(
+            pub(super) static $name: Setting<$type> = Setting {
+                spec: Spec { key: $key, kind: $kind, preset: $preset, meaning: $meaning },
+                parse: $parse,
+            };
+        )+
+        /// Every row, in the order of the reference.
+        pub(super) static TABLE: &[&Spec] = &[$(&$name.spec),+];
+    };
+}
+
+use Preset::{Required, Unset, Value};
+
+settings! {
+    ISSUER: Issuer = parse::issuer, "issuer", Kind::Issuer, Required("https://login.example.org"),
+        "The issuer identifier (RFC 8414): the public URL of this server, exactly as clients and resource \
+         servers know it. It is never taken from a request.";
+
+    SERVER_LISTEN: SocketAddr = parse::socket_address, "server.listen",
+        Kind::SocketAddress, Value("127.0.0.1:8080"),
+        "Address and port of the public listener; port 0 is any free port. Off loopback it needs TLS or \
+         trusted proxies.";
+    SERVER_TLS_CERTIFICATE_FILE: PathBuf = parse::path, "server.tls_certificate_file", Kind::Path, Unset,
+        "PEM file with the certificate chain. Set together with `server.tls_key_file`; without both, HTTP is \
+         plain.";
+    SERVER_TLS_KEY_FILE: PathBuf = parse::path, "server.tls_key_file", Kind::Path, Unset,
+        "PEM file with the certificate's private key.";
+    SERVER_TRUSTED_PROXIES: Vec<IpNet> = parse::networks, "server.trusted_proxies", Kind::Networks, Value(""),
+        "Networks of the proxies in front of this server. Only they may say who the client is, and only \
+         behind them may plain HTTP be served off loopback.";
+    SERVER_MAX_CONNECTIONS: usize = parse::integer, "server.max_connections",
+        Kind::Integer { min: 1, max: 1_000_000 }, Value("10000"),
+        "Connections that are open at once; more wait in the system's queue.";
+    SERVER_HEADER_TIMEOUT: Duration = parse::duration, "server.header_timeout",
+        Kind::milliseconds(1_000, 300_000), Value("10s"),
+        "Longest wait for the header of a request.";
+    SERVER_REQUEST_TIMEOUT: Duration = parse::duration, "server.request_timeout",
+        Kind::milliseconds(1_000, 600_000), Value("30s"),
+        "Longest time for one request, from its header to its response.";
+    SERVER_IDLE_TIMEOUT: Duration = parse::duration, "server.idle_timeout",
+        Kind::milliseconds(1_000, 3_600_000), Value("60s"),
+        "Time after which a connection without requests is closed.";
+    SERVER_MAX_BODY_BYTES: usize = parse::integer, "server.max_body_bytes",
+        Kind::Integer { min: 1_024, max: 1_048_576 }, Value("65536"),
+        "Largest request body in bytes; a larger one is answered with 413.";
+    SERVER_SHUTDOWN_GRACE: Duration = parse::duration, "server.shutdown_grace",
+        Kind::milliseconds(0, 600_000), Value("20s"),
+        "Time that requests in flight have to finish when the server is told to stop.";
+    SERVER_WORKER_THREADS: usize = parse::integer, "server.worker_threads",
+        Kind::Integer { min: 0, max: 1_024 }, Value("0"),
+        "Threads that serve requests; 0 is one for each core.";
+
+    MANAGEMENT_LISTEN: SocketAddr = parse::socket_address, "management.listen", Kind::SocketAddress,
+        Value("127.0.0.1:8081"),
+        "Address and port of the listener for metrics and health, which has no access control; port 0 is \
+         any free port.";
+
+    DATABASE_URL: String = parse::database_url, "database.url", Kind::DatabaseUrl,
+        Value("sqlite:symbolon-data/symbolon.db"),
+        "The database. Only SQLite is supported; a relative path starts at the working directory.";
+    DATABASE_MAX_CONNECTIONS: u32 = parse::integer, "database.max_connections",
+        Kind::Integer { min: 1, max: 256 }, Value("4"),
+        "Connections to the database that are open at once.";
+    DATABASE_MIGRATE_ON_START: bool = parse::boolean, "database.migrate_on_start",
+        Kind::Boolean, Value("true"),
+        "Whether `symbolon serve` brings the database schema up to date; otherwise `symbolon migrate` does.";
+
+    KEYS_ENCRYPTION_KEY: Arc<KeyEncryptionKey> = parse::encryption_key, "keys.encryption_key", Kind::Secret,
+        Required("/etc/symbolon/encryption-key"),
+        "The key-encryption key, under which signing keys and server secrets are stored. Without it they are \
+         lost.";
+    KEYS_ALGORITHMS: Vec<SigningAlg> = parse::algorithms, "keys.algorithms", Kind::Algorithms, Value("ES256"),
+        "Signature algorithms of access tokens; a key for each is generated at the first start, and \
+         published.";
+    KEYS_DEFAULT_ALGORITHM: SigningAlg = parse::algorithm, "keys.default_algorithm",
+        Kind::Algorithm, Value("ES256"),
+        "The algorithm for clients and resource servers that name none; one of `keys.algorithms`.";
+    KEYS_IMPORT_DIR: PathBuf = parse::path, "keys.import_dir", Kind::Path, Unset,
+        "Folder of PEM private keys that are imported at start.";
+
+    JWKS_MAX_AGE: Duration = parse::duration, "jwks.max_age", Kind::seconds(MINUTE, DAY), Value("15m"),
+        "How long others may cache the published key set.";
+
+    TOKENS_ACCESS_TOKEN_LIFETIME: Duration = parse::duration, "tokens.access_token_lifetime",
+        Kind::seconds(10, HOUR), Value("5m"),
+        "Lifetime of an access token where the client has none of its own; 1h is the limit for every client.";
+    TOKENS_SESSION_LIFETIME: Duration = parse::duration, "tokens.session_lifetime",
+        Kind::seconds(MINUTE, 400 * DAY), Value("90d"),
+        "Time after a login at which its session ends, however often it was refreshed.";
+    TOKENS_REFRESH_IDLE_LIFETIME: Duration = parse::duration, "tokens.refresh_idle_lifetime",
+        Kind::seconds(MINUTE, 400 * DAY), Value("30d"),
+        "Time after which a refresh token that was not used expires; at most `tokens.session_lifetime`.";
+    TOKENS_REFRESH_OVERLAP: Duration = parse::duration, "tokens.refresh_overlap",
+        Kind::seconds(0, 5 * MINUTE), Value("30s"),
+        "Time after a rotation in which the previous refresh token still yields the same successor, for \
+         clients that race themselves or lost a response.";
+    TOKENS_REFRESH_LATE_RECOVERIES: u32 = parse::integer, "tokens.refresh_late_recoveries",
+        Kind::Integer { min: 0, max: 10 }, Value("1"),
+        "How often per session and day the previous refresh token is accepted after the overlap, while its \
+         successor was never used. Any more is taken for theft and ends the session.";
+    TOKENS_ADOPT_LOST_SESSIONS: bool = parse::boolean, "tokens.adopt_lost_sessions",
+        Kind::Boolean, Value("true"),
+        "Whether a genuine refresh token whose record the store has lost is accepted once the revocation log \
+         has been read; otherwise its user must log in again.";
+
+    PASSWORDS_MEMORY_KIB: u32 = parse::integer, "passwords.memory_kib",
+        Kind::Integer { min: 8_192, max: 1_048_576 }, Value("19456"),
+        "Memory of one Argon2id hash in KiB.";
+    PASSWORDS_ITERATIONS: u32 = parse::integer, "passwords.iterations",
+        Kind::Integer { min: 1, max: 16 }, Value("2"),
+        "Passes of Argon2id over its memory.";
+    PASSWORDS_PARALLELISM: u32 = parse::integer, "passwords.parallelism",
+        Kind::Integer { min: 1, max: 16 }, Value("1"),
+        "Lanes of Argon2id.";
+    PASSWORDS_HASH_THREADS: usize = parse::integer, "passwords.hash_threads",
+        Kind::Integer { min: 0, max: 64 },
+        Value("0"),
+        "Passwords that are hashed at once, on threads of their own; 0 is one fewer than there are cores, at \
+         least one. Times `passwords.memory_kib` it may not exceed 8 GiB.";
+    PASSWORDS_QUEUE_LENGTH: usize = parse::integer, "passwords.queue_length",
+        Kind::Integer { min: 1, max: 10_000 }, Value("128"),
+        "Logins that may wait for a hash thread; more are answered with 503.";
+    PASSWORDS_QUEUE_DEADLINE: Duration = parse::duration, "passwords.queue_deadline",
+        Kind::milliseconds(100, 30_000), Value("2s"),
+        "Longest wait for a hash thread; then the login is answered with 503.";
+
+    LOGIN_MAX_FAILURES: u32 = parse::integer, "login.max_failures",
+        Kind::Integer { min: 1, max: 1_000 }, Value("10"),
+        "Failed logins in a row after which an account is locked out.";
+    LOGIN_LOCKOUT: Duration = parse::duration, "login.lockout", Kind::seconds(1, HOUR), Value("1m"),
+        "How long a lockout lasts.";
+
+    LOG_LEVEL: String = parse::log_filter, "log.level", Kind::LogFilter, Value("info"),
+        "What is logged: a level, or tracing filter directives.";
+    LOG_FORMAT: LogFormat = parse::log_format, "log.format",
+        Kind::Choice(&["auto", "text", "json"]), Value("auto"),
+        "Form of the log; auto is text on a terminal and JSON otherwise.";
+}
+
+/// What a key or a variable sets.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    /// The path of the file that holds a secret.
+    SecretFile(&'static Spec),
+    /// The setting itself.
+    Setting(&'static Spec),
+}
+
+impl Target {
+    /// What a key in the file sets.
+    pub(super) fn of_key(key: &str) -> Option<Self> {
+        Self::find(
+            |spec| spec.key == key,
+            |spec| spec.file_key().as_deref() == Some(key),
+        )
+    }
+
+    /// What an environment variable sets.
+    pub(super) fn of_variable(name: &str) -> Option<Self> {
+        Self::find(
+            |spec| spec.variable() == name,
+            |spec| spec.file_variable().as_deref() == Some(name),
+        )
+    }
+
+    /// The form of the value.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::SecretFile(_) => Kind::Path,
+            Self::Setting(spec) => spec.kind,
+        }
+    }
+
+    fn find(is_setting: impl Fn(&Spec) -> bool, is_file: impl Fn(&Spec) -> bool) -> Option<Self> {
+        TABLE.iter().find_map(|spec| match spec {
+            spec if is_setting(spec) => Some(Self::Setting(spec)),
+            spec if is_file(spec) => Some(Self::SecretFile(spec)),
+            _ => None,
+        })
+    }
+}
+
+/// Every key that a file may hold.
+pub(super) fn keys() -> Vec<String> {
+    TABLE
+        .iter()
+        .flat_map(|spec| std::iter::once(spec.key.to_owned()).chain(spec.file_key()))
+        .collect()
+}
+
+/// Every variable that the environment may hold.
+pub(super) fn variables() -> Vec<String> {
+    TABLE
+        .iter()
+        .flat_map(|spec| std::iter::once(spec.variable()).chain(spec.file_variable()))
+        .collect()
+}
+
+/// The sections, in the order of the reference, without the top level.
+pub(super) fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<_> = TABLE
+        .iter()
+        .map(|spec| spec.section_and_name().0)
+        .filter(|name| !name.is_empty())
+        .collect();
+    sections.dedup();
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_settings_share_a_key_or_a_variable() {
+        let (keys, variables) = (keys(), variables());
+        assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+        assert_eq!(variables.iter().collect::<BTreeSet<_>>().len(), variables.len());
+    }
+
+    #[test]
+    fn sections_are_contiguous() {
+        let sections = sections();
+        assert_eq!(sections.iter().collect::<BTreeSet<_>>().len(), sections.len());
+    }
+
+    #[test]
+    fn variables_are_named_after_the_key() {
+        assert_eq!(
+            TOKENS_ACCESS_TOKEN_LIFETIME.spec.variable(),
+            "SYMBOLON_TOKENS_ACCESS_TOKEN_LIFETIME"
+        );
+        assert_eq!(
+            KEYS_ENCRYPTION_KEY.spec.file_variable().unwrap(),
+            "SYMBOLON_KEYS_ENCRYPTION_KEY_FILE"
+        );
+    }
+}
