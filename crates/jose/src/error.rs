@@ -1,0 +1,186 @@
+//! What can be wrong, and the remedy. No variant carries key material or a token.
+
+use crate::alg::SigningAlg;
+use crate::kek::KekId;
+use crate::kid::Kid;
+
+/// A key is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The key is of another type than its algorithm needs.
+    #[error("{key} key can't be used for {alg}")]
+    AlgorithmMismatch {
+        /// What the key is.
+        key: &'static str,
+        /// What it was wanted for.
+        alg: SigningAlg,
+    },
+    /// OpenSSL refused a key that passed every other check.
+    #[error("OpenSSL refused the key: {0}")]
+    Backend(String),
+    /// The PEM block is a certificate or a request for one.
+    #[error("the file holds a certificate; give the private key that belongs to it")]
+    Certificate,
+    /// The private key is encrypted with a passphrase.
+    #[error("the private key is encrypted; decrypt it first: `openssl pkey -in key.pem -out plain.pem`")]
+    Encrypted,
+    /// The numbers of the key contradict each other.
+    #[error("the parts of the key contradict each other")]
+    Inconsistent,
+    /// A JWK member is absent or has the wrong form.
+    #[error("the JWK member `{0}` is missing or malformed")]
+    JwkMember(&'static str),
+    /// The JWK holds a member of a private or symmetric key.
+    #[error("the JWK holds the private member `{0}`; publish the public key only and replace this key")]
+    JwkPrivate(&'static str),
+    /// The key-encryption key has the wrong form.
+    #[error("the key-encryption key must be 32 bytes in base64; make one with `openssl rand -base64 32`")]
+    KekFormat,
+    /// The key-encryption key is a placeholder.
+    #[error("the key-encryption key is one byte repeated; make a random one with `openssl rand -base64 32`")]
+    KekNotRandom,
+    /// The key id has the wrong form.
+    #[error("a key id is 1 to 128 characters of A-Z a-z 0-9 _ -")]
+    Kid,
+    /// Not a well-formed PKCS#8, PKCS#1, SEC1 or SPKI structure, or a point that is not on its curve.
+    #[error("the key is not well-formed {0}")]
+    Malformed(&'static str),
+    /// No PEM block was found.
+    #[error("no PEM block found; expected `-----BEGIN PRIVATE KEY-----`")]
+    NotPem,
+    /// The PEM armour is broken.
+    #[error("the PEM text is broken: {0}")]
+    PemBroken(&'static str),
+    /// The public point has small order or no canonical encoding.
+    #[error("the public key is a weak or invalid point")]
+    Point,
+    /// A public key was given where a private key is needed.
+    #[error("the file holds a public key; give the private key")]
+    PublicKey,
+    /// The randomness given to key generation gave no usable key.
+    #[error("the random source gave no usable key; it is broken")]
+    Randomness,
+    /// The public exponent is out of bounds.
+    #[error("the RSA public exponent must be odd and between 65537 and 2^32; make a new key with 65537")]
+    RsaExponent,
+    /// The modulus is even.
+    #[error("the RSA modulus is even; make a new key")]
+    RsaModulus,
+    /// More than two primes.
+    #[error("RSA keys with more than two primes are not supported; make a key with two")]
+    RsaPrimes,
+    /// The modulus is too short or too long.
+    #[error("the RSA key has {bits} bits; use 2048 to 8192")]
+    RsaSize {
+        /// Length of the modulus in bits.
+        bits: usize,
+    },
+    /// More than one PEM block.
+    #[error("the file holds more than one PEM block; give each private key its own file")]
+    SeveralBlocks,
+    /// The input is longer than any key.
+    #[error("the input is longer than {limit} bytes; that is no key")]
+    TooLong {
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// The key algorithm is none of ours.
+    #[error("the key algorithm {0} is not supported; use RSA, EC on P-256 or P-384, or Ed25519")]
+    UnsupportedAlgorithm(String),
+    /// The curve is none of ours.
+    #[error("the curve {0} is not supported; use P-256, P-384 or Ed25519")]
+    UnsupportedCurve(String),
+    /// The PEM label is none that holds a key we read.
+    #[error("`{0}` is not supported; convert it to PKCS#8: `openssl pkcs8 -topk8 -nocrypt -in key.pem`")]
+    UnsupportedLabel(String),
+}
+
+/// A token can't be signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// OpenSSL failed to sign.
+    #[error("OpenSSL could not sign: {0}")]
+    Backend(String),
+    /// The token would be longer than verifiers accept.
+    #[error("the signed token would be longer than {limit} characters")]
+    TooLong {
+        /// The bound, in characters.
+        limit: usize,
+    },
+    /// The `typ` is not a media subtype.
+    #[error("`typ` must be 1 to 64 characters of A-Z a-z 0-9 + - . /")]
+    Typ,
+}
+
+/// A token is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The `alg` of the token is not the algorithm of the key.
+    #[error("`alg` is not the algorithm of key {kid}, {alg}")]
+    Alg {
+        /// The key that the token names.
+        kid: Kid,
+        /// Its only algorithm.
+        alg: SigningAlg,
+    },
+    /// A part is not base64url without padding.
+    #[error("the {0} is not base64url without padding")]
+    Base64(&'static str),
+    /// Not three parts separated by two dots.
+    #[error("not a compact JWS: it must have three parts")]
+    Format,
+    /// The header is not an object with the members required, each once.
+    #[error("the header is malformed: {0}")]
+    Header(&'static str),
+    /// A header member that is never accepted.
+    #[error("the header member `{0}` is not accepted")]
+    HeaderMember(&'static str),
+    /// No key of that id.
+    #[error("no key has the id {0}")]
+    KeyUnknown(Kid),
+    /// The signature has the wrong form or does not match.
+    #[error("the signature is wrong")]
+    Signature,
+    /// The token is too long.
+    #[error("the token is longer than {limit} characters")]
+    TooLong {
+        /// The bound, in characters.
+        limit: usize,
+    },
+    /// The token is of another kind.
+    #[error("`typ` is not the kind of token expected here")]
+    Typ,
+}
+
+/// A record can't be encrypted or decrypted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WrapError {
+    /// OpenSSL failed to encrypt.
+    #[error("OpenSSL could not encrypt the record: {0}")]
+    Backend(String),
+    /// The record is damaged, forged or not one of ours.
+    #[error("the encrypted record is damaged or was not written by this server")]
+    Corrupt,
+    /// The purpose has the wrong form.
+    #[error("a purpose is 1 to 192 characters of A-Z a-z 0-9 _ - . : /")]
+    Purpose,
+    /// The record is too long.
+    #[error("the record is longer than {limit} bytes")]
+    TooLong {
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// The record was encrypted with another key-encryption key.
+    #[error("the record needs the key-encryption key {wanted}; configure that key")]
+    WrongKey {
+        /// Id of the key that encrypted it.
+        wanted: KekId,
+    },
+    /// The record was encrypted for another use.
+    #[error("the encrypted record belongs to another place")]
+    WrongPurpose,
+}

@@ -1,0 +1,104 @@
+//! Public keys.
+
+use std::fmt;
+use std::sync::Arc;
+
+use josekit::jws::JwsVerifier;
+
+use crate::alg::SigningAlg;
+use crate::error::{KeyError, VerifyError};
+use crate::jwk::PublicJwk;
+use crate::key_material::PublicMaterial;
+use crate::kid::Kid;
+use crate::{backend, der};
+
+/// A public key that was judged, with its only algorithm. Cheap to clone.
+#[derive(Clone)]
+pub struct PublicKey(Arc<Inner>);
+
+struct Inner {
+    jwk: PublicJwk,
+    signature_len: usize,
+    verifier: Box<dyn JwsVerifier>,
+}
+
+impl PublicKey {
+    /// Takes a key as published. Its `kid` is kept, whatever it is.
+    ///
+    /// # Errors
+    /// [`KeyError`] for a key that is malformed, off its curve, or too weak.
+    pub fn from_jwk(jwk: &PublicJwk) -> Result<Self, KeyError> {
+        Self::new(&PublicMaterial::from_params(jwk.params())?, jwk.clone())
+    }
+
+    /// Takes a DER `SubjectPublicKeyInfo`. The key id is the thumbprint.
+    ///
+    /// # Errors
+    /// [`KeyError`] for a key that is malformed, off its curve, too weak, or no key for `alg`.
+    pub fn from_spki_der(der: &[u8], alg: SigningAlg) -> Result<Self, KeyError> {
+        Self::from_material(&der::public_from_spki(der)?, alg)
+    }
+
+    pub(crate) fn from_material(material: &PublicMaterial, alg: SigningAlg) -> Result<Self, KeyError> {
+        Self::new(material, material.to_jwk(alg)?)
+    }
+
+    fn new(material: &PublicMaterial, jwk: PublicJwk) -> Result<Self, KeyError> {
+        let verifier = backend::verifier(jwk.alg(), &material.to_spki_der()?)?;
+        Ok(Self(Arc::new(Inner {
+            jwk,
+            signature_len: material.signature_len(),
+            verifier,
+        })))
+    }
+
+    /// The only algorithm of the key.
+    pub fn alg(&self) -> SigningAlg {
+        self.0.jwk.alg()
+    }
+
+    /// The key id.
+    pub fn kid(&self) -> &Kid {
+        self.0.jwk.kid()
+    }
+
+    /// The key as it is published.
+    pub fn jwk(&self) -> &PublicJwk {
+        &self.0.jwk
+    }
+
+    /// Length of a signature in bytes, exact.
+    pub(crate) fn signature_len(&self) -> usize {
+        self.0.signature_len
+    }
+
+    /// Verifies a raw JWS signature over the signing input (RFC 7515 section 5.2).
+    ///
+    /// # Errors
+    /// [`VerifyError::Signature`], whatever is wrong with it: length, form or value.
+    pub fn verify(&self, signing_input: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+        if signature.len() != self.0.signature_len {
+            return Err(VerifyError::Signature);
+        }
+        // RFC 7518 section 3.4: r and s are in 1..n. OpenSSL checks it too; zero is what CVE-2022-21449 was about.
+        if matches!(self.alg(), SigningAlg::Es256 | SigningAlg::Es384) {
+            let (r, s) = signature.split_at(signature.len() / 2);
+            if [r, s].iter().any(|half| half.iter().all(|byte| *byte == 0)) {
+                return Err(VerifyError::Signature);
+            }
+        }
+        self.0
+            .verifier
+            .verify(signing_input, signature)
+            .map_err(|_| VerifyError::Signature)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublicKey")
+            .field("alg", &self.alg())
+            .field("kid", self.kid())
+            .finish_non_exhaustive()
+    }
+}
