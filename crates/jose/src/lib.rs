@@ -35,3 +35,6 @@ pub use kek::{KekId, KeyEncryptionKey};
 pub use kid::Kid;
 pub use private::PrivateKey;
 pub use public::PublicKey;
+
+#[cfg(test)]
+mod tests;

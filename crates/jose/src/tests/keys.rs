@@ -1,0 +1,442 @@
+//! Import, generation and judgement of keys.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use proptest::prelude::*;
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
+use rsa::{BigUint, RsaPrivateKey};
+
+use super::{RSA, counter, key};
+use crate::key_material::{PrivateMaterial, PublicMaterial};
+use crate::{KeyError, PrivateKey, PublicKey, SigningAlg};
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!("fixtures/", $name, ".pem"))
+    };
+}
+
+fn import(pem: &str) -> Result<PrivateKey, KeyError> {
+    PrivateKey::from_pem(pem, SigningAlg::Ps256)
+}
+
+fn der(pem: &str) -> Vec<u8> {
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    BASE64_STANDARD.decode(body).unwrap()
+}
+
+#[test]
+fn generated_keys_survive_their_encoding() {
+    for alg in SigningAlg::ALL {
+        let key = key(alg);
+        let again = PrivateKey::from_pkcs8_der(key.to_pkcs8_der(), alg).unwrap();
+        assert_eq!(
+            (again.alg(), again.kid(), again.public().jwk()),
+            (alg, key.kid(), key.public().jwk())
+        );
+        assert_eq!(again.to_pkcs8_der(), key.to_pkcs8_der());
+        assert_eq!(key.kid(), &key.public().jwk().thumbprint());
+        let signature_len = key.public().signature_len();
+        assert_eq!(
+            signature_len,
+            match alg {
+                SigningAlg::Es256 | SigningAlg::EdDsa => 64,
+                SigningAlg::Es384 => 96,
+                _ => 256,
+            }
+        );
+    }
+}
+
+#[test]
+fn generated_rsa_keys_have_2048_bits_and_the_usual_exponent() {
+    let numbers = RsaPrivateKey::from_pkcs8_der(RSA.to_pkcs8_der()).unwrap();
+    assert_eq!(
+        (numbers.n().bits(), numbers.e()),
+        (2048, &BigUint::from(65537_u32))
+    );
+}
+
+#[test]
+fn generation_uses_the_randomness_given() {
+    for alg in [SigningAlg::Es256, SigningAlg::Es384, SigningAlg::EdDsa] {
+        let make = |seed| PrivateKey::generate(alg, &mut counter(seed)).unwrap();
+        assert_eq!(make("a").kid(), make("a").kid());
+        assert_ne!(make("a").kid(), make("b").kid());
+    }
+}
+
+#[test]
+fn generation_rejects_a_source_stuck_at_the_ends_of_the_range() {
+    for alg in [SigningAlg::Es256, SigningAlg::Es384] {
+        for byte in [0, 0xff] {
+            let error = PrivateKey::generate(alg, &mut |buffer| buffer.fill(byte)).unwrap_err();
+            assert_eq!(error, KeyError::Randomness);
+        }
+    }
+}
+
+#[test]
+fn imports_every_form_as_the_same_key() {
+    let pairs = [
+        (
+            fixture!("rsa2048_pkcs8"),
+            fixture!("rsa2048_pkcs1"),
+            SigningAlg::Ps256,
+        ),
+        (fixture!("p256_pkcs8"), fixture!("p256_sec1"), SigningAlg::Es256),
+        (fixture!("p384_pkcs8"), fixture!("p384_sec1"), SigningAlg::Es384),
+    ];
+    for (pkcs8, traditional, alg) in pairs {
+        let first = import(pkcs8).unwrap();
+        let second = import(traditional).unwrap();
+        assert_eq!((first.alg(), second.alg()), (alg, alg));
+        assert_eq!(first.kid(), second.kid());
+        assert_eq!(first.to_pkcs8_der(), second.to_pkcs8_der());
+    }
+    assert_eq!(
+        import(fixture!("ed25519_pkcs8")).unwrap().alg(),
+        SigningAlg::EdDsa
+    );
+    assert_eq!(
+        import(fixture!("p256_with_parameters")).unwrap().alg(),
+        SigningAlg::Es256
+    );
+}
+
+#[test]
+fn public_keys_in_spki_are_those_of_the_private_keys() {
+    let pairs = [
+        (fixture!("rsa2048_pkcs8"), fixture!("rsa2048_public")),
+        (fixture!("p256_pkcs8"), fixture!("p256_public")),
+        (fixture!("ed25519_pkcs8"), fixture!("ed25519_public")),
+    ];
+    for (private, public) in pairs {
+        let private = import(private).unwrap();
+        let public = PublicKey::from_spki_der(&der(public), private.alg()).unwrap();
+        assert_eq!(public.jwk(), private.public().jwk());
+    }
+    let error = PublicKey::from_spki_der(&der(fixture!("p256_public")), SigningAlg::Es384).unwrap_err();
+    assert_eq!(
+        error,
+        KeyError::AlgorithmMismatch {
+            key: "a P-256",
+            alg: SigningAlg::Es384
+        }
+    );
+}
+
+#[test]
+fn tolerates_what_editors_and_tools_add_around_a_block() {
+    let pem = fixture!("p256_pkcs8");
+    let kid = import(pem).unwrap().kid().clone();
+    for text in [
+        pem.replace('\n', "\r\n"),
+        format!("\u{feff}{pem}"),
+        format!("Bag Attributes\n    friendlyName: key\n{pem}\n# end\n"),
+        pem.trim_end().to_owned(),
+        format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
+            BASE64_STANDARD.encode(der(pem))
+        ),
+    ] {
+        assert_eq!(import(&text).unwrap().kid(), &kid);
+    }
+}
+
+#[test]
+fn rejects_each_kind_of_unusable_pem_by_name() {
+    let unsupported_label = |label: &str| KeyError::UnsupportedLabel(label.to_owned());
+    let algorithm = |oid: &str| KeyError::UnsupportedAlgorithm(oid.to_owned());
+    let curve = |oid: &str| KeyError::UnsupportedCurve(oid.to_owned());
+    let two_keys = [fixture!("p256_pkcs8"), fixture!("ed25519_pkcs8")].concat();
+    let key_and_chain = [fixture!("p256_pkcs8"), fixture!("certificate")].concat();
+    let p256 = fixture!("p256_pkcs8");
+    let cases = [
+        (fixture!("rsa1024"), KeyError::RsaSize { bits: 1024 }),
+        (fixture!("rsa_exponent_3"), KeyError::RsaExponent),
+        (fixture!("rsa_3_primes"), KeyError::RsaPrimes),
+        (fixture!("rsa_pss_oid"), algorithm("1.2.840.113549.1.1.10")),
+        (fixture!("p521_pkcs8"), curve("1.3.132.0.35")),
+        (fixture!("p521_sec1"), curve("1.3.132.0.35")),
+        (fixture!("secp256k1_sec1"), curve("1.3.132.0.10")),
+        (fixture!("p256_explicit"), KeyError::Malformed("PKCS#8")),
+        (fixture!("x25519"), algorithm("1.3.101.110")),
+        (fixture!("ed448"), algorithm("1.3.101.113")),
+        (fixture!("encrypted_pkcs8"), KeyError::Encrypted),
+        (fixture!("encrypted_sec1"), KeyError::Encrypted),
+        (fixture!("certificate"), KeyError::Certificate),
+        (fixture!("p256_public"), KeyError::PublicKey),
+        (fixture!("openssh"), unsupported_label("OPENSSH PRIVATE KEY")),
+        (&two_keys, KeyError::SeveralBlocks),
+        (&key_and_chain, KeyError::SeveralBlocks),
+        ("", KeyError::NotPem),
+        ("garbage", KeyError::NotPem),
+        (&p256[..100], KeyError::PemBroken("there is no END line")),
+        (
+            &p256.replace("END PRIVATE", "END EC PRIVATE"),
+            KeyError::PemBroken("the END line names another label"),
+        ),
+        (&"x".repeat(64 * 1024 + 1), KeyError::TooLong { limit: 64 * 1024 }),
+    ];
+    for (pem, wanted) in cases {
+        assert_eq!(import(pem).unwrap_err(), wanted);
+    }
+    assert!(KeyError::Encrypted.to_string().contains("openssl pkey"));
+}
+
+#[test]
+fn rejects_keys_cut_short_lengthened_or_labelled_as_another_form() {
+    for (pem, label) in [
+        (fixture!("p256_pkcs8"), "PRIVATE KEY"),
+        (fixture!("p384_sec1"), "EC PRIVATE KEY"),
+        (fixture!("rsa2048_pkcs1"), "RSA PRIVATE KEY"),
+        (fixture!("ed25519_pkcs8"), "PRIVATE KEY"),
+    ] {
+        let der = der(pem);
+        let armour = |label: &str, der: &[u8]| {
+            format!(
+                "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+                BASE64_STANDARD.encode(der)
+            )
+        };
+        assert!(import(&armour(label, &der)).is_ok());
+        assert!(matches!(
+            import(&armour(label, &der[..der.len() - 1])),
+            Err(KeyError::Malformed(_))
+        ));
+        assert!(matches!(
+            import(&armour(label, &[&der[..], &[0]].concat())),
+            Err(KeyError::Malformed(_))
+        ));
+        for other in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"]
+            .into_iter()
+            .filter(|l| *l != label)
+        {
+            assert!(matches!(
+                import(&armour(other, &der)),
+                Err(KeyError::Malformed(_))
+            ));
+        }
+    }
+}
+
+#[test]
+fn rejects_a_key_for_the_algorithm_of_another_type() {
+    for alg in SigningAlg::ALL {
+        for other in SigningAlg::ALL {
+            let result = PrivateKey::from_pkcs8_der(key(alg).to_pkcs8_der(), other);
+            let both_rsa = [alg, other]
+                .iter()
+                .all(|a| matches!(a, SigningAlg::Ps256 | SigningAlg::Rs256));
+            if alg == other || both_rsa {
+                assert_eq!(result.unwrap().alg(), other);
+            } else {
+                assert!(matches!(result, Err(KeyError::AlgorithmMismatch { alg, .. }) if alg == other));
+            }
+        }
+    }
+    let error = PrivateKey::from_pem(fixture!("rsa2048_pkcs8"), SigningAlg::Es256).unwrap_err();
+    assert_eq!(
+        error,
+        KeyError::AlgorithmMismatch {
+            key: "an RSA",
+            alg: SigningAlg::Es256
+        }
+    );
+}
+
+#[test]
+fn rejects_an_ec_key_with_the_public_point_of_another() {
+    let mut der = der(fixture!("p256_pkcs8"));
+    let other = super::key(SigningAlg::Es256);
+    let other_point = &other.to_pkcs8_der()[other.to_pkcs8_der().len() - 64..];
+    let start = der.len() - 64;
+    der[start..].copy_from_slice(other_point);
+    assert_eq!(
+        PrivateKey::from_pkcs8_der(&der, SigningAlg::Es256).unwrap_err(),
+        KeyError::Malformed("PKCS#8")
+    );
+}
+
+/// The numbers of the generated RSA key, big-endian: n, e, d, p, q.
+fn rsa_numbers() -> [Vec<u8>; 5] {
+    let key = RsaPrivateKey::from_pkcs8_der(RSA.to_pkcs8_der()).unwrap();
+    [key.n(), key.e(), key.d(), &key.primes()[0], &key.primes()[1]].map(BigUint::to_bytes_be)
+}
+
+#[test]
+fn rejects_rsa_numbers_that_contradict_each_other() {
+    let [n, e, d, p, q] = rsa_numbers();
+    assert!(PrivateMaterial::rsa(&n, &e, &d, &p, &q).is_ok());
+    let plus = |bytes: &[u8], by: u32| (BigUint::from_bytes_be(bytes) + by).to_bytes_be();
+    let one = vec![1];
+    let long = [&[1][..], &n].concat();
+    for (n, d, p, q) in [
+        (&plus(&n, 2), &d, &p, &q),
+        (&n, &plus(&d, 2), &p, &q),
+        (&n, &d, &plus(&p, 2), &q),
+        (&n, &d, &one, &n),
+        (&n, &d, &p, &p),
+        (&n, &long, &p, &q),
+    ] {
+        assert_eq!(
+            PrivateMaterial::rsa(n, &e, d, p, q).err(),
+            Some(KeyError::Inconsistent)
+        );
+    }
+}
+
+#[test]
+fn rejects_rsa_primes_that_are_equal_or_composite() {
+    let [_, e, d, p, q] = rsa_numbers();
+    let [p, q] = [p, q].map(|bytes| BigUint::from_bytes_be(&bytes));
+    // de = 1 mod p - 1 holds for n = p * p as well, so that the numbers alone look right.
+    let square = (&p * &p).to_bytes_be();
+    let equal = PrivateMaterial::rsa(&square, &e, &d, &p.to_bytes_be(), &p.to_bytes_be()).unwrap();
+    assert_eq!(equal.to_pkcs8_der().unwrap_err(), KeyError::Inconsistent);
+
+    // A multiple of three in the place of a prime, with a d that fits it.
+    let e = BigUint::from(65537_u32);
+    let composite = (0_u32..1000)
+        .map(|i| &q + 2 * i)
+        .filter(|candidate| candidate % 3_u32 == BigUint::from(0_u32))
+        .find_map(|candidate| RsaPrivateKey::from_p_q(p.clone(), candidate, e.clone()).ok())
+        .unwrap();
+    let der = composite.to_pkcs8_der().unwrap();
+    assert_eq!(
+        PrivateKey::from_pkcs8_der(der.as_bytes(), SigningAlg::Rs256).unwrap_err(),
+        KeyError::Inconsistent
+    );
+}
+
+#[test]
+fn judges_rsa_size_parity_and_exponent() {
+    let odd = |len: usize| [&[0x80][..], &vec![1; len - 1]].concat();
+    let judge = |n: &[u8], e: &[u8]| PublicMaterial::rsa(n, e).err();
+    let e = [1, 0, 1];
+    assert_eq!(judge(&odd(256), &e), None);
+    assert_eq!(judge(&odd(1024), &e), None);
+    assert_eq!(judge(&[&[0; 3][..], &odd(256)].concat(), &e), None);
+    assert_eq!(judge(&odd(255), &e), Some(KeyError::RsaSize { bits: 2040 }));
+    assert_eq!(
+        judge(&[&[0x7f][..], &odd(256)[1..]].concat(), &e),
+        Some(KeyError::RsaSize { bits: 2047 })
+    );
+    assert_eq!(
+        judge(&[&[0; 9][..], &odd(255)].concat(), &e),
+        Some(KeyError::RsaSize { bits: 2040 })
+    );
+    assert_eq!(judge(&odd(1025), &e), Some(KeyError::RsaSize { bits: 8200 }));
+    assert_eq!(judge(&[], &e), Some(KeyError::RsaSize { bits: 0 }));
+    assert_eq!(
+        judge(&[&odd(256)[..255], &[2]].concat(), &e),
+        Some(KeyError::RsaModulus)
+    );
+    for e in [
+        &[][..],
+        &[1],
+        &[3],
+        &[1, 0, 0],
+        &[1, 0, 2],
+        &[1, 0, 0, 0, 1],
+        &[0xff; 8],
+    ] {
+        assert_eq!(judge(&odd(256), e), Some(KeyError::RsaExponent), "{e:?}");
+    }
+    for e in [&[0, 1, 0, 1][..], &[0xff, 0xff, 0xff, 0xff]] {
+        assert_eq!(judge(&odd(256), e), None, "{e:?}");
+    }
+}
+
+#[test]
+fn rejects_ed25519_points_of_small_order_and_odd_encodings() {
+    let mut p = [0xff; 32];
+    (p[0], p[31]) = (0xed, 0x7f);
+    let variant = |change: &dyn Fn(&mut [u8; 32])| {
+        let mut point = p;
+        change(&mut point);
+        point
+    };
+    let mut one = [0; 32];
+    one[0] = 1;
+    let points = [
+        [0; 32],
+        one,
+        p,
+        variant(&|point| point[0] = 0xec),
+        variant(&|point| point[0] = 0xee),
+        [0xff; 32],
+        hex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+        hex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+    ];
+    for mut point in points {
+        for sign in [0, 0x80] {
+            point[31] ^= sign;
+            assert_eq!(PublicMaterial::ed25519(point).err(), Some(KeyError::Point));
+        }
+    }
+    assert!(PublicMaterial::ed25519(variant(&|point| point[0] = 0xeb)).is_ok());
+}
+
+fn hex(text: &str) -> [u8; 32] {
+    std::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+}
+
+#[test]
+fn debug_shows_no_key() {
+    let key = key(SigningAlg::Es256);
+    let secret: String = key.to_pkcs8_der()[36..68]
+        .iter()
+        .map(|byte| format!("{byte}, "))
+        .collect();
+    for text in [
+        format!("{key:?}"),
+        format!("{key:#?}"),
+        format!("{:?}", key.public()),
+    ] {
+        assert!(text.contains(key.kid().as_str()));
+        assert!(!text.contains(&secret) && text.len() < 160, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_readers_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        for alg in SigningAlg::ALL {
+            prop_assert!(PrivateKey::from_pkcs8_der(&bytes, alg).is_err());
+            prop_assert!(PublicKey::from_spki_der(&bytes, alg).is_err());
+        }
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
+            let body = BASE64_STANDARD.encode(&bytes);
+            let pem = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+            prop_assert!(import(&pem).is_err());
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_pem_reader_panic(text in "(-----BEGIN |-----END |PRIVATE KEY|-----|\n|MIIB|\\PC){0,40}") {
+        prop_assert!(import(&text).is_err());
+    }
+
+    /// A changed byte gives a refusal or another key that is whole; never a key that signs wrongly.
+    #[test]
+    fn a_changed_byte_gives_no_broken_key(
+        which in 0..4_usize, at in any::<prop::sample::Index>(), bit in 0..8_u8,
+    ) {
+        let (pem, alg) = [
+            (fixture!("p256_pkcs8"), SigningAlg::Es256),
+            (fixture!("p384_pkcs8"), SigningAlg::Es384),
+            (fixture!("ed25519_pkcs8"), SigningAlg::EdDsa),
+            (fixture!("rsa2048_pkcs8"), SigningAlg::Rs256),
+        ][which];
+        let mut bytes = der(pem);
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(key) = PrivateKey::from_pkcs8_der(&bytes, alg) {
+            let token = key.sign_compact("JWT", b"{}").unwrap();
+            prop_assert!(crate::verify_compact(&token, "JWT", |_| super::shared(&key)).is_ok());
+        }
+    }
+}
