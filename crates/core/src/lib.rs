@@ -11,6 +11,7 @@ pub mod keys;
 pub mod password;
 pub mod ports;
 pub mod refresh;
+pub mod request;
 pub mod revocation;
 pub mod rng;
 pub mod rotation;
@@ -21,5 +22,6 @@ pub mod user;
 
 pub use clock::{Clock, SystemClock};
 pub use ids::{ClientId, ClientUid, SessionId, Subject, TokenId};
+pub use request::RequestInfo;
 pub use rng::{Rng, SystemRng};
 pub use symbolon_oauth_types::UnixMillis;
