@@ -1,0 +1,130 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use symbolon_core::rotation::Rotation;
+
+/// Counters of the endpoints. Every label has a fixed set of values.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    requests: Family<RequestLabels, Counter>,
+    latency: Family<EndpointLabels, Histogram, fn() -> Histogram>,
+    rotations: Family<RotationLabels, Counter>,
+    shed: Counter,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            latency: Family::new_with_constructor(latency_buckets as fn() -> Histogram),
+            rotations: Family::default(),
+            shed: Counter::default(),
+        }
+    }
+}
+
+fn latency_buckets() -> Histogram {
+    Histogram::new([
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    ])
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    endpoint: &'static str,
+    grant: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct EndpointLabels {
+    endpoint: &'static str,
+    grant: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RotationLabels {
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// Registers the counters under `symbolon_`.
+    pub fn register(&self, registry: &mut Registry) {
+        let i = &self.inner;
+        registry.register(
+            "requests",
+            "Requests by endpoint, grant and outcome",
+            i.requests.clone(),
+        );
+        registry.register(
+            "request_duration_seconds",
+            "Time to answer, in seconds",
+            i.latency.clone(),
+        );
+        registry.register(
+            "refresh_rotations",
+            "Uses of refresh tokens by what came of them",
+            i.rotations.clone(),
+        );
+        registry.register(
+            "hash_lane_shed",
+            "Logins refused because the hash lane was full or slow",
+            i.shed.clone(),
+        );
+    }
+
+    pub(crate) fn request(
+        &self,
+        endpoint: &'static str,
+        grant: &'static str,
+        outcome: &'static str,
+        took: Duration,
+    ) {
+        self.inner
+            .requests
+            .get_or_create(&RequestLabels {
+                endpoint,
+                grant,
+                outcome,
+            })
+            .inc();
+        let took = took.as_secs_f64();
+        self.inner
+            .latency
+            .get_or_create(&EndpointLabels { endpoint, grant })
+            .observe(took);
+        if matches!(outcome, "hash_lane_full" | "hash_lane_deadline") {
+            self.inner.shed.inc();
+        }
+    }
+
+    pub(crate) fn rotation(&self, outcome: &Rotation) {
+        let outcome = match outcome {
+            Rotation::CatchUp => "catch_up",
+            Rotation::Expired => "expired",
+            Rotation::Kept => "kept",
+            Rotation::Lost => "lost",
+            Rotation::Replayed { late: false, .. } => "replayed",
+            Rotation::Replayed { late: true, .. } => "recovered_late",
+            Rotation::Reused => "reused",
+            Rotation::Revoked => "revoked",
+            Rotation::Rotated { adopted: false, .. } => "rotated",
+            Rotation::Rotated { adopted: true, .. } => "adopted",
+            Rotation::Unknown => "unknown",
+        };
+        self.inner
+            .rotations
+            .get_or_create(&RotationLabels { outcome })
+            .inc();
+    }
+}
