@@ -1,1 +1,22 @@
-//! POST token, introspect and revoke; client authentication; one file per grant.
+//! `POST` token, introspect and revoke: client authentication once, one file per grant, and every yes from
+//! [`symbolon_core::authorize::authorize`].
+
+mod client_auth;
+mod decision;
+mod error;
+mod grant;
+mod http;
+mod introspect;
+mod issue;
+mod lane;
+mod metrics;
+mod revoke;
+mod service;
+mod throttle;
+
+pub use error::{Reason, TokenError};
+pub use http::router;
+pub use lane::{HashLane, LaneConfig, LaneError, Turn};
+pub use metrics::Metrics;
+pub use service::{Lifetimes, Service, ServiceParts};
+pub use throttle::MemoryThrottle;

@@ -1,0 +1,279 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::post;
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use symbolon_core::RequestInfo;
+use symbolon_oauth_types::{Form, GrantRequest, IntrospectionResponse, RequestError, TokenResponse};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::client_auth::AuthenticatedClient;
+use crate::grant::Context;
+use crate::{Service, TokenError};
+
+/// Routes `token`, `introspect` and `revoke` below `<issuer path>/oauth2`. All take POST only. Scripts of registered
+/// origins may call token and revoke; introspection is for resource servers and has no CORS.
+pub fn router(service: Arc<Service>, issuer_path: &str) -> Router {
+    let open = Router::new()
+        .route(&format!("{issuer_path}/oauth2/token"), post(token))
+        .route(&format!("{issuer_path}/oauth2/revoke"), post(revoke))
+        .layer(cors(&service));
+    Router::new()
+        .route(&format!("{issuer_path}/oauth2/introspect"), post(introspect))
+        .merge(open)
+        .with_state(service)
+}
+
+fn cors(service: &Service) -> CorsLayer {
+    let allows = service.parts.allows_origin.clone();
+    let origin = AllowOrigin::predicate(move |origin, _| origin.to_str().is_ok_and(|origin| allows(origin)));
+    CorsLayer::new()
+        .allow_origin(origin)
+        .allow_methods([Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE])
+        .max_age(std::time::Duration::from_secs(600))
+}
+
+async fn token(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let mut answer = Exchange::begin(&service, "token", &request);
+    let result = answer.token(request).await;
+    answer.finish(result, |granted: &TokenResponse| serde_json::to_vec(granted))
+}
+
+async fn introspect(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let mut answer = Exchange::begin(&service, "introspect", &request);
+    let result = answer.introspect(request).await;
+    answer.finish(result, |found: &IntrospectionResponse| serde_json::to_vec(found))
+}
+
+async fn revoke(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let mut answer = Exchange::begin(&service, "revoke", &request);
+    let result = answer.revoke(request).await;
+    answer.finish(result, |()| Ok(Vec::new()))
+}
+
+/// One request and what is said of it in the log: one line, whatever its outcome.
+struct Exchange<'a> {
+    service: &'a Service,
+    endpoint: &'static str,
+    grant: &'static str,
+    info: RequestInfo,
+    client: Option<AuthenticatedClient>,
+    started: std::time::Duration,
+}
+
+impl<'a> Exchange<'a> {
+    fn begin(service: &'a Service, endpoint: &'static str, request: &Request) -> Self {
+        let clock = &service.parts.clock;
+        let unknown = || RequestInfo {
+            id: uuid::Uuid::nil(),
+            received: clock.now(),
+            address: None,
+        };
+        let info = request
+            .extensions()
+            .get::<RequestInfo>()
+            .copied()
+            .unwrap_or_else(unknown);
+        Self {
+            service,
+            endpoint,
+            grant: "none",
+            info,
+            client: None,
+            started: clock.monotonic(),
+        }
+    }
+
+    async fn token(&mut self, request: Request) -> Result<TokenResponse, TokenError> {
+        let (parts, body) = self.read(request).await?;
+        let form = Form::parse(&body)?;
+        let client = self.authenticate(&parts.headers, &form).await?;
+        let request = GrantRequest::from_form(&form)?;
+        self.grant = match &request {
+            GrantRequest::ClientCredentials { .. } => "client_credentials",
+            GrantRequest::Password { .. } => "password",
+            GrantRequest::RefreshToken { .. } => "refresh_token",
+            GrantRequest::Unsupported => "unsupported",
+        };
+        let user_agent = user_agent(&parts.headers);
+        self.service
+            .redeem(
+                request,
+                &Context {
+                    client: &client,
+                    request: self.info,
+                    user_agent,
+                },
+            )
+            .await
+    }
+
+    async fn introspect(&mut self, request: Request) -> Result<IntrospectionResponse, TokenError> {
+        let (parts, body) = self.read(request).await?;
+        let form = Form::parse(&body)?;
+        let caller = self.authenticate(&parts.headers, &form).await?;
+        let token = form.value("token").ok_or(RequestError::Missing("token"))?;
+        self.service.introspect(token, &caller).await
+    }
+
+    async fn revoke(&mut self, request: Request) -> Result<(), TokenError> {
+        let (parts, body) = self.read(request).await?;
+        let form = Form::parse(&body)?;
+        let client = self.authenticate(&parts.headers, &form).await?;
+        let token = form.value("token").ok_or(RequestError::Missing("token"))?;
+        self.service.revoke(token, client.client()).await
+    }
+
+    async fn authenticate(
+        &mut self,
+        headers: &HeaderMap,
+        form: &Form<'_>,
+    ) -> Result<AuthenticatedClient, TokenError> {
+        let client = self.service.authenticate(headers, form).await?;
+        self.client = Some(client.clone());
+        Ok(client)
+    }
+
+    /// The head and the whole body, within the bound, where it is a form and nothing stands in the query string.
+    async fn read(&self, request: Request) -> Result<(Parts, Bytes), TokenError> {
+        let (parts, body) = request.into_parts();
+        if parts.uri.query().is_some_and(has_parameter) {
+            return Err(TokenError::InQuery);
+        }
+        let content_type = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        let essence = content_type
+            .split(|b| *b == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        if !essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+            return Err(TokenError::ContentType);
+        }
+        let limit = self.service.parts.max_body_bytes;
+        let body = Limited::new(body, limit).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                TokenError::BodyTooLarge
+            } else {
+                TokenError::BodyUnreadable
+            }
+        })?;
+        Ok((parts, body.to_bytes()))
+    }
+
+    fn finish<T>(
+        self,
+        result: Result<T, TokenError>,
+        body: fn(&T) -> serde_json::Result<Vec<u8>>,
+    ) -> Response {
+        let took = self.service.parts.clock.monotonic().saturating_sub(self.started);
+        let outcome = result.as_ref().map_or_else(TokenError::reason, |_| "ok");
+        self.service
+            .parts
+            .metrics
+            .request(self.endpoint, self.grant, outcome, took);
+        self.log(result.as_ref().err(), outcome, took);
+        match result {
+            Ok(granted) => match body(&granted) {
+                Ok(json) => success(json),
+                Err(_) => failure(&TokenError::Seal),
+            },
+            Err(error) => failure(&error),
+        }
+    }
+
+    fn log(&self, error: Option<&TokenError>, outcome: &'static str, took: std::time::Duration) {
+        let client_id = self
+            .client
+            .as_ref()
+            .map(|client| client.client().client_id.as_str());
+        let (endpoint, grant, request_id) = (self.endpoint, self.grant, self.info.id);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        match error {
+            Some(error) if error.is_fault() => {
+                tracing::error!(%request_id, endpoint, grant, client_id, outcome, %error, micros, "request failed");
+            }
+            _ => tracing::info!(%request_id, endpoint, grant, client_id, outcome, micros, "request"),
+        }
+    }
+}
+
+/// Whether a query string carries anything that belongs in the body (RFC 6749 sections 2.3.1 and 3.2).
+fn has_parameter(query: &str) -> bool {
+    const OURS: [&str; 12] = [
+        "client_assertion",
+        "client_id",
+        "client_secret",
+        "code",
+        "grant_type",
+        "password",
+        "refresh_token",
+        "resource",
+        "scope",
+        "token",
+        "token_type_hint",
+        "username",
+    ];
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        // What is percent-encoded hides something.
+        name.contains('%') || OURS.contains(&name)
+    })
+}
+
+/// What the client software calls itself, cut at 200 characters.
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(USER_AGENT)?.to_str().ok()?;
+    Some(text.chars().take(200).collect())
+}
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"symbolon\", charset=\"UTF-8\"");
+
+fn success(json: Vec<u8>) -> Response {
+    let empty = json.is_empty();
+    let mut response = Response::new(Body::from(json));
+    no_store(response.headers_mut());
+    if !empty {
+        response.headers_mut().insert(CONTENT_TYPE, JSON);
+    }
+    response
+}
+
+fn failure(error: &TokenError) -> Response {
+    let body = serde_json::to_vec(&error.response()).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = error.status();
+    let headers = response.headers_mut();
+    no_store(headers);
+    headers.insert(CONTENT_TYPE, JSON);
+    if error.status() == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+    }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// RFC 6749 section 5.1: neither tokens nor errors are kept by anything on the way.
+fn no_store(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(PRAGMA, NO_CACHE);
+}
