@@ -18,4 +18,4 @@ impl MigratorTrait for Migrator {
     }
 }
 
-pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
+pub use sea_orm_migration::{Migration, MigrationStatus, MigratorTrait};

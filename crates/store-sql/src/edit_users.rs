@@ -1,0 +1,217 @@
+//! Changing users.
+
+use std::collections::BTreeSet;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use symbolon_core::Subject;
+use symbolon_core::password::PasswordHash;
+use symbolon_core::ports::{Change, NewUser, Page, StoreResult};
+use symbolon_core::revocation::NewRevocation;
+use symbolon_core::user::{LoginName, RoleName, User};
+use uuid::Uuid;
+
+use crate::SqlStore;
+use crate::admin::{cut, position};
+use crate::convert::to_ms;
+use crate::entity::{roles, subjects, user_names, user_roles, users};
+use crate::error::{store_error, unless_taken};
+use crate::log::{advance_facts, append_with_facts};
+use crate::transaction::commit;
+use crate::users::assemble;
+
+const UNKNOWN: Change = Change::Unknown("user");
+
+impl SqlStore {
+    pub(crate) async fn insert_user(&self, new: &NewUser) -> StoreResult<Change> {
+        let tx = self.writing().await?;
+        let subject = new.user.subject;
+        if !take_subject(&tx, subject.0, "user").await? {
+            return Ok(Change::Taken("subject"));
+        }
+        users::Entity::insert(row(new))
+            .exec_without_returning(&tx)
+            .await
+            .map_err(store_error)?;
+        if let Some(taken) = insert_names(&tx, new).await? {
+            return Ok(Change::Taken(taken));
+        }
+        if !insert_roles(&tx, subject, &new.user.roles).await? {
+            return Ok(Change::Unknown("role"));
+        }
+        advance_facts(&tx).await?;
+        commit(tx).await?;
+        Ok(Change::Done)
+    }
+
+    pub(crate) async fn list_users(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<User>> {
+        let tx = self.snapshot().await?;
+        let mut find = users::Entity::find().order_by_asc(users::Column::Subject);
+        if let Some(after) = position(after)? {
+            find = find.filter(users::Column::Subject.gt(after));
+        }
+        let (limit, more) = cut(limit);
+        let rows = find.limit(more).all(&tx).await.map_err(store_error)?;
+        let more = rows.len() > limit;
+        let items = assemble(&tx, rows.into_iter().take(limit).collect()).await?;
+        let next = items.last().filter(|_| more).map(|user| user.subject.to_string());
+        Ok(Page { items, next })
+    }
+
+    pub(crate) async fn update_user_active(
+        &self,
+        subject: Subject,
+        active: bool,
+        entry: &NewRevocation,
+    ) -> StoreResult<Change> {
+        let tx = self.writing().await?;
+        let user = users::Entity::find_by_id(subject.0)
+            .one(&tx)
+            .await
+            .map_err(store_error)?;
+        match user {
+            None => return Ok(UNKNOWN),
+            // It is so already. A second lift would cut off what began since the first.
+            Some(user) if user.active == active => return Ok(Change::Done),
+            Some(_) => {}
+        }
+        users::Entity::update_many()
+            .col_expr(users::Column::Active, Expr::value(active))
+            .filter(users::Column::Subject.eq(subject.0))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        append_with_facts(&tx, entry, self.inner.clock.now()).await?;
+        commit(tx).await?;
+        Ok(Change::Done)
+    }
+
+    pub(crate) async fn update_password(
+        &self,
+        subject: Subject,
+        hash: &PasswordHash,
+        entry: &NewRevocation,
+    ) -> StoreResult<Change> {
+        let tx = self.writing().await?;
+        let updated = users::Entity::update_many()
+            .col_expr(users::Column::PasswordHash, Expr::value(hash.as_str()))
+            .filter(users::Column::Subject.eq(subject.0))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        if updated.rows_affected == 0 {
+            return Ok(UNKNOWN);
+        }
+        append_with_facts(&tx, entry, self.inner.clock.now()).await?;
+        commit(tx).await?;
+        Ok(Change::Done)
+    }
+
+    /// Names and roles go with the row; the subject stays taken.
+    pub(crate) async fn remove_user(&self, subject: Subject, entry: &NewRevocation) -> StoreResult<Change> {
+        let tx = self.writing().await?;
+        let deleted = users::Entity::delete_by_id(subject.0)
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        if deleted.rows_affected == 0 {
+            return Ok(UNKNOWN);
+        }
+        append_with_facts(&tx, entry, self.inner.clock.now()).await?;
+        commit(tx).await?;
+        Ok(Change::Done)
+    }
+
+    pub(crate) async fn replace_user_roles(
+        &self,
+        subject: Subject,
+        roles: &[RoleName],
+    ) -> StoreResult<Change> {
+        let tx = self.writing().await?;
+        let found = users::Entity::find_by_id(subject.0)
+            .count(&tx)
+            .await
+            .map_err(store_error)?;
+        if found == 0 {
+            return Ok(UNKNOWN);
+        }
+        user_roles::Entity::delete_many()
+            .filter(user_roles::Column::Subject.eq(subject.0))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        if !insert_roles(&tx, subject, roles).await? {
+            return Ok(Change::Unknown("role"));
+        }
+        advance_facts(&tx).await?;
+        commit(tx).await?;
+        Ok(Change::Done)
+    }
+}
+
+/// Takes an id for good, for a user or a client. False where either has or had it.
+pub(crate) async fn take_subject(tx: &DatabaseTransaction, id: Uuid, kind: &str) -> StoreResult<bool> {
+    let row = subjects::ActiveModel {
+        id: Set(id),
+        kind: Set(kind.to_owned()),
+    };
+    let inserted = subjects::Entity::insert(row).exec_without_returning(tx).await;
+    Ok(unless_taken(inserted)?.is_some())
+}
+
+fn row(new: &NewUser) -> users::ActiveModel {
+    let user = &new.user;
+    users::ActiveModel {
+        subject: Set(user.subject.0),
+        username: Set(user.username.clone()),
+        email: Set(user.email.clone()),
+        active: Set(user.active),
+        password_hash: Set(new.password.as_str().to_owned()),
+        created_ms: Set(to_ms(user.created)),
+    }
+}
+
+/// Which of the user's names is taken, if one is.
+async fn insert_names(tx: &DatabaseTransaction, new: &NewUser) -> StoreResult<Option<&'static str>> {
+    let username = new.user.username.parse::<LoginName>().ok();
+    for name in new.names.iter().collect::<BTreeSet<_>>() {
+        let row = user_names::ActiveModel {
+            name: Set(name.as_str().to_owned()),
+            subject: Set(new.user.subject.0),
+        };
+        let inserted = user_names::Entity::insert(row).exec_without_returning(tx).await;
+        if unless_taken(inserted)?.is_none() {
+            let is_username = username.as_ref() == Some(name);
+            return Ok(Some(if is_username { "username" } else { "email" }));
+        }
+    }
+    Ok(None)
+}
+
+/// False where one of the roles does not exist.
+async fn insert_roles(tx: &DatabaseTransaction, subject: Subject, roles: &[RoleName]) -> StoreResult<bool> {
+    let roles: BTreeSet<_> = roles.iter().map(RoleName::as_str).collect();
+    if roles.is_empty() {
+        return Ok(true);
+    }
+    let known = roles::Entity::find()
+        .filter(roles::Column::Name.is_in(roles.iter().copied()))
+        .count(tx)
+        .await
+        .map_err(store_error)?;
+    if known != roles.len() as u64 {
+        return Ok(false);
+    }
+    let rows = roles.into_iter().map(|role| user_roles::ActiveModel {
+        subject: Set(subject.0),
+        role: Set(role.to_owned()),
+    });
+    user_roles::Entity::insert_many(rows)
+        .exec_without_returning(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(true)
+}

@@ -1,0 +1,159 @@
+//! The lane of rotations. A rotation is small, and what makes it cost is the disk's confirmation at the commit. So
+//! one task takes what waits, makes each decision in turn within one transaction, and answers all when it has
+//! committed: the decisions are those that would be made one after the other, and the disk confirms them once.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use symbolon_core::SessionId;
+use symbolon_core::ports::{StoreError, StoreResult};
+use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord, decide};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::entity::session_records::{self, Column};
+use crate::error::store_error;
+use crate::log;
+use crate::sessions::record_row;
+use crate::transaction::{commit, writing};
+
+/// Most rotations that share a transaction.
+const BATCH: usize = 64;
+/// Most rotations that wait; more are refused at once.
+const QUEUE: usize = 1024;
+
+/// The way in.
+pub(crate) struct Lane {
+    queue: mpsc::Sender<Job>,
+}
+
+struct Job {
+    request: RotationRequest,
+    answer: oneshot::Sender<StoreResult<Rotation>>,
+}
+
+impl Lane {
+    /// Starts the task. It ends when the lane is dropped.
+    pub(crate) fn start(db: DatabaseConnection) -> Self {
+        let (queue, mut waiting) = mpsc::channel::<Job>(QUEUE);
+        tokio::spawn(async move {
+            let mut batch = Vec::with_capacity(BATCH);
+            while waiting.recv_many(&mut batch, BATCH).await > 0 {
+                run(&db, &mut batch).await;
+            }
+        });
+        Self { queue }
+    }
+
+    /// Takes its turn. A caller who goes away meanwhile has rotated all the same.
+    pub(crate) async fn rotate(&self, request: RotationRequest) -> StoreResult<Rotation> {
+        let (answer, answered) = oneshot::channel();
+        self.queue
+            .try_send(Job { request, answer })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => unavailable("too many rotations wait"),
+                mpsc::error::TrySendError::Closed(_) => unavailable("the database is closed"),
+            })?;
+        answered
+            .await
+            .map_err(|_| unavailable("the database is closed"))?
+    }
+}
+
+fn unavailable(why: &str) -> StoreError {
+    StoreError::Unavailable(why.into())
+}
+
+async fn run(db: &DatabaseConnection, batch: &mut Vec<Job>) {
+    let requests: Vec<_> = batch.iter().map(|job| job.request).collect();
+    let outcomes = rotate_all(db, &requests).await;
+    for (i, job) in batch.drain(..).enumerate() {
+        let outcome = match &outcomes {
+            Ok(outcomes) => outcomes[i].clone(),
+            Err(error) => Err(error.clone()),
+        };
+        // Who no longer waits needs no answer.
+        let _ = job.answer.send(outcome);
+    }
+}
+
+/// One outcome for each request, in order; an error means that nothing has changed.
+async fn rotate_all(
+    db: &DatabaseConnection,
+    requests: &[RotationRequest],
+) -> StoreResult<Vec<StoreResult<Rotation>>> {
+    let tx = writing(db).await?;
+    let head = log::head(&tx).await?;
+    let mut records = read(&tx, requests).await?;
+    let mut changed = BTreeSet::new();
+    let mut outcomes = Vec::with_capacity(requests.len());
+    for request in requests {
+        if log::is_behind(request.applied, head) {
+            outcomes.push(Ok(Rotation::CatchUp));
+            continue;
+        }
+        let outcome = match records.get(&request.session) {
+            Some(Err(error)) => Err(error.clone()),
+            kept => {
+                let kept = kept.and_then(|record| record.as_ref().ok());
+                let (outcome, next) = decide(kept, request);
+                if let Some(next) = next {
+                    records.insert(request.session, Ok(next));
+                    changed.insert(request.session);
+                }
+                Ok(outcome)
+            }
+        };
+        outcomes.push(outcome);
+    }
+    let changed = changed
+        .into_iter()
+        .filter_map(|session| Some((session, records.get(&session)?.as_ref().ok()?)));
+    write(&tx, changed).await?;
+    commit(tx).await?;
+    Ok(outcomes)
+}
+
+type Records = HashMap<SessionId, StoreResult<SessionRecord>>;
+
+async fn read(tx: &DatabaseTransaction, requests: &[RotationRequest]) -> StoreResult<Records> {
+    let sessions: BTreeSet<_> = requests.iter().map(|request| request.session.0).collect();
+    let rows = session_records::Entity::find()
+        .filter(Column::Sid.is_in(sessions))
+        .lock_exclusive()
+        .all(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (SessionId(row.sid), row.try_into()))
+        .collect())
+}
+
+async fn write(
+    tx: &DatabaseTransaction,
+    changed: impl Iterator<Item = (SessionId, &SessionRecord)>,
+) -> StoreResult<()> {
+    let rows: Vec<_> = changed
+        .map(|(session, record)| record_row(session, record))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let replace = OnConflict::column(Column::Sid)
+        .update_columns([
+            Column::Generation,
+            Column::RotatedMs,
+            Column::LateSinceMs,
+            Column::Late,
+            Column::Killed,
+            Column::KillLogged,
+        ])
+        .to_owned();
+    session_records::Entity::insert_many(rows)
+        .on_conflict(replace)
+        .exec_without_returning(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(())
+}

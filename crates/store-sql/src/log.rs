@@ -1,0 +1,264 @@
+//! The revocation log and its head.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use symbolon_core::UnixMillis;
+use symbolon_core::ports::{RevocationLog, StoreError, StoreResult};
+use symbolon_core::revocation::{Head, NewRevocation};
+use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
+
+use crate::SqlStore;
+use crate::convert::{corrupt, from_ms, number, to_ms};
+use crate::entity::revocation_head::{self, Column as HeadColumn};
+use crate::entity::revocation_log::{self, Column};
+use crate::error::store_error;
+use crate::transaction::commit;
+
+/// Key of the only row of the head.
+pub(crate) const HEAD_ID: i32 = 1;
+
+#[async_trait]
+impl RevocationLog for SqlStore {
+    async fn head(&self) -> StoreResult<Head> {
+        head(self.read()).await
+    }
+
+    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
+        let rows = revocation_log::Entity::find()
+            .filter(Column::Seq.gt(i64::try_from(after).unwrap_or(i64::MAX)))
+            .filter(Column::ExpiresMs.gt(to_ms(now)))
+            .order_by_asc(Column::Seq)
+            .limit(u64::from(limit))
+            .all(self.read())
+            .await
+            .map_err(store_error)?;
+        rows.into_iter()
+            .map(|row| Ok((number(row.seq, "a log position")?, row.try_into()?)))
+            .collect()
+    }
+
+    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Head> {
+        let tx = self.writing().await?;
+        let head = append(&tx, revocation, now, 0).await?;
+        commit(tx).await?;
+        Ok(head)
+    }
+
+    async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64> {
+        revocation_log::Entity::find()
+            .filter(Column::Owner.eq(owner.0.to_vec()))
+            .filter(Column::Kind.eq(RevocationKind::Token.as_str()))
+            .filter(Column::ExpiresMs.gt(to_ms(now)))
+            .count(self.read())
+            .await
+            .map_err(store_error)
+    }
+
+    async fn sweep_log(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
+        // In this order a lift never goes before the block that it lifts: blocks expire with their lift at the latest.
+        let expired = Query::select()
+            .column(Column::Seq)
+            .from(revocation_log::Entity)
+            .and_where(Column::ExpiresMs.lt(to_ms(before)))
+            .order_by(Column::ExpiresMs, sea_orm::Order::Asc)
+            .order_by(Column::Seq, sea_orm::Order::Asc)
+            .limit(u64::from(limit))
+            .take();
+        let tx = self.writing().await?;
+        let deleted = revocation_log::Entity::delete_many()
+            .filter(Column::Seq.in_subquery(expired))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        commit(tx).await?;
+        Ok(deleted.rows_affected)
+    }
+}
+
+/// The head as the connection sees it; in a transaction that writes, nobody moves it meanwhile.
+pub(crate) async fn head(db: &impl ConnectionTrait) -> StoreResult<Head> {
+    let row = revocation_head::Entity::find_by_id(HEAD_ID)
+        .lock_shared()
+        .one(db)
+        .await
+        .map_err(store_error)?;
+    let row = row.ok_or_else(|| {
+        StoreError::Unavailable("the database has no schema yet: run `symbolon migrate`".into())
+    })?;
+    Ok(Head {
+        log: row.log_id,
+        seq: number(row.seq, "the head of the log")?,
+        facts: number(row.facts, "the version of the facts")?,
+    })
+}
+
+/// Whether a node that has applied this much must catch up before it may answer. A log with another identity is
+/// another log, whatever its position.
+pub(crate) fn is_behind(applied: Head, head: Head) -> bool {
+    applied.log != head.log || applied.seq < head.seq || applied.facts != head.facts
+}
+
+/// Facts have changed: every cache of them is out of date once the transaction commits.
+pub(crate) async fn advance_facts(tx: &DatabaseTransaction) -> StoreResult<()> {
+    advance(tx, 0, 1).await.map(drop)
+}
+
+/// Appends an entry that goes with a change of facts.
+pub(crate) async fn append_with_facts(
+    tx: &DatabaseTransaction,
+    revocation: &NewRevocation,
+    now: UnixMillis,
+) -> StoreResult<()> {
+    append(tx, revocation, now, 1).await.map(drop)
+}
+
+async fn append(
+    tx: &DatabaseTransaction,
+    revocation: &NewRevocation,
+    now: UnixMillis,
+    facts: i64,
+) -> StoreResult<Head> {
+    let head = advance(tx, 1, facts).await?;
+    let NewRevocation { entry, owner, .. } = revocation;
+    let (effect, moment) = match entry.effect {
+        Effect::Block => (BLOCK, None),
+        Effect::Cutoff(moment) => (CUTOFF, Some(moment)),
+        Effect::Lift(moment) => (LIFT, Some(moment)),
+    };
+    if effect == LIFT {
+        expire_with_lift(tx, entry).await?;
+    }
+    let row = revocation_log::ActiveModel {
+        seq: Set(number(head.seq, "the head of the log")?),
+        kind: Set(entry.kind.as_str().to_owned()),
+        digest: Set(entry.digest.0.to_vec()),
+        effect: Set(effect.to_owned()),
+        moment_ms: Set(moment.map(to_ms)),
+        owner: Set(owner.map(|digest| digest.0.to_vec())),
+        reason: Set(revocation.reason.clone()),
+        actor: Set(revocation.actor.clone()),
+        at_ms: Set(to_ms(now)),
+        expires_ms: Set(to_ms(entry.expires)),
+    };
+    revocation_log::Entity::insert(row)
+        .exec_without_returning(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(head)
+}
+
+/// What a lift ends must not outlive it: once the lift is forgotten, the block would hold again.
+async fn expire_with_lift(tx: &DatabaseTransaction, lift: &Entry) -> StoreResult<()> {
+    let expires = to_ms(lift.expires);
+    revocation_log::Entity::update_many()
+        .col_expr(Column::ExpiresMs, Expr::value(expires))
+        .filter(Column::Digest.eq(lift.digest.0.to_vec()))
+        .filter(Column::ExpiresMs.gt(expires))
+        .exec(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(())
+}
+
+/// Moves the head; whoever does so holds its lock until the transaction ends.
+async fn advance(tx: &DatabaseTransaction, seq: i64, facts: i64) -> StoreResult<Head> {
+    revocation_head::Entity::update_many()
+        .col_expr(HeadColumn::Seq, Expr::col(HeadColumn::Seq).add(seq))
+        .col_expr(HeadColumn::Facts, Expr::col(HeadColumn::Facts).add(facts))
+        .filter(HeadColumn::Id.eq(HEAD_ID))
+        .exec(tx)
+        .await
+        .map_err(store_error)?;
+    head(tx).await
+}
+
+const BLOCK: &str = "block";
+const CUTOFF: &str = "cutoff";
+const LIFT: &str = "lift";
+
+const KINDS: [RevocationKind; 6] = [
+    RevocationKind::All,
+    RevocationKind::Client,
+    RevocationKind::Key,
+    RevocationKind::Session,
+    RevocationKind::Subject,
+    RevocationKind::Token,
+];
+
+impl TryFrom<revocation_log::Model> for Entry {
+    type Error = StoreError;
+
+    fn try_from(row: revocation_log::Model) -> StoreResult<Self> {
+        let moment = row
+            .moment_ms
+            .map(|ms| from_ms(ms, "a cutoff on the log"))
+            .transpose()?;
+        let effect = match (&*row.effect, moment) {
+            (BLOCK, None) => Effect::Block,
+            (CUTOFF, Some(moment)) => Effect::Cutoff(moment),
+            (LIFT, Some(moment)) => Effect::Lift(moment),
+            _ => return Err(corrupt("an entry on the log has no effect that exists")),
+        };
+        Ok(Self {
+            kind: KINDS
+                .into_iter()
+                .find(|kind| kind.as_str() == row.kind)
+                .ok_or_else(|| corrupt("an entry on the log is of an unknown kind"))?,
+            digest: Digest(number(row.digest.as_slice(), "a digest on the log")?),
+            effect,
+            expires: from_ms(row.expires_ms, "the end of an entry on the log")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(effect: &str, moment_ms: Option<i64>) -> revocation_log::Model {
+        revocation_log::Model {
+            seq: 1,
+            kind: "subject".into(),
+            digest: vec![7; 16],
+            effect: effect.into(),
+            moment_ms,
+            owner: None,
+            reason: String::new(),
+            actor: String::new(),
+            at_ms: 0,
+            expires_ms: i64::MAX,
+        }
+    }
+
+    #[test]
+    fn rows_that_can_not_be_are_corrupt() {
+        let good = Entry::try_from(row("block", None)).unwrap();
+        assert_eq!((good.effect, good.expires), (Effect::Block, UnixMillis::NEVER));
+        let bad = [
+            row("block", Some(1)),
+            row("cutoff", None),
+            row("lift", Some(-1)),
+            row("pardon", Some(1)),
+            revocation_log::Model {
+                kind: "planet".into(),
+                ..row("block", None)
+            },
+            revocation_log::Model {
+                digest: vec![7; 15],
+                ..row("block", None)
+            },
+        ];
+        for row in bad {
+            let text = format!("{row:?}");
+            assert!(
+                matches!(Entry::try_from(row), Err(StoreError::Corrupt(_))),
+                "{text}"
+            );
+        }
+    }
+}

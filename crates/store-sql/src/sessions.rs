@@ -1,0 +1,162 @@
+//! Sessions, their rotation records, and the outbox of those that a reuse killed.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use symbolon_core::ports::{Begin, KilledSession, NewSession, SessionStore, StoreError, StoreResult};
+use symbolon_core::revocation::Head;
+use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord};
+use symbolon_core::{SessionId, Subject, UnixMillis};
+
+use crate::SqlStore;
+use crate::convert::{from_ms, number, to_ms};
+use crate::entity::{session_records, sessions};
+use crate::error::store_error;
+use crate::log;
+use crate::transaction::commit;
+
+#[async_trait]
+impl SessionStore for SqlStore {
+    async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Begin> {
+        let tx = self.writing().await?;
+        if log::is_behind(applied, log::head(&tx).await?) {
+            return Ok(Begin::CatchUp);
+        }
+        sessions::Entity::insert(session_row(session))
+            .exec_without_returning(&tx)
+            .await
+            .map_err(store_error)?;
+        if session.refreshable {
+            let record = SessionRecord::begun(session.issued, session.ends);
+            session_records::Entity::insert(record_row(session.session, &record))
+                .exec_without_returning(&tx)
+                .await
+                .map_err(store_error)?;
+        }
+        commit(tx).await?;
+        Ok(Begin::Begun)
+    }
+
+    async fn rotate(&self, request: &RotationRequest) -> StoreResult<Rotation> {
+        self.inner.lane.rotate(*request).await
+    }
+
+    /// The log's own head: it is read in the transaction of each rotation.
+    async fn fence(&self, _subject: Subject) -> StoreResult<Head> {
+        log::head(self.read()).await
+    }
+
+    async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>> {
+        let rows = session_records::Entity::find()
+            .filter(session_records::Column::Killed.eq(true))
+            .filter(session_records::Column::KillLogged.eq(false))
+            .limit(u64::from(limit))
+            .all(self.read())
+            .await
+            .map_err(store_error)?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(KilledSession {
+                    session: SessionId(row.sid),
+                    ends: from_ms(row.ends_ms, "the end of a session")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn killed_logged(&self, session: SessionId) -> StoreResult<()> {
+        let tx = self.writing().await?;
+        session_records::Entity::update_many()
+            .col_expr(session_records::Column::KillLogged, Expr::value(true))
+            .filter(session_records::Column::Sid.eq(session.0))
+            .filter(session_records::Column::Killed.eq(true))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        commit(tx).await
+    }
+
+    async fn sweep(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
+        let tx = self.writing().await?;
+        let limit = u64::from(limit);
+        let sessions = sweep_sessions(&tx, before, limit).await?;
+        let records = sweep_records(&tx, before, limit - sessions).await?;
+        commit(tx).await?;
+        Ok(sessions + records)
+    }
+}
+
+async fn sweep_sessions(tx: &DatabaseTransaction, before: UnixMillis, limit: u64) -> StoreResult<u64> {
+    use sessions::{Column, Entity};
+    let ended = Query::select()
+        .column(Column::Sid)
+        .from(Entity)
+        .and_where(Column::EndsMs.lt(to_ms(before)))
+        .limit(limit)
+        .take();
+    let deleted = Entity::delete_many()
+        .filter(Column::Sid.in_subquery(ended))
+        .exec(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(deleted.rows_affected)
+}
+
+async fn sweep_records(tx: &DatabaseTransaction, before: UnixMillis, limit: u64) -> StoreResult<u64> {
+    use session_records::{Column, Entity};
+    let ended = Query::select()
+        .column(Column::Sid)
+        .from(Entity)
+        .and_where(Column::EndsMs.lt(to_ms(before)))
+        .limit(limit)
+        .take();
+    let deleted = Entity::delete_many()
+        .filter(Column::Sid.in_subquery(ended))
+        .exec(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(deleted.rows_affected)
+}
+
+fn session_row(session: &NewSession) -> sessions::ActiveModel {
+    sessions::ActiveModel {
+        sid: Set(session.session.0),
+        subject: Set(session.subject.0),
+        client_uid: Set(session.client.0),
+        scope: Set(session.scope.clone()),
+        started_ms: Set(to_ms(session.session.moment())),
+        ends_ms: Set(to_ms(session.ends)),
+        address: Set(session.address.map(|address| address.to_string())),
+        user_agent: Set(session.user_agent.clone()),
+    }
+}
+
+/// A record that is written was not killed before, or is killed now: its entry is not on the log.
+pub(crate) fn record_row(session: SessionId, record: &SessionRecord) -> session_records::ActiveModel {
+    session_records::ActiveModel {
+        sid: Set(session.0),
+        generation: Set(i64::from(record.generation)),
+        rotated_ms: Set(to_ms(record.rotated)),
+        late_since_ms: Set(to_ms(record.late_since)),
+        late: Set(i32::from(record.late)),
+        killed: Set(record.killed),
+        kill_logged: Set(false),
+        ends_ms: Set(to_ms(record.ends)),
+    }
+}
+
+impl TryFrom<session_records::Model> for SessionRecord {
+    type Error = StoreError;
+
+    fn try_from(row: session_records::Model) -> StoreResult<Self> {
+        Ok(Self {
+            generation: number(row.generation, "the generation of a session")?,
+            rotated: from_ms(row.rotated_ms, "the last rotation of a session")?,
+            late_since: from_ms(row.late_since_ms, "the late recoveries of a session")?,
+            late: number(row.late, "the late recoveries of a session")?,
+            killed: row.killed,
+            ends: from_ms(row.ends_ms, "the end of a session")?,
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! What only SQLite needs: the file, and how its connections are set.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::sqlx::ConnectOptions as _;
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
+use symbolon_core::ports::{StoreError, StoreResult};
+
+use crate::SqlConfig;
+
+/// How long to wait for what others hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the write lock, which another process may hold.
+    pub(crate) lock: Duration,
+    /// For a connection of ours.
+    pub(crate) connection: Duration,
+}
+
+impl Patience {
+    pub(crate) const DEFAULT: Self = Self {
+        lock: Duration::from_secs(5),
+        connection: Duration::from_secs(2),
+    };
+}
+
+/// Connections that read and the one connection that writes.
+pub(crate) struct Pools {
+    pub(crate) read: DatabaseConnection,
+    pub(crate) write: DatabaseConnection,
+}
+
+/// Statements kept prepared on each connection; the batches of rotations alone have up to 70 forms.
+const STATEMENTS: usize = 200;
+
+/// Opens what the URL names.
+pub(crate) async fn open(config: &SqlConfig, patience: Patience) -> StoreResult<Pools> {
+    let location = config
+        .url
+        .strip_prefix("sqlite:")
+        .ok_or_else(|| unavailable("the URL must start with `sqlite:`, as in sqlite:/var/lib/symbolon/db"))?;
+    if location.contains('?') {
+        return Err(unavailable(
+            "the URL takes no parameters: remove `?` and what follows",
+        ));
+    }
+    let path = location.strip_prefix("//").unwrap_or(location);
+    if path == ":memory:" {
+        let options = options("sqlite::memory:".parse().map_err(|_| unavailable("no memory"))?);
+        let only = pool(options, 1, patience).await?;
+        return Ok(Pools {
+            read: only.clone(),
+            write: only,
+        });
+    }
+    if path.is_empty() {
+        return Err(unavailable(
+            "the URL names no file, as in sqlite:/var/lib/symbolon/db",
+        ));
+    }
+    create_private(Path::new(path))
+        .map_err(|error| unavailable(&format!("the file {path} can't be opened: {error}")))?;
+    let options = options(SqliteConnectOptions::new().filename(path)).busy_timeout(patience.lock);
+    let write = pool(options.clone(), 1, patience).await?;
+    let read = pool(options, config.max_connections.max(1), patience).await?;
+    Ok(Pools { read, write })
+}
+
+fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // What was answered must survive a power cut; the second pragma does the same where fsync alone does not.
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("fullfsync", "1")
+        .statement_cache_capacity(STATEMENTS)
+        .disable_statement_logging()
+}
+
+async fn pool(
+    options: SqliteConnectOptions,
+    connections: u32,
+    patience: Patience,
+) -> StoreResult<DatabaseConnection> {
+    let pool: SqlitePool = SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(patience.connection)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+        .map_err(|error| unavailable(&format!("the database can't be opened: {error}")))?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// Makes the file and its folder, where they are missing, for their owner alone. SQLite gives the files that it
+/// makes beside it the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    folder.recursive(true);
+    let mut file = fs::OpenOptions::new();
+    file.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        folder.mode(0o700);
+        file.mode(0o600);
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => folder.create(parent)?,
+        _ => {}
+    }
+    file.open(path).map(drop)
+}
+
+fn unavailable(why: &str) -> StoreError {
+    StoreError::Unavailable(why.into())
+}
