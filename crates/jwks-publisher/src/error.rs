@@ -1,0 +1,146 @@
+//! What keeps a node from having its keys.
+
+use std::path::PathBuf;
+
+use symbolon_core::ports::StoreError;
+use symbolon_jose::{KekId, KeyError, Kid, SigningAlg, WrapError};
+
+/// The signing keys can't be opened, imported or made. Keys that were in use before stay in use.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    /// Other nodes kept adding keys while this one tried to.
+    #[error("other nodes kept adding signing keys at the same moment; start this one again")]
+    Contended,
+    /// The default algorithm has no keys.
+    #[error("`keys.default_algorithm`, {0}, is not among `keys.algorithms`; add it there or choose another")]
+    DefaultAlgorithm(SigningAlg),
+    /// A key could not be made.
+    #[error("no {alg} key could be made: {source}")]
+    Generate {
+        /// Its algorithm.
+        alg: SigningAlg,
+        /// Why.
+        source: KeyError,
+    },
+    /// A PEM file is refused; nothing was imported.
+    #[error("{} (in `keys.import_dir`): {problem}", file.display().to_string().escape_debug())]
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: ImportProblem,
+    },
+    /// The folder of PEM files can't be read.
+    #[error(
+        "`keys.import_dir`, {}, can't be read: {source}; make the folder readable or remove the setting",
+        dir.display().to_string().escape_debug()
+    )]
+    ImportDir {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder holds more PEM files than are read.
+    #[error("`keys.import_dir` holds more than {limit} PEM files; remove those that were imported already")]
+    ImportFiles {
+        /// The bound.
+        limit: usize,
+    },
+    /// An encrypted record can't be opened.
+    #[error(
+        "signing key {kid} ({alg}) is encrypted under the key-encryption key {}, and `keys.encryption_key` is \
+         {configured}: {source}. {}; nothing was changed",
+        needs.as_ref().map_or("(unreadable)", AsRef::as_ref),
+        open_remedy(source)
+    )]
+    Open {
+        /// The key.
+        kid: Kid,
+        /// Its algorithm.
+        alg: SigningAlg,
+        /// The key-encryption key that the record names.
+        needs: Option<KekId>,
+        /// The key-encryption key that is configured.
+        configured: KekId,
+        /// Why it can't be opened.
+        source: WrapError,
+    },
+    /// More than one key of an algorithm is active.
+    #[error("more than one {0} key is active in the store; restore the signing keys from a backup")]
+    SeveralActive(SigningAlg),
+    /// The store gave no answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record was opened, and what it holds is not the key that it says.
+    #[error(
+        "the record of signing key {kid} ({alg}) holds something else: {found}; restore the signing keys from a \
+         backup; nothing was changed"
+    )]
+    Substituted {
+        /// The key that the record names.
+        kid: Kid,
+        /// Its algorithm.
+        alg: SigningAlg,
+        /// What is there.
+        found: String,
+    },
+    /// A task of the server's own ended before its result.
+    #[error("the work on a key was cut short: {0}; start again")]
+    Task(#[from] tokio::task::JoinError),
+    /// A key could not be encrypted.
+    #[error("signing key {kid} could not be encrypted: {source}")]
+    Wrap {
+        /// The key.
+        kid: Kid,
+        /// Why.
+        source: WrapError,
+    },
+}
+
+fn open_remedy(error: &WrapError) -> &'static str {
+    match error {
+        WrapError::WrongKey { .. } => "Set `keys.encryption_key` to the one that it needs",
+        _ => "Restore the signing keys from a backup",
+    }
+}
+
+/// Why a PEM file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportProblem {
+    /// The algorithm is not configured.
+    #[error("it holds a key for {0}, which is not in `keys.algorithms`; add {0} there or remove the file")]
+    Algorithm(SigningAlg),
+    /// It is not a private key that is accepted.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The name says another algorithm than the key.
+    #[error("its name says {named} and it holds a key for {found}; rename the file")]
+    Name {
+        /// The algorithm in the name.
+        named: SigningAlg,
+        /// The algorithm of the key.
+        found: SigningAlg,
+    },
+    /// It is a folder, a device or the like.
+    #[error("it is not a file; remove it or give it another name")]
+    NotAFile,
+    /// It can't be read.
+    #[error("it can't be read: {0}; make it readable or remove it")]
+    Read(#[from] std::io::Error),
+    /// An algorithm has its active and its pending key.
+    #[error(
+        "{0} has an active and a pending key already, and an import takes the place of neither; remove the file \
+         (`symbolon keys list` shows the keys)"
+    )]
+    SecondPending(SigningAlg),
+    /// It is not text.
+    #[error("it is not text; convert it to PEM: `openssl pkey -inform der -in key.der -out key.pem`")]
+    Text,
+    /// It is longer than any key.
+    #[error("it is longer than {limit} bytes; that is no key")]
+    TooLong {
+        /// The bound, in bytes.
+        limit: u64,
+    },
+}
