@@ -2,6 +2,7 @@
 
 mod import;
 mod keyring;
+mod publish;
 mod store;
 
 use std::sync::Arc;
