@@ -192,6 +192,7 @@ impl Acceptor {
             max_body_bytes: config.max_body_bytes,
             timeout: limits.request,
             stats,
+            stamp: config.stamp,
         };
         Self {
             plain: tls.is_none(),

@@ -17,6 +17,7 @@ mod connection;
 mod listener;
 mod peer;
 mod service;
+mod stamp;
 mod stats;
 mod throttle;
 mod tls;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use listener::{BindError, Drained, Listener, serve};
-pub use peer::ClientAddr;
+pub use stamp::Stamp;
 pub use stats::ListenerStats;
 pub use tls::{TLS_CHECK_INTERVAL, TlsCertificate, TlsError, TlsFiles};
 
@@ -54,4 +55,6 @@ pub struct ListenerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The certificate and its key; `None` serves plain HTTP, to loopback and `trusted_proxies` alone.
     pub tls: Option<TlsFiles>,
+    /// Where the moment and the id of each request come from.
+    pub stamp: Stamp,
 }

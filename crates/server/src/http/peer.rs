@@ -12,13 +12,6 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 const MAX_HOPS: usize = 20;
 const MAX_FORWARDED_BYTES: usize = 1024;
 
-/// The address of the client that sent a request, in the request's extensions.
-///
-/// It is the peer's own address, or, when the peer is a trusted proxy, the one that the nearest
-/// untrusted hop had. IPv4 addresses mapped into IPv6 are plain IPv4 here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientAddr(pub IpAddr);
-
 /// What the operator said about peers.
 #[derive(Debug)]
 pub(super) struct PeerPolicy {
@@ -45,13 +38,13 @@ impl PeerPolicy {
     /// The client behind `peer`: the right-most address in `X-Forwarded-For` that is not a trusted
     /// proxy's. When all are trusted it is the left-most, where the request began. When an entry that
     /// has to be read is no address, or more than the bounds allow would have to be, it is the peer.
-    pub(super) fn client_addr(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddr {
+    pub(super) fn client_addr(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let client = if self.trusts(peer) {
             self.forwarded_for(headers)
         } else {
             None
         };
-        ClientAddr(client.unwrap_or_else(|| peer.to_canonical()))
+        client.unwrap_or_else(|| peer.to_canonical())
     }
 
     fn forwarded_for(&self, headers: &HeaderMap) -> Option<IpAddr> {
@@ -183,7 +176,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("forwarded", http::HeaderValue::from_static("for=203.0.113.9"));
         let peer = "10.0.0.1".parse().unwrap();
-        assert_eq!(policy().client_addr(peer, &headers), ClientAddr(peer));
+        assert_eq!(policy().client_addr(peer, &headers), peer);
     }
 
     #[test]

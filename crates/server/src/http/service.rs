@@ -11,16 +11,21 @@ use std::{
 };
 
 use axum::{Router, body::Body};
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tower::Service;
+use uuid::Uuid;
 
 use super::{
     activity::{Activity, Exchange},
     body::{RequestBody, ResponseBody},
     peer::PeerPolicy,
+    stamp::Stamp,
     stats::ListenerStats,
 };
+
+/// Names the request in every log line about it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the requests of every connection share.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ pub(super) struct Requests {
     pub(super) max_body_bytes: usize,
     pub(super) timeout: Duration,
     pub(super) stats: Arc<ListenerStats>,
+    pub(super) stamp: Stamp,
 }
 
 impl Requests {
@@ -44,13 +50,14 @@ impl Requests {
         let exchange = Exchange::begin(activity, version == Version::HTTP_2);
         let client = self.peers.client_addr(peer, request.headers());
         let (mut request, received) = self.wrap_body(request);
-        request.extensions_mut().insert(client);
+        let info = self.stamp.request(client);
+        request.extensions_mut().insert(info);
         // `Service::call` wants `&mut`; a router is one reference-counted pointer.
         let response = self.router.clone().call(request);
         let stats = Arc::clone(&self.stats);
         let timeout = self.timeout;
         async move {
-            let response = match tokio::time::timeout(timeout, response).await {
+            let mut response = match tokio::time::timeout(timeout, response).await {
                 Ok(Ok(response)) => response,
                 Err(_elapsed) => {
                     stats.count_timeout();
@@ -58,6 +65,11 @@ impl Requests {
                     timed_out(received, version)
                 }
             };
+            if let Ok(id) =
+                HeaderValue::from_str(info.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+            {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
             Ok(response.map(|body| ResponseBody::new(body, exchange)))
         }
     }

@@ -42,6 +42,10 @@ pub(super) fn config() -> ListenerConfig {
         max_body_bytes: 1024,
         trusted_proxies: Vec::new(),
         tls: None,
+        stamp: Stamp {
+            clock: Arc::new(symbolon_core::SystemClock::new()),
+            rng: Arc::new(symbolon_core::SystemRng),
+        },
     }
 }
 
@@ -144,7 +148,13 @@ fn start_with(config: ListenerConfig, grace: Duration) -> Served {
         .route("/stream", get(stream))
         .route(
             "/client",
-            get(|Extension(client): Extension<ClientAddr>| async move { client.0.to_string() }),
+            get(
+                |Extension(info): Extension<symbolon_core::RequestInfo>| async move {
+                    info.address
+                        .map(|address| address.to_string())
+                        .unwrap_or_default()
+                },
+            ),
         );
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
     let shutdown = CancellationToken::new();
