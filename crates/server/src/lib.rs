@@ -1,5 +1,12 @@
-//! The symbolon binary: configuration, composition, command line.
+//! The `symbolon` binary: configuration, composition, command line.
 
+pub mod app;
+pub mod cli;
 pub mod config;
-
+pub mod dev;
+pub mod health;
 pub mod http;
+pub mod management;
+pub mod node;
+pub mod observe;
+pub mod secrets;

@@ -78,9 +78,9 @@ impl Service {
         Arc::new(Self { parts, decoy })
     }
 
-    /// The counters.
-    pub fn metrics(&self) -> &Metrics {
-        &self.parts.metrics
+    /// The lane in which passwords are hashed.
+    pub fn lane(&self) -> &HashLane {
+        &self.parts.lane
     }
 }
 

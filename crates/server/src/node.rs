@@ -1,0 +1,310 @@
+//! Composition: everything that one node is made of, without a socket. The binary serves it, and tests call its
+//! router directly.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use prometheus_client::registry::Registry;
+use symbolon_core::facts::{Facts, Revocations};
+use symbolon_core::password::PasswordCost;
+use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, ServerStore, SessionStore};
+use symbolon_core::tokens::AccessTokens;
+use symbolon_core::{Clock, Rng};
+use symbolon_jwks_publisher::{Endpoints, Keyring, KeyringConfig, Published, PublisherState};
+use symbolon_revocation::{LiveLog, drain_killed};
+use symbolon_store_sql::{SqlConfig, SqlStore};
+use symbolon_token_endpoint::{
+    HashLane, LaneConfig, Lifetimes, MemoryThrottle, Metrics, Service, ServiceParts,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Settings;
+use crate::health::{self, Health};
+use crate::secrets::{ISSUER_ID, open_server_keys};
+
+/// What a node takes from its surroundings; tests put their own in.
+pub struct Surroundings {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// Stands between the endpoints and the keys; the identity outside of tests.
+    pub wrap_tokens: fn(Arc<dyn AccessTokens>) -> Arc<dyn AccessTokens>,
+}
+
+/// A node that is ready to serve.
+pub struct Node {
+    /// The endpoints.
+    pub service: Arc<Service>,
+    /// The revocation log as this node follows it.
+    pub log: Arc<LiveLog>,
+    /// The database.
+    pub store: SqlStore,
+    /// Counters.
+    pub registry: Registry,
+    /// Health.
+    pub health: Arc<Health>,
+    keyring: Arc<Keyring>,
+    published: Arc<Published>,
+    issuer_path: String,
+}
+
+/// How often the log is looked at, so that the lease on cached facts never ends while the database answers.
+const FOLLOW: Duration = Duration::from_millis(250);
+/// How often kills that are not on the log are looked for.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How often expired rows are deleted, and how many at a time.
+const SWEEP: Duration = Duration::from_secs(30);
+const SWEEP_BATCH: u32 = 500;
+
+/// Opens the database.
+///
+/// # Errors
+/// It can't be opened, or its schema is behind and may not be migrated at start.
+pub async fn open_store(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    rng: &dyn Rng,
+) -> anyhow::Result<SqlStore> {
+    let database = &settings.database;
+    let config = SqlConfig {
+        url: database.url.clone(),
+        max_connections: database.max_connections,
+    };
+    let store = SqlStore::connect(&config, clock)
+        .await
+        .context("database.url can't be opened")?;
+    if database.migrate_on_start {
+        store
+            .migrate(rng)
+            .await
+            .context("the database schema can't be brought up to date")?;
+    } else if !store.pending_migrations().await?.is_empty() {
+        bail!(
+            "the database schema is behind: run `symbolon migrate`, or set database.migrate_on_start to true"
+        );
+    }
+    Ok(store)
+}
+
+impl Node {
+    /// Opens everything, making at the first start what is missing.
+    ///
+    /// # Errors
+    /// Whatever keeps the node from serving, with what to do about it.
+    pub async fn open(settings: &Settings, store: SqlStore, around: Surroundings) -> anyhow::Result<Self> {
+        let Surroundings {
+            clock,
+            rng,
+            wrap_tokens,
+        } = around;
+        let kek = settings.keys.encryption_key.clone();
+        let keys = open_server_keys(&store, &kek, &*rng).await?;
+        let ports = Arc::new(store.clone());
+        let log = Arc::new(LiveLog::open(ports.clone() as Arc<dyn RevocationLog>, clock.clone()).await?);
+        let keyring = Keyring::open(
+            ports.clone() as Arc<dyn KeyStore>,
+            keyring_config(settings),
+            kek,
+            &*clock,
+            rng.clone(),
+        );
+        let keyring = Arc::new(keyring.await?);
+        let published = Published::new(
+            Endpoints::new(settings.issuer.as_str())?,
+            store.published().await?,
+        );
+        let published = Arc::new(published);
+        let facts = Facts::new(ports.clone() as Arc<dyn FactStore>, log.clone(), clock.clone());
+        let origins = published.clone();
+        let metrics = Metrics::default();
+        let mut registry = Registry::with_prefix("symbolon");
+        metrics.register(&mut registry);
+        let service = Service::new(ServiceParts {
+            issuer: settings.issuer.as_str().to_owned(),
+            facts: Arc::new(facts),
+            sessions: ports as Arc<dyn SessionStore>,
+            revocations: log.clone(),
+            tokens: wrap_tokens(keyring.clone()),
+            seal: keys.refresh_seal,
+            secrets: keys.client_secrets,
+            lane: lane(settings)?,
+            password_cost: password_cost(settings),
+            throttle: Arc::new(MemoryThrottle::new(
+                clock.clone(),
+                settings.login.max_failures,
+                settings.login.lockout,
+            )),
+            clock: clock.clone(),
+            rng,
+            lifetimes: lifetimes(settings),
+            max_body_bytes: settings.server.max_body_bytes,
+            metrics,
+            allows_origin: Arc::new(move |origin| origins.allows_origin(origin)),
+        });
+        let health = Arc::new(Health::new(log.clone(), clock));
+        let issuer_path = settings.issuer.path().to_owned();
+        Ok(Self {
+            service,
+            log,
+            store,
+            registry,
+            health,
+            keyring,
+            published,
+            issuer_path,
+        })
+    }
+
+    /// Looks at the log and the facts now, rather than at the next tick.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refresh(&self) -> anyhow::Result<()> {
+        self.log.catch_up().await?;
+        self.published.refresh(self.store.published().await?);
+        Ok(())
+    }
+
+    /// Everything that the public listener answers.
+    pub fn router(&self) -> Router {
+        let documents = PublisherState {
+            keyring: self.keyring.clone(),
+            published: self.published.clone(),
+        };
+        symbolon_token_endpoint::router(self.service.clone(), &self.issuer_path)
+            .merge(symbolon_jwks_publisher::router(documents))
+            .merge(health::router(self.health.clone()))
+    }
+
+    /// Starts what runs beside requests: following the log, renewing what is published, draining and sweeping.
+    pub fn spawn(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        let spawn = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+            tasks.spawn(shutdown.clone().run_until_cancelled_owned(task));
+        };
+        let log = self.log.clone();
+        spawn(Box::pin(async move { log.follow(FOLLOW).await }));
+        spawn(Box::pin(renew(
+            self.log.clone(),
+            self.store.clone(),
+            self.keyring.clone(),
+            self.published.clone(),
+        )));
+        spawn(Box::pin(drain(self.log.clone(), self.store.clone())));
+        spawn(Box::pin(sweep(self.health.clock(), self.store.clone())));
+    }
+}
+
+/// Compares the issuer with the one that the database belongs to.
+///
+/// # Errors
+/// It is another one: tokens of the old issuer would be refused at once. `replace` records the new one instead.
+pub async fn claim_issuer(store: &SqlStore, issuer: &str, replace: bool) -> anyhow::Result<()> {
+    match store.issuer().await? {
+        Some((_, known)) if known == issuer => {}
+        Some((_, known)) if !replace => bail!(
+            "issuer is {issuer}, but this database belongs to {known}: every token out there would be refused; \
+             set issuer back, or give `serve --dangerous-change-issuer` once",
+        ),
+        _ => store.set_issuer(ISSUER_ID, issuer).await?,
+    }
+    Ok(())
+}
+
+fn keyring_config(settings: &Settings) -> KeyringConfig {
+    KeyringConfig {
+        issuer: settings.issuer.as_str().to_owned(),
+        algorithms: settings.keys.algorithms.clone(),
+        default_algorithm: settings.keys.default_algorithm,
+        import_dir: settings.keys.import_dir.clone(),
+        max_age: settings.jwks.max_age,
+    }
+}
+
+/// What the settings say a password hash should cost.
+pub fn password_cost(settings: &Settings) -> PasswordCost {
+    let passwords = &settings.passwords;
+    PasswordCost {
+        memory_kib: passwords.memory_kib,
+        iterations: passwords.iterations,
+        parallelism: passwords.parallelism,
+    }
+}
+
+fn lane(settings: &Settings) -> anyhow::Result<HashLane> {
+    let passwords = &settings.passwords;
+    let config = LaneConfig {
+        threads: passwords.hash_threads,
+        queue_length: passwords.queue_length,
+        queue_deadline: passwords.queue_deadline,
+    };
+    HashLane::start(config).context("passwords.hash_threads: the threads can't be started")
+}
+
+fn lifetimes(settings: &Settings) -> Lifetimes {
+    let tokens = &settings.tokens;
+    let secs = |lifetime: Duration| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+    Lifetimes {
+        access_token_secs: secs(tokens.access_token_lifetime),
+        session_secs: secs(tokens.session_lifetime),
+        refresh_idle_secs: secs(tokens.refresh_idle_lifetime),
+        refresh_overlap_ms: u64::try_from(tokens.refresh_overlap.as_millis()).unwrap_or(u64::MAX),
+        late_recoveries: u8::try_from(tokens.refresh_late_recoveries).unwrap_or(u8::MAX),
+        adopt_lost_sessions: tokens.adopt_lost_sessions,
+    }
+}
+
+/// Renews the published documents and the keys when a fact changes.
+async fn renew(log: Arc<LiveLog>, store: SqlStore, keyring: Arc<Keyring>, published: Arc<Published>) {
+    let mut heads = log.heads();
+    let mut facts = heads.borrow_and_update().facts;
+    while heads.changed().await.is_ok() {
+        let now = heads.borrow_and_update().facts;
+        if now == facts {
+            continue;
+        }
+        match store.published().await {
+            Ok(found) => published.refresh(found),
+            Err(error) => tracing::error!(%error, "the metadata could not be renewed"),
+        }
+        match keyring.reload().await {
+            Ok(()) => facts = now,
+            Err(error) => {
+                tracing::error!(%error, "the signing keys could not be read again: the old ones go on")
+            }
+        }
+    }
+}
+
+async fn drain(log: Arc<LiveLog>, store: SqlStore) {
+    let mut ticks = tokio::time::interval(DRAIN);
+    loop {
+        ticks.tick().await;
+        match drain_killed(&store, &*log as &dyn Revocations).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "killed sessions were put on the revocation log"),
+            Err(error) => tracing::error!(%error, "killed sessions could not be put on the revocation log"),
+        }
+    }
+}
+
+async fn sweep(clock: Arc<dyn Clock>, store: SqlStore) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        let now = clock.now();
+        let swept = async {
+            let sessions = SessionStore::sweep(&store, now, SWEEP_BATCH).await?;
+            let entries = store.sweep_log(now, SWEEP_BATCH).await?;
+            Ok::<_, symbolon_core::ports::StoreError>((sessions, entries))
+        };
+        match swept.await {
+            Ok((0, 0)) => {}
+            Ok((sessions, entries)) => tracing::debug!(sessions, entries, "expired rows were deleted"),
+            Err(error) => tracing::error!(%error, "expired rows could not be deleted"),
+        }
+    }
+}

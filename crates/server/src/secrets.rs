@@ -1,0 +1,107 @@
+//! Server secrets: made at the first start, kept encrypted under the key-encryption key.
+
+use anyhow::{Context, bail, ensure};
+use symbolon_core::cursor::Cursors;
+use symbolon_core::ports::{ServerStore, WrappedSecret};
+use symbolon_core::refresh::RefreshSeal;
+use symbolon_core::secret::{ClientSecrets, SecretPurpose, ServerSecret};
+use symbolon_core::{Rng, UnixMillis};
+use symbolon_jose::KeyEncryptionKey;
+use zeroize::Zeroizing;
+
+/// The one issuer of this server. Records and seals carry its number.
+pub const ISSUER_ID: u16 = 1;
+
+/// What the server derives from its secrets.
+#[derive(Debug)]
+pub struct ServerKeys {
+    /// Client secrets.
+    pub client_secrets: ClientSecrets,
+    /// Page cursors.
+    pub cursors: Cursors,
+    /// Refresh tokens.
+    pub refresh_seal: RefreshSeal,
+}
+
+/// Opens the server secrets, making those that are missing.
+///
+/// # Errors
+/// The store's, or a secret that the key-encryption key does not open; nothing is overwritten.
+pub async fn open_server_keys(
+    store: &dyn ServerStore,
+    kek: &KeyEncryptionKey,
+    rng: &dyn Rng,
+) -> anyhow::Result<ServerKeys> {
+    let mut kept = store.secrets().await?;
+    for purpose in SecretPurpose::ALL {
+        if !kept.iter().any(|secret| secret.purpose == purpose) {
+            // Another node that starts at the same time may have been first: then its secret holds.
+            store.add_secret(&fresh(purpose, kek, rng)?).await?;
+        }
+    }
+    if kept.len() < SecretPurpose::ALL.len() {
+        kept = store.secrets().await?;
+    }
+    let opened = |purpose| -> anyhow::Result<Vec<ServerSecret>> {
+        let mut secrets: Vec<_> = kept
+            .iter()
+            .filter(|s| s.purpose == purpose)
+            .map(|s| open(s, kek))
+            .collect::<Result<_, _>>()?;
+        secrets.sort_by_key(|secret| (secret.active_from, secret.id));
+        Ok(secrets)
+    };
+    let cursor = opened(SecretPurpose::Cursor)?;
+    let Some(newest) = cursor.last() else {
+        bail!("the database lost the server secret for page cursors")
+    };
+    Ok(ServerKeys {
+        client_secrets: ClientSecrets::new(opened(SecretPurpose::ClientSecretHash)?),
+        cursors: Cursors::new(newest),
+        refresh_seal: RefreshSeal::new(ISSUER_ID, &opened(SecretPurpose::RefreshSeal)?),
+    })
+}
+
+/// The first secret of a purpose. It is active from the epoch on, so that it seals whatever was issued before a
+/// second one.
+fn fresh(purpose: SecretPurpose, kek: &KeyEncryptionKey, rng: &dyn Rng) -> anyhow::Result<WrappedSecret> {
+    let mut key = Zeroizing::new([0; 32]);
+    rng.fill(&mut *key);
+    let wrapped = kek.wrap(&binding(purpose, 1), &*key)?;
+    Ok(WrappedSecret {
+        purpose,
+        id: 1,
+        active_from: UnixMillis(0),
+        wrapped,
+    })
+}
+
+fn open(secret: &WrappedSecret, kek: &KeyEncryptionKey) -> anyhow::Result<ServerSecret> {
+    let plain = kek.unwrap(&binding(secret.purpose, secret.id), &secret.wrapped).with_context(|| {
+        format!(
+            "the server secret {} {} could not be opened with the key-encryption key {}; nothing was changed; \
+             set keys.encryption_key to the key that this database was made with",
+            secret.purpose.as_str(),
+            secret.id,
+            kek.id(),
+        )
+    })?;
+    ensure!(
+        plain.len() == 32,
+        "the server secret {} {} is damaged",
+        secret.purpose.as_str(),
+        secret.id
+    );
+    let mut key = Zeroizing::new([0; 32]);
+    key.copy_from_slice(&plain);
+    Ok(ServerSecret {
+        id: secret.id,
+        active_from: secret.active_from,
+        key,
+    })
+}
+
+/// Bound into the encryption, so that a record can't be put in the place of another.
+fn binding(purpose: SecretPurpose, id: u16) -> String {
+    format!("server-secret/{}/{id}", purpose.as_str())
+}
