@@ -1,0 +1,212 @@
+//! `symbolon serve`: sockets around a [`Node`], from start to graceful stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use prometheus_client::registry::Registry;
+use symbolon_core::{Clock, Rng};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Finding, Settings};
+use crate::dev;
+use crate::http::{self, Listener, ListenerConfig, Stamp, TLS_CHECK_INTERVAL, TlsFiles};
+use crate::management::{self, Gauges};
+use crate::node::{self, Node, Surroundings};
+use crate::observe::Logs;
+
+/// How to serve.
+pub struct ServeOptions {
+    /// Development mode, on this data folder.
+    pub dev: Option<PathBuf>,
+    /// Print what is ready as one JSON object instead of text.
+    pub json: bool,
+    /// Record another issuer than the one that the database belongs to.
+    pub change_issuer: bool,
+    /// Worth telling, from reading the configuration.
+    pub warnings: Vec<Finding>,
+}
+
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
+///
+/// # Errors
+/// Whatever kept the server from starting, with what to do about it.
+pub async fn serve(
+    mut settings: Settings,
+    options: ServeOptions,
+    logs: &Logs,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+) -> anyhow::Result<()> {
+    for warning in &options.warnings {
+        tracing::warn!(setting = %warning.setting, origin = %warning.origin, remedy = %warning.remedy, "{}", warning.wrong);
+    }
+    let stamp = Stamp {
+        clock: clock.clone(),
+        rng: rng.clone(),
+    };
+    let public = Listener::bind(settings.server.listen, listener_config(&settings, stamp.clone()))
+        .context("server.listen")?;
+    let management = Listener::bind(settings.management.listen, management_config(&settings, stamp))
+        .context("management.listen")?;
+    if options.dev.is_some() {
+        settings.issuer = dev::issuer(public.local_addr());
+    }
+    let store = node::open_store(&settings, clock.clone(), &*rng).await?;
+    node::claim_issuer(
+        &store,
+        settings.issuer.as_str(),
+        options.change_issuer || options.dev.is_some(),
+    )
+    .await?;
+    let around = Surroundings {
+        clock: clock.clone(),
+        rng: rng.clone(),
+        wrap_tokens: |tokens| tokens,
+    };
+    let mut node = Node::open(&settings, store, around).await?;
+    let seeded = match options.dev {
+        Some(_) => Some(dev::seed(&settings, &node.store, &*clock, &*rng).await?),
+        None => None,
+    };
+    if seeded.is_some() {
+        // What was seeded is a fact like any other; the documents must show it from the first request on.
+        node.refresh().await?;
+    }
+    let ready = Ready {
+        public: public.local_addr(),
+        management: management.local_addr(),
+        settings: &settings,
+    };
+    let gauges = Gauges {
+        service: node.service.clone(),
+        log: node.log.clone(),
+        listener: public.stats(),
+        dropped: Some(logs.dropped()),
+    };
+    let mut registry = std::mem::replace(&mut node.registry, Registry::default());
+    registry.register_collector(Box::new(gauges));
+    let shutdown = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    node.spawn(&tasks, &shutdown);
+    tasks.spawn(watch_signals(
+        shutdown.clone(),
+        node.health.clone(),
+        public.tls_certificate(),
+    ));
+    let grace = settings.server.shutdown_grace;
+    let metrics = management::router(registry, node.health.clone());
+    tasks.spawn({
+        let shutdown = shutdown.clone();
+        async move { http::serve(management, metrics, shutdown, grace).await }
+    });
+    ready.announce(seeded.as_ref(), options.json)?;
+    let drained = http::serve(public, node.router(), shutdown, grace).await;
+    tracing::info!(
+        finished = drained.finished,
+        aborted = drained.aborted,
+        "stopped accepting and drained"
+    );
+    tasks.close();
+    if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
+        tracing::warn!("background work did not end within server.shutdown_grace");
+    }
+    node.store.close().await;
+    Ok(())
+}
+
+fn listener_config(settings: &Settings, stamp: Stamp) -> ListenerConfig {
+    let server = &settings.server;
+    let tls = server.tls.as_ref().map(|files| TlsFiles {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        check_interval: TLS_CHECK_INTERVAL,
+    });
+    ListenerConfig {
+        max_connections: server.max_connections,
+        header_timeout: server.header_timeout,
+        request_timeout: server.request_timeout,
+        idle_timeout: server.idle_timeout,
+        max_body_bytes: server.max_body_bytes,
+        trusted_proxies: server.trusted_proxies.clone(),
+        tls,
+        stamp,
+    }
+}
+
+/// Most connections to the management listener.
+const MANAGEMENT_CONNECTIONS: usize = 64;
+
+/// The management listener takes no secrets, so that it may speak plain HTTP to whoever can reach it.
+fn management_config(settings: &Settings, stamp: Stamp) -> ListenerConfig {
+    let everyone = ["0.0.0.0/0", "::/0"]
+        .iter()
+        .filter_map(|net| net.parse().ok())
+        .collect();
+    ListenerConfig {
+        max_connections: MANAGEMENT_CONNECTIONS,
+        trusted_proxies: everyone,
+        tls: None,
+        ..listener_config(settings, stamp)
+    }
+}
+
+/// SIGTERM and SIGINT stop the server, SIGHUP reads the certificate again.
+async fn watch_signals(
+    shutdown: CancellationToken,
+    health: Arc<crate::health::Health>,
+    certificate: Option<Arc<http::TlsCertificate>>,
+) {
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
+        tracing::error!("signals can't be watched: the server stops only by being killed");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                let Some(certificate) = &certificate else { continue };
+                match certificate.reload().await {
+                    Ok(()) => tracing::info!("the TLS certificate was read again"),
+                    Err(error) => tracing::error!(%error, "the TLS certificate could not be read: the old one goes on"),
+                }
+            }
+            () = shutdown.cancelled() => return,
+        }
+    }
+    tracing::info!("stopping");
+    health.drain();
+    shutdown.cancel();
+}
+
+/// What is told once requests are answered.
+struct Ready<'a> {
+    public: SocketAddr,
+    management: SocketAddr,
+    settings: &'a Settings,
+}
+
+impl Ready<'_> {
+    fn announce(&self, seeded: Option<&dev::Seeded>, json: bool) -> anyhow::Result<()> {
+        let issuer = self.settings.issuer.as_str();
+        tracing::info!(issuer, listen = %self.public, management = %self.management, "ready");
+        let management = format!("http://{}", self.management);
+        let mut out = std::io::stdout().lock();
+        if json {
+            writeln!(out, "{}", dev::json(issuer, &management, seeded))?;
+        } else if let Some(seeded) = seeded {
+            write!(out, "{}", dev::text(issuer, &management, seeded))?;
+        }
+        Ok(out.flush()?)
+    }
+}
