@@ -20,6 +20,15 @@ pub struct Issuer {
 }
 
 impl Issuer {
+    /// The issuer of a server in development mode that listens at this loopback address.
+    pub fn loopback(address: std::net::SocketAddr) -> Self {
+        let text = format!("http://{address}");
+        Self {
+            path_start: text.len(),
+            text,
+        }
+    }
+
     /// The identifier as it stands in tokens and metadata.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -1,0 +1,357 @@
+//! `serve --dev`: a server to try out, without any configuration. Loopback only, and never for production.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use symbolon_core::client::{AuthMethod, Client, ClientPolicy, ClientType, RotationPolicy, ServedAudience};
+use symbolon_core::password::{HashMemory, PasswordHash};
+use symbolon_core::ports::{AdminStore, Change, FactStore, NewUser};
+use symbolon_core::revocation::NewRevocation;
+use symbolon_core::secret::ClientSecrets;
+use symbolon_core::user::{Role, User};
+use symbolon_core::{ClientId, ClientUid, Clock, Rng, Subject};
+use symbolon_jose::KeyEncryptionKey;
+use symbolon_jwks_publisher::{Endpoints, INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH};
+use symbolon_oauth_types::{GrantType, ScopeSet};
+use symbolon_store_sql::SqlStore;
+
+use crate::cli::DEV_ENCRYPTION_KEY;
+use crate::config::{Issuer, Settings};
+use crate::node::password_cost;
+use crate::secrets::open_server_keys;
+
+/// Where the development mode keeps its data unless `--data-dir` says otherwise.
+pub const DEFAULT_DATA_DIR: &str = "symbolon-data";
+
+const AUDIENCE: &str = "https://api.symbolon.test";
+const SCOPE: &str = "orders:read orders:write";
+const USERNAME: &str = "alice";
+const APP: &str = "dev-app";
+const SPA: &str = "dev-public-app";
+const API: &str = "dev-api";
+
+/// Makes the data folder and the key-encryption key in it, where they are not there yet.
+///
+/// # Errors
+/// The folder can't be made or written.
+pub fn prepare(dir: &Path, rng: &dyn Rng) -> anyhow::Result<()> {
+    let shown = dir.display();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("--data-dir: {shown} can't be made; choose a folder that can be written"))?;
+    let path = dir.join(DEV_ENCRYPTION_KEY);
+    if path.exists() {
+        return Ok(());
+    }
+    let key = KeyEncryptionKey::generate(&mut |bytes| rng.fill(bytes));
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("--data-dir: {} can't be written", path.display()))?;
+    writeln!(file, "{}", key.to_base64().as_str())?;
+    Ok(file.sync_all()?)
+}
+
+/// The issuer of a server that listens there.
+pub fn issuer(address: SocketAddr) -> Issuer {
+    Issuer::loopback(address)
+}
+
+/// What is there to try out. Secrets are known only to the start that made them.
+pub struct Seeded {
+    password: Option<SecretString>,
+    app: Seed,
+    spa: Seed,
+    api: Seed,
+}
+
+struct Seed {
+    client_id: ClientId,
+    secret: Option<SecretString>,
+}
+
+/// Makes one user with ordinary scopes, one confidential client, one public client and one resource server, or finds
+/// those of an earlier start.
+///
+/// # Errors
+/// The store's.
+pub async fn seed(
+    settings: &Settings,
+    store: &SqlStore,
+    clock: &dyn Clock,
+    rng: &dyn Rng,
+) -> anyhow::Result<Seeded> {
+    let keys = open_server_keys(store, &settings.keys.encryption_key, rng).await?;
+    let seeder = Seeder {
+        store,
+        secrets: &keys.client_secrets,
+        clock,
+        rng,
+    };
+    // The order matters: an audience must be served before a client may ask for it.
+    let api = seeder.client(API, api_policy()?).await?;
+    let app = seeder.client(APP, app_policy(ClientType::Confidential)?).await?;
+    let spa = seeder.client(SPA, app_policy(ClientType::Public)?).await?;
+    let password = seeder.user(settings).await?;
+    Ok(Seeded {
+        password,
+        app,
+        spa,
+        api,
+    })
+}
+
+struct Seeder<'a> {
+    store: &'a SqlStore,
+    secrets: &'a ClientSecrets,
+    clock: &'a dyn Clock,
+    rng: &'a dyn Rng,
+}
+
+impl Seeder<'_> {
+    async fn client(&self, id: &str, policy: ClientPolicy) -> anyhow::Result<Seed> {
+        let client_id: ClientId = id.parse()?;
+        if self.store.client(&client_id).await?.is_some() {
+            return Ok(Seed {
+                client_id,
+                secret: None,
+            });
+        }
+        policy.validate()?;
+        let now = self.clock.now();
+        let uid = ClientUid::new(now, self.rng);
+        let confidential = policy.client_type == ClientType::Confidential;
+        let secret = confidential.then(|| ClientSecrets::generate(self.rng));
+        let kept = secret
+            .iter()
+            .filter_map(|secret| self.secrets.hash(uid, secret))
+            .collect();
+        let client = Client {
+            uid,
+            client_id,
+            active: true,
+            created: now,
+            policy,
+            audiences: vec![],
+            secrets: kept,
+        };
+        let lift = NewRevocation::client_lifted(&client.client_id, now)
+            .because("made by serve --dev", "serve --dev");
+        done(self.store.add_client(&client, &lift).await?)?;
+        Ok(Seed {
+            client_id: client.client_id,
+            secret,
+        })
+    }
+
+    async fn user(&self, settings: &Settings) -> anyhow::Result<Option<SecretString>> {
+        let name = USERNAME.parse()?;
+        if self.store.credential(&name).await?.is_some() {
+            return Ok(None);
+        }
+        let role = Role {
+            name: "user".parse()?,
+            scope: SCOPE.parse()?,
+        };
+        done(self.store.put_role(&role).await?)?;
+        let mut bytes = [0; 18];
+        self.rng.fill(&mut bytes);
+        let password = SecretString::from(URL_SAFE_NO_PAD.encode(bytes));
+        let hash = PasswordHash::create(
+            &password,
+            password_cost(settings),
+            self.rng,
+            &mut HashMemory::default(),
+        )?;
+        let now = self.clock.now();
+        let user = User {
+            subject: Subject::new(now, self.rng),
+            username: USERNAME.to_owned(),
+            email: None,
+            active: true,
+            roles: vec![role.name],
+            scope: ScopeSet::default(),
+            created: now,
+        };
+        done(
+            self.store
+                .add_user(&NewUser {
+                    user,
+                    names: vec![name],
+                    password: hash,
+                })
+                .await?,
+        )?;
+        Ok(Some(password))
+    }
+}
+
+fn done(change: Change) -> anyhow::Result<()> {
+    match change {
+        Change::Done => Ok(()),
+        Change::Taken(what) | Change::Unknown(what) => {
+            bail!("the data folder holds something of that {what} already: give another --data-dir")
+        }
+    }
+}
+
+fn app_policy(client_type: ClientType) -> anyhow::Result<ClientPolicy> {
+    let confidential = client_type == ClientType::Confidential;
+    let mut grants = BTreeSet::from([GrantType::Password, GrantType::RefreshToken]);
+    let mut auth_methods = BTreeSet::from([AuthMethod::None]);
+    if confidential {
+        grants.insert(GrantType::ClientCredentials);
+        auth_methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].into();
+    }
+    Ok(ClientPolicy {
+        name: if confidential {
+            "Development app"
+        } else {
+            "Development public app"
+        }
+        .to_owned(),
+        client_type,
+        auth_methods,
+        grants,
+        scope: SCOPE.parse()?,
+        default_scope: SCOPE.parse()?,
+        audiences: vec![AUDIENCE.parse()?],
+        ..api_policy_base()
+    })
+}
+
+fn api_policy() -> anyhow::Result<ClientPolicy> {
+    let served = ServedAudience {
+        indicator: AUDIENCE.parse()?,
+        signing_alg: None,
+    };
+    Ok(ClientPolicy {
+        serves: vec![served],
+        ..api_policy_base()
+    })
+}
+
+fn api_policy_base() -> ClientPolicy {
+    ClientPolicy {
+        name: "Development API".to_owned(),
+        client_type: ClientType::Confidential,
+        auth_methods: [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].into(),
+        grants: BTreeSet::new(),
+        scope: ScopeSet::default(),
+        default_scope: ScopeSet::default(),
+        audiences: vec![],
+        serves: vec![],
+        access_token_lifetime: None,
+        session_lifetime: None,
+        refresh_idle_lifetime: None,
+        rotation: RotationPolicy::Always,
+        late_recoveries: None,
+        signing_alg: None,
+        cors_origins: BTreeSet::new(),
+    }
+}
+
+fn shown(secret: &Option<SecretString>) -> Value {
+    secret
+        .as_ref()
+        .map_or(Value::Null, |secret| Value::from(secret.expose_secret()))
+}
+
+/// The one object that scripts read from standard output. `seeded` is `None` in production: then only addresses are
+/// told.
+pub fn json(issuer: &str, management: &str, seeded: Option<&Seeded>) -> Value {
+    let mut object = json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}{TOKEN_PATH}"),
+        "introspection_endpoint": format!("{issuer}{INTROSPECTION_PATH}"),
+        "revocation_endpoint": format!("{issuer}{REVOCATION_PATH}"),
+        "jwks_uri": Endpoints::new(issuer).map(|endpoints| endpoints.jwks_uri()).unwrap_or_default(),
+        "management_url": management,
+    });
+    if let Some(seeded) = seeded {
+        object["user"] = json!({ "username": USERNAME, "password": shown(&seeded.password) });
+        object["confidential_client"] =
+            json!({ "client_id": seeded.app.client_id.as_str(), "client_secret": shown(&seeded.app.secret) });
+        object["public_client"] = json!({ "client_id": seeded.spa.client_id.as_str() });
+        object["resource_server"] = json!({
+            "client_id": seeded.api.client_id.as_str(),
+            "client_secret": shown(&seeded.api.secret),
+            "audience": AUDIENCE,
+        });
+    }
+    object
+}
+
+/// What a person reads, with lines to paste.
+pub fn text(issuer: &str, management: &str, seeded: &Seeded) -> String {
+    let mut out = String::new();
+    // Writing to a String can't fail.
+    let mut line = |text: &str| writeln!(out, "{text}").unwrap_or_default();
+    line(
+        "Symbolon is ready. This is the development mode: loopback only, generated secrets, NOT FOR PRODUCTION.",
+    );
+    line("");
+    line(&format!("  issuer      {issuer}"));
+    line(&format!("  management  {management}/metrics"));
+    let (Some(password), Some(secret), Some(api)) =
+        (&seeded.password, &seeded.app.secret, &seeded.api.secret)
+    else {
+        line("");
+        line(
+            "The user, the clients and their secrets are those of the first start, which showed the secrets once.",
+        );
+        line("Start with another --data-dir to get new ones.");
+        return out;
+    };
+    let (password, secret, api) = (
+        password.expose_secret(),
+        secret.expose_secret(),
+        api.expose_secret(),
+    );
+    line(&format!("  user        {USERNAME}  {password}"));
+    line(&format!("  client      {APP}  {secret}"));
+    line(&format!("  public      {SPA}"));
+    line(&format!("  API         {API}  {api}  ({AUDIENCE})"));
+    line("");
+    line("The secrets are shown this once. Paste into a shell:");
+    line("");
+    let member = |name: &str| format!("sed -E 's/.*\"{name}\":\"([^\"]+)\".*/\\1/'");
+    line("# log in (password grant)");
+    line(&format!(
+        "R=$(curl -s -u '{APP}:{secret}' -d grant_type=password -d username={USERNAME} -d 'password={password}' {issuer}{TOKEN_PATH}); echo \"$R\""
+    ));
+    line("# refresh");
+    line(&format!(
+        "R=$(curl -s -u '{APP}:{secret}' -d grant_type=refresh_token -d \"refresh_token=$(echo \"$R\" | {})\" {issuer}{TOKEN_PATH}); echo \"$R\"",
+        member("refresh_token")
+    ));
+    line("# what the API is told of the access token (introspection): active");
+    let introspect = format!(
+        "curl -s -u '{API}:{api}' -d \"token=$(echo \"$R\" | {})\" {issuer}{INTROSPECTION_PATH}; echo",
+        member("access_token")
+    );
+    line(&introspect);
+    line("# log out (revoke the refresh token: its access tokens die with it)");
+    line(&format!(
+        "curl -s -o /dev/null -w '%{{http_code}}\\n' -u '{APP}:{secret}' -d \"token=$(echo \"$R\" | {})\" {issuer}{REVOCATION_PATH}",
+        member("refresh_token")
+    ));
+    line("# introspection again: inactive");
+    line(&introspect);
+    line("# the public keys, for verifying offline");
+    line(&format!("curl -s {issuer}/.well-known/jwks.json; echo"));
+    out
+}
