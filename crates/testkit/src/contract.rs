@@ -1,0 +1,76 @@
+//! What every store must do, as tests. [`store_contract`](crate::store_contract) runs all of it against one.
+
+pub mod clients;
+pub mod keys;
+pub mod log;
+pub mod sessions;
+pub mod users;
+
+/// Makes one test of each case. `$make` is the path, from the crate's root, of an `async fn() -> Fixture` that gives
+/// an empty store. The crate needs `tokio` with `macros` and `rt-multi-thread`.
+#[macro_export]
+macro_rules! store_contract {
+    ($make:path) => {
+        $crate::store_contract!(@cases $make, sessions, [
+            a_login_begins_a_session_whose_token_rotates,
+            a_node_that_is_behind_must_catch_up,
+            a_reuse_kills_one_session_and_waits_in_the_outbox,
+            a_session_ends_when_it_ends,
+            a_session_without_refresh_keeps_no_record,
+            an_older_token_kills_the_session_within_the_overlap,
+            at_most_one_late_recovery_while_the_successor_is_unused,
+            lost_writes_are_adopted_or_refused,
+            no_session_begins_twice,
+            racing_sessions_rotate_each_on_its_own,
+            racing_uses_of_one_token_get_one_successor,
+            replays_never_move_the_overlap,
+            sweeping_goes_in_batches_and_spares_the_living,
+            tokens_that_do_not_rotate_stay,
+            the_fence_is_where_a_node_must_be,
+        ]);
+        $crate::store_contract!(@cases $make, log, [
+            a_lift_takes_its_block_along_when_it_expires,
+            entries_come_in_order_and_expire,
+            live_tokens_are_counted_by_owner,
+            racing_appends_are_gapless_and_in_order,
+            sweeping_goes_in_batches_and_spares_what_never_expires,
+        ]);
+        $crate::store_contract!(@cases $make, users, [
+            a_deleted_user_frees_the_names_and_never_the_subject,
+            a_disabled_user_is_on_the_log_until_enabled,
+            a_password_is_rehashed_only_where_it_is_still_the_same,
+            a_user_is_found_by_every_name,
+            names_that_are_taken_change_nothing,
+            roles_decide_what_a_user_may,
+            unknown_users_and_roles_change_nothing,
+            users_are_listed_page_by_page,
+        ]);
+        $crate::store_contract!(@cases $make, clients, [
+            a_client_id_that_comes_back_is_another_client,
+            a_client_is_kept_as_it_was_made,
+            a_disabled_client_is_on_the_log_until_enabled,
+            a_resource_server_that_is_gone_leaves_a_wish,
+            a_subject_is_never_two,
+            an_audience_has_one_server,
+            clients_are_listed_page_by_page,
+            every_change_advances_the_facts,
+            only_enabled_clients_are_published,
+            secrets_are_replaced,
+            unknown_clients_and_audiences_change_nothing,
+        ]);
+        $crate::store_contract!(@cases $make, keys, [
+            keys_are_added_all_or_none,
+            secrets_and_issuer_are_kept,
+        ]);
+    };
+    (@cases $make:path, $family:ident, [$($case:ident),* $(,)?]) => {
+        mod $family {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    $crate::contract::$family::$case(&$make().await).await;
+                }
+            )*
+        }
+    };
+}

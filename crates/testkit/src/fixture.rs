@@ -1,0 +1,47 @@
+use std::any::Any;
+use std::sync::Arc;
+
+use symbolon_core::ports::{AdminStore, FactStore, KeyStore, RevocationLog, ServerStore, SessionStore};
+
+/// An empty store for one test, whatever is behind its ports.
+#[derive(Clone)]
+pub struct Fixture {
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// The revocation log.
+    pub log: Arc<dyn RevocationLog>,
+    /// Facts.
+    pub facts: Arc<dyn FactStore>,
+    /// Administrative changes.
+    pub admin: Arc<dyn AdminStore>,
+    /// Signing keys.
+    pub keys: Arc<dyn KeyStore>,
+    /// Server secrets.
+    pub server: Arc<dyn ServerStore>,
+    _keep: Arc<dyn Any + Send + Sync>,
+}
+
+impl Fixture {
+    /// One store behind all ports. `keep` lives as long as the fixture: a temporary folder, a server.
+    pub fn of<S>(store: S, keep: impl Any + Send + Sync) -> Self
+    where
+        S: AdminStore + FactStore + KeyStore + RevocationLog + ServerStore + SessionStore + 'static,
+    {
+        let store = Arc::new(store);
+        Self {
+            sessions: store.clone(),
+            log: store.clone(),
+            facts: store.clone(),
+            admin: store.clone(),
+            keys: store.clone(),
+            server: store,
+            _keep: Arc::new(keep),
+        }
+    }
+}
+
+impl std::fmt::Debug for Fixture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fixture").finish_non_exhaustive()
+    }
+}
