@@ -26,6 +26,11 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
     }
 }
 
+/// The store's error of a driver's error at opening.
+pub(crate) fn opening_error(error: SqlxError) -> StoreError {
+    store_error(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
+}
+
 /// `None` where a key is taken. The transaction is then good for nothing but being dropped.
 pub(crate) fn unless_taken<T>(result: Result<T, DbErr>) -> StoreResult<Option<T>> {
     match result {
@@ -76,6 +81,7 @@ fn code_meaning(code: Cow<'_, str>, message: &str) -> Meaning {
         // Messages may quote values; the code says enough.
         return match &*code {
             "23505" => Meaning::Unique,
+            "42P01" => no_schema(),
             "XX001" | "XX002" => Meaning::Corrupt(format!("SQLSTATE {code}")),
             _ if code.starts_with("22") || code.starts_with("23") => {
                 Meaning::Corrupt(format!("SQLSTATE {code}"))
@@ -87,6 +93,8 @@ fn code_meaning(code: Cow<'_, str>, message: &str) -> Meaning {
     // <https://www.sqlite.org/rescode.html>: the low byte of an extended code is the primary one.
     let text = format!("SQLite error {code}: {message}");
     match (number, number & 0xFF) {
+        // There is no code of its own for a missing table.
+        (SQLITE_ERROR, _) if message.starts_with("no such table") => no_schema(),
         (SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE, _) => Meaning::Unique,
         (_, SQLITE_CORRUPT | SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH | SQLITE_NOTADB) => {
             Meaning::Corrupt(text)
@@ -95,6 +103,11 @@ fn code_meaning(code: Cow<'_, str>, message: &str) -> Meaning {
     }
 }
 
+fn no_schema() -> Meaning {
+    Meaning::Unavailable("the database lacks tables: run `symbolon migrate`".into())
+}
+
+const SQLITE_ERROR: u32 = 1;
 const SQLITE_CORRUPT: u32 = 11;
 const SQLITE_TOOBIG: u32 = 18;
 const SQLITE_CONSTRAINT: u32 = 19;
@@ -123,6 +136,13 @@ mod tests {
         for code in ["11", "787", "1299", "275", "26", "22P02", "23503", "XX001"] {
             assert!(matches!(meaning(code), Meaning::Corrupt(_)), "{code}");
         }
+    }
+
+    #[test]
+    fn a_missing_table_names_the_remedy() {
+        let expected = Meaning::Unavailable("the database lacks tables: run `symbolon migrate`".into());
+        assert_eq!(code_meaning("42P01".into(), ""), expected);
+        assert_eq!(code_meaning("1".into(), "no such table: users"), expected);
     }
 
     #[test]

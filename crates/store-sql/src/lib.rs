@@ -28,6 +28,8 @@ mod schema;
 mod server;
 mod sessions;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod users;
 

@@ -88,7 +88,7 @@ pub(crate) async fn head(db: &impl ConnectionTrait) -> StoreResult<Head> {
         .await
         .map_err(store_error)?;
     let row = row.ok_or_else(|| {
-        StoreError::Unavailable("the database has no schema yet: run `symbolon migrate`".into())
+        StoreError::Unavailable("the revocation log has not begun: run `symbolon migrate`".into())
     })?;
     Ok(Head {
         log: row.log_id,

@@ -12,6 +12,7 @@ use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
 use symbolon_core::ports::{StoreError, StoreResult};
 
 use crate::SqlConfig;
+use crate::error::opening_error;
 
 /// How long to wait for what others hold.
 #[derive(Clone, Copy)]
@@ -96,7 +97,7 @@ async fn pool(
         .test_before_acquire(false)
         .connect_with(options)
         .await
-        .map_err(|error| unavailable(&format!("the database can't be opened: {error}")))?;
+        .map_err(opening_error)?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
 }
 
