@@ -1,1 +1,10 @@
-//! End-to-end tests: the real binary and the real router over HTTP, with OAuth clients nobody here wrote.
+//! What the end-to-end tests stand on: a node on a real database behind its real router, called without a socket,
+//! with a clock that tests move.
+
+mod fixtures;
+mod harness;
+mod reply;
+
+pub use fixtures::{AUDIENCE, ClientSpec, PASSWORD, SCOPE, TestClient, TestUser};
+pub use harness::{Harness, HarnessOptions, post_request};
+pub use reply::Reply;

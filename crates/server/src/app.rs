@@ -16,7 +16,7 @@ use crate::config::{Finding, Settings};
 use crate::dev;
 use crate::http::{self, Listener, ListenerConfig, Stamp, TLS_CHECK_INTERVAL, TlsFiles};
 use crate::management::{self, Gauges};
-use crate::node::{self, Node, Surroundings};
+use crate::node::{self, Node, Surroundings, Wraps};
 use crate::observe::Logs;
 
 /// How to serve.
@@ -66,7 +66,7 @@ pub async fn serve(
     let around = Surroundings {
         clock: clock.clone(),
         rng: rng.clone(),
-        wrap_tokens: |tokens| tokens,
+        wraps: Wraps::default(),
     };
     let mut node = Node::open(&settings, store, around).await?;
     let seeded = match options.dev {

@@ -25,14 +25,37 @@ use crate::config::Settings;
 use crate::health::{self, Health};
 use crate::secrets::{ISSUER_ID, open_server_keys};
 
-/// What a node takes from its surroundings; tests put their own in.
+/// What a node takes from its surroundings.
 pub struct Surroundings {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
-    /// Stands between the endpoints and the keys; the identity outside of tests.
-    pub wrap_tokens: fn(Arc<dyn AccessTokens>) -> Arc<dyn AccessTokens>,
+    /// What stands between the endpoints and their ports.
+    pub wraps: Wraps,
+}
+
+/// Puts something between the endpoints and their ports: tests pause, count and cut there. Nothing by default.
+pub struct Wraps {
+    /// Around the signing keys.
+    pub tokens: Wrap<dyn AccessTokens>,
+    /// Around the session store.
+    pub sessions: Wrap<dyn SessionStore>,
+    /// Around the revocation log.
+    pub log: Wrap<dyn RevocationLog>,
+}
+
+/// Puts something around a port.
+pub type Wrap<T> = Box<dyn FnOnce(Arc<T>) -> Arc<T> + Send>;
+
+impl Default for Wraps {
+    fn default() -> Self {
+        Self {
+            tokens: Box::new(|port| port),
+            sessions: Box::new(|port| port),
+            log: Box::new(|port| port),
+        }
+    }
 }
 
 /// A node that is ready to serve.
@@ -96,15 +119,12 @@ impl Node {
     /// # Errors
     /// Whatever keeps the node from serving, with what to do about it.
     pub async fn open(settings: &Settings, store: SqlStore, around: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings {
-            clock,
-            rng,
-            wrap_tokens,
-        } = around;
+        let Surroundings { clock, rng, wraps } = around;
         let kek = settings.keys.encryption_key.clone();
         let keys = open_server_keys(&store, &kek, &*rng).await?;
         let ports = Arc::new(store.clone());
-        let log = Arc::new(LiveLog::open(ports.clone() as Arc<dyn RevocationLog>, clock.clone()).await?);
+        let log = (wraps.log)(ports.clone());
+        let log = Arc::new(LiveLog::open(log, clock.clone()).await?);
         let keyring = Keyring::open(
             ports.clone() as Arc<dyn KeyStore>,
             keyring_config(settings),
@@ -126,9 +146,9 @@ impl Node {
         let service = Service::new(ServiceParts {
             issuer: settings.issuer.as_str().to_owned(),
             facts: Arc::new(facts),
-            sessions: ports as Arc<dyn SessionStore>,
+            sessions: (wraps.sessions)(ports),
             revocations: log.clone(),
-            tokens: wrap_tokens(keyring.clone()),
+            tokens: (wraps.tokens)(keyring.clone()),
             seal: keys.refresh_seal,
             secrets: keys.client_secrets,
             lane: lane(settings)?,

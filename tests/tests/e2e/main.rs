@@ -1,0 +1,3 @@
+//! End-to-end tests, one binary for all, so that it is linked once.
+
+mod flow;
