@@ -19,6 +19,7 @@ use symbolon_server::config::{Mode, Override, Settings, Sources, load, read_file
 use symbolon_server::node::{self, Node, Surroundings, Wraps, password_cost};
 use symbolon_server::secrets::open_server_keys;
 use symbolon_testkit::FakeClock;
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use url::form_urlencoded;
 
@@ -153,6 +154,12 @@ impl Harness {
             .await
             .expect("the router is infallible");
         Reply::read(response).await
+    }
+
+    /// A form as `client`, sent by a task of its own, so that it can be held on its way, raced and aborted.
+    pub fn spawn_post(&self, path: &str, client: &TestClient, form: &[(&str, &str)]) -> JoinHandle<Reply> {
+        let answer = self.router.clone().oneshot(post_request(path, client, form));
+        tokio::spawn(async move { Reply::read(answer.await.expect("the router is infallible")).await })
     }
 
     /// GET.
