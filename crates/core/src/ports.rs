@@ -115,6 +115,9 @@ pub trait SessionStore: Send + Sync {
     /// [`crate::rotation::decide`] and writes what it says. An error leaves the record as it was.
     async fn rotate(&self, request: &RotationRequest) -> StoreResult<Rotation>;
 
+    /// What [`SessionStore::rotate`] would answer; changes nothing.
+    async fn peek(&self, request: &RotationRequest) -> StoreResult<Rotation>;
+
     /// How far a node must have applied the log to answer for this subject's tokens.
     async fn fence(&self, subject: Subject) -> StoreResult<Head>;
 
@@ -261,7 +264,8 @@ pub trait AdminStore: Send + Sync {
 
     /// Makes a client with its policy and secrets. [`Change::Taken`] names `client_id` or `audience`;
     /// [`Change::Unknown`] names `audience`, where one that it wants is served by nobody, itself included. `lift`
-    /// goes on the log: a client id that was deleted before may be used again, and what was before stays dead.
+    /// goes on the log where the client id is blocked: one that was deleted may be used again, and what was before
+    /// stays dead.
     async fn add_client(&self, client: &Client, lift: &NewRevocation) -> StoreResult<Change>;
 
     /// Replaces the policy of a client.

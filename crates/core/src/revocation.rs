@@ -94,6 +94,11 @@ impl NewRevocation {
         Self::on_client(client, Effect::Lift(now), horizon(now))
     }
 
+    /// Everything of a client that was deleted: from the horizon on nothing can be alive that it began.
+    pub fn client_deleted(client: &ClientId, now: UnixMillis) -> Self {
+        Self::on_client(client, Effect::Block, horizon(now))
+    }
+
     /// What the subject began at or before `now`.
     pub fn subject(subject: Subject, now: UnixMillis) -> Self {
         Self::on_subject(subject, Effect::Cutoff(now), horizon(now))
@@ -107,6 +112,11 @@ impl NewRevocation {
     /// The end of the subject's block; what began at or before `now` stays dead.
     pub fn subject_lifted(subject: Subject, now: UnixMillis) -> Self {
         Self::on_subject(subject, Effect::Lift(now), horizon(now))
+    }
+
+    /// Everything of a user who was deleted: from the horizon on nothing can be alive that they began.
+    pub fn subject_deleted(subject: Subject, now: UnixMillis) -> Self {
+        Self::on_subject(subject, Effect::Block, horizon(now))
     }
 
     /// One session for good; `ends` is its absolute end.
