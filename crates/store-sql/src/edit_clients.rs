@@ -22,7 +22,7 @@ use crate::convert::{number, refused, to_ms};
 use crate::edit_users::take_subject;
 use crate::entity::{client_secrets, client_values, clients, resource_servers};
 use crate::error::{store_error, unless_taken};
-use crate::log::{advance_facts, append_with_facts};
+use crate::log::{advance_facts, append_with_facts, is_blocked};
 use crate::transaction::commit;
 
 const UNKNOWN: Change = Change::Unknown("client");
@@ -49,7 +49,12 @@ impl SqlStore {
             return Ok(refusal);
         }
         insert_secrets(&tx, uid, &client.secrets).await?;
-        append_with_facts(&tx, lift, self.inner.clock.now()).await?;
+        let now = self.inner.clock.now();
+        if is_blocked(&tx, lift.entry.digest, now).await? {
+            append_with_facts(&tx, lift, now).await?;
+        } else {
+            advance_facts(&tx).await?;
+        }
         commit(tx).await?;
         Ok(Change::Done)
     }

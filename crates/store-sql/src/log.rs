@@ -152,6 +152,23 @@ async fn append(
     Ok(head)
 }
 
+/// Whether the last word of the log on whether the digest is blocked is that it is.
+pub(crate) async fn is_blocked(
+    tx: &DatabaseTransaction,
+    digest: Digest,
+    now: UnixMillis,
+) -> StoreResult<bool> {
+    let last = revocation_log::Entity::find()
+        .filter(Column::Digest.eq(digest.0.to_vec()))
+        .filter(Column::Effect.is_in([BLOCK, LIFT]))
+        .filter(Column::ExpiresMs.gt(to_ms(now)))
+        .order_by_desc(Column::Seq)
+        .one(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(last.is_some_and(|row| row.effect == BLOCK))
+}
+
 /// What a lift ends must not outlive it: once the lift is forgotten, the block would hold again.
 async fn expire_with_lift(tx: &DatabaseTransaction, lift: &Entry) -> StoreResult<()> {
     let expires = to_ms(lift.expires);

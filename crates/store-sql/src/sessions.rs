@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
 use symbolon_core::ports::{Begin, KilledSession, NewSession, SessionStore, StoreError, StoreResult};
 use symbolon_core::revocation::Head;
-use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord};
+use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord, decide};
 use symbolon_core::{SessionId, Subject, UnixMillis};
 
 use crate::SqlStore;
@@ -40,6 +40,18 @@ impl SessionStore for SqlStore {
 
     async fn rotate(&self, request: &RotationRequest) -> StoreResult<Rotation> {
         self.inner.lane.rotate(*request).await
+    }
+
+    async fn peek(&self, request: &RotationRequest) -> StoreResult<Rotation> {
+        if log::is_behind(request.applied, log::head(self.read()).await?) {
+            return Ok(Rotation::CatchUp);
+        }
+        let row = session_records::Entity::find_by_id(request.session.0)
+            .one(self.read())
+            .await
+            .map_err(store_error)?;
+        let record = row.map(SessionRecord::try_from).transpose()?;
+        Ok(decide(record.as_ref(), request).0)
     }
 
     /// The log's own head: it is read in the transaction of each rotation.

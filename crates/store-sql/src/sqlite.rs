@@ -1,8 +1,9 @@
 //! What only SQLite needs: the file, and how its connections are set.
 
-use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use std::{fs, io};
 
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{
@@ -103,11 +104,15 @@ async fn pool(
 
 /// Makes the file and its folder, where they are missing, for their owner alone. SQLite gives the files that it
 /// makes beside it the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
+fn create_private(path: &Path) -> io::Result<()> {
+    /// Closing any descriptor of a file gives up the process's locks on it, those of SQLite included: a file that is
+    /// there is not opened here, and one that is being made is closed before anybody else can come to open it.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut folder = fs::DirBuilder::new();
     folder.recursive(true);
     let mut file = fs::OpenOptions::new();
-    file.append(true).create(true);
+    file.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -118,7 +123,10 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => folder.create(parent)?,
         _ => {}
     }
-    file.open(path).map(drop)
+    match file.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 fn unavailable(why: &str) -> StoreError {
