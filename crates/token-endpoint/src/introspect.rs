@@ -1,6 +1,9 @@
+use secrecy::SecretString;
 use symbolon_core::authorize::{KeyBinding, Purpose};
 use symbolon_core::client::Client;
+use symbolon_core::refresh::RefreshToken;
 use symbolon_core::revocation::Head;
+use symbolon_core::rotation::Rotation;
 use symbolon_core::tokens::VerifiedAccessToken;
 use symbolon_core::{ClientId, Subject, TokenId};
 use symbolon_oauth_types::revocation::Revocable;
@@ -8,6 +11,7 @@ use symbolon_oauth_types::{AccessTokenClaims, GrantType, IntrospectionResponse, 
 
 use crate::client_auth::AuthenticatedClient;
 use crate::decision::{ATTEMPTS, Question};
+use crate::grant::refresh_token::session_revocable;
 use crate::{Service, TokenError};
 
 impl Service {
@@ -20,6 +24,9 @@ impl Service {
     ) -> Result<IntrospectionResponse, TokenError> {
         if !caller.is_proven() {
             return Err(TokenError::ClientAuthMethod);
+        }
+        if let Some(refresh) = self.parts.seal.open(&SecretString::from(token)) {
+            return self.introspect_refresh_token(&refresh, caller.client()).await;
         }
         let Some(token) = self.parts.tokens.verify(token) else {
             return Ok(IntrospectionResponse::INACTIVE);
@@ -35,6 +42,67 @@ impl Service {
         self.judge(&token, &shared).await
     }
 
+    /// A refresh token is shown to the client that holds it and to nobody else: for a resource server it is no token.
+    /// It is active where using it now would succeed; asking changes nothing.
+    async fn introspect_refresh_token(
+        &self,
+        token: &RefreshToken,
+        caller: &Client,
+    ) -> Result<IntrospectionResponse, TokenError> {
+        let facts = &token.facts;
+        if facts.client != caller.uid || self.check_age(token, caller).is_err() {
+            return Ok(IntrospectionResponse::INACTIVE);
+        }
+        let audiences: Vec<_> = facts.audiences.iter().cloned().collect();
+        for _ in 0..ATTEMPTS {
+            let question = Question {
+                purpose: Purpose::Introspect { scope: &facts.scope },
+                grants: &[facts.grant, GrantType::RefreshToken],
+                client: caller.uid,
+                subject: Some(facts.subject),
+                audiences: Some(&audiences),
+                revocable: session_revocable(token, caller),
+                // Who asks holds the token but need not hold the key that it is bound to.
+                key_binding: KeyBinding {
+                    required: facts.key_binding.as_ref(),
+                    proved: facts.key_binding.as_ref(),
+                },
+            };
+            let decision = match self.decide(&question).await {
+                Ok(decision) => decision,
+                // What is not known to be applied can only take more away.
+                Err(TokenError::Refused(_) | TokenError::ClientUnknown) => {
+                    return Ok(IntrospectionResponse::INACTIVE);
+                }
+                Err(error) => return Err(error),
+            };
+            match self
+                .parts
+                .sessions
+                .peek(&self.rotation_request(token, &decision))
+                .await?
+            {
+                Rotation::CatchUp => self.parts.revocations.catch_up().await?,
+                Rotation::Kept | Rotation::Replayed { .. } | Rotation::Rotated { .. } => {
+                    return Ok(IntrospectionResponse::RefreshToken {
+                        active: true,
+                        client_id: caller.client_id.as_str().to_owned(),
+                        scope: decision.authorization.scope,
+                        sub: facts.subject.0,
+                        sid: facts.session.0,
+                        exp: facts.ends.as_secs(),
+                        iat: token.issued.as_secs(),
+                    });
+                }
+                Rotation::Lost => return Err(TokenError::SessionsLost),
+                Rotation::Expired | Rotation::Reused | Rotation::Revoked | Rotation::Unknown => {
+                    return Ok(IntrospectionResponse::INACTIVE);
+                }
+            }
+        }
+        Err(TokenError::CatchUpExhausted)
+    }
+
     /// Asks `authorize()` with everything that was on the log when the question came in.
     async fn judge(
         &self,
@@ -48,14 +116,14 @@ impl Service {
                 self.parts.revocations.catch_up().await?;
             }
             let Ok(client_id) = claims.client_id.parse::<ClientId>() else {
-                break;
+                return Ok(IntrospectionResponse::INACTIVE);
             };
             let Some(client) = self.parts.facts.client(&client_id).await? else {
-                break;
+                return Ok(IntrospectionResponse::INACTIVE);
             };
             let own = claims.sid.is_none();
             if own && claims.sub != client.uid.0 {
-                break;
+                return Ok(IntrospectionResponse::INACTIVE);
             }
             let question = Question {
                 purpose: Purpose::Introspect { scope: &claims.scope },
@@ -75,11 +143,13 @@ impl Service {
                     }));
                 }
                 Ok(_) => {}
-                Err(TokenError::Refused(_) | TokenError::ClientUnknown) => break,
+                Err(TokenError::Refused(_) | TokenError::ClientUnknown) => {
+                    return Ok(IntrospectionResponse::INACTIVE);
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(IntrospectionResponse::INACTIVE)
+        Err(TokenError::CatchUpExhausted)
     }
 }
 
