@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: a node on a real database behind its real router, called without a socket,
-//! with a clock that tests move.
+//! with a clock that tests move ([`Harness`]); and the built binary, called over sockets ([`binary`]).
 
+pub mod binary;
 mod fixtures;
 mod harness;
 mod reply;
