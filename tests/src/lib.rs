@@ -2,10 +2,17 @@
 //! with a clock that tests move ([`Harness`]); and the built binary, called over sockets ([`binary`]).
 
 pub mod binary;
+mod counters;
 mod fixtures;
+mod footprint;
 mod harness;
 mod reply;
+mod request;
+mod tap;
 
 pub use fixtures::{AUDIENCE, ClientSpec, PASSWORD, SCOPE, TestClient, TestUser};
+pub use footprint::{Footprint, Record};
 pub use harness::{Harness, HarnessOptions, post_request};
 pub use reply::Reply;
+pub use request::{basic, call, form_request};
+pub use tap::{Call, Hold, Point, Tap};

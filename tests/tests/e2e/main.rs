@@ -1,3 +1,6 @@
 //! End-to-end tests, one binary for all, so that it is linked once.
 
+mod clients;
 mod flow;
+mod hostile;
+mod http;

@@ -1,0 +1,2 @@
+//! Hostile input.
+#![cfg(test)]

@@ -1,0 +1,2 @@
+//! HTTP.
+#![cfg(test)]
