@@ -56,7 +56,7 @@ fn all_of(client: &Client) -> String {
 /// G18.
 pub async fn a_client_id_that_comes_back_is_another_client(fixture: &Fixture) {
     let first = add(fixture, resource_server("app", API)).await;
-    let entry = NewRevocation::client_blocked(&first.client_id);
+    let entry = NewRevocation::client_deleted(&first.client_id, NOW);
     let before = facts(fixture).await;
     let deleted = fixture.admin.delete_client(first.uid, &entry).await.unwrap();
     assert_eq!((deleted, facts(fixture).await), (Change::Done, before + 1));
@@ -252,6 +252,26 @@ pub async fn an_audience_has_one_server(fixture: &Fixture) {
     assert_eq!(kept.policy.serves.len(), 1);
     assert_eq!(read(fixture, first.uid).await.unwrap().policy.serves.len(), 1);
     assert_eq!(fixture.log.head().await.unwrap(), before);
+}
+
+/// A lift cuts off what began before it, so that one without a block would end sessions for nothing.
+pub async fn an_id_that_was_never_blocked_is_not_lifted(fixture: &Fixture) {
+    let client = add(fixture, resource_server("app", API)).await;
+    assert_eq!(logged(fixture).await, []);
+    let id = &client.client_id;
+    let history = [
+        NewRevocation::client_blocked(id),
+        NewRevocation::client_lifted(id, NOW),
+        NewRevocation::client(id, NOW),
+    ];
+    for revocation in &history {
+        fixture.log.append(revocation, NOW).await.unwrap();
+    }
+    let deleted = NewRevocation::client_deleted(&"other".parse().unwrap(), NOW);
+    fixture.admin.delete_client(client.uid, &deleted).await.unwrap();
+    let before = logged(fixture).await;
+    add(fixture, resource_server("app", API)).await;
+    assert_eq!(logged(fixture).await, before, "the block was lifted already");
 }
 
 /// Every client once, with all that belongs to it.

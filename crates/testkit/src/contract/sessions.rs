@@ -258,6 +258,53 @@ pub async fn no_session_begins_twice(fixture: &Fixture) {
     assert_eq!(session.rotate(1, 20).await, rotated(2, 20));
 }
 
+/// For every outcome there is, asked twice and then rotated.
+pub async fn peeking_answers_what_a_rotation_would_and_changes_nothing(fixture: &Fixture) {
+    let session = Begun::in_store(fixture).await;
+    let other_log = Head {
+        log: uuid::Uuid::from_u128(1),
+        ..fixture.log.head().await.unwrap()
+    };
+    let mut expected = Vec::new();
+    let late = OVERLAP_MS + 100;
+    let life = session.session.ends.since(NOW);
+    for (presented, after, outcome) in [
+        (0, 10, rotated(1, 10)),
+        (0, 20, replayed(1, 10, false)),
+        (0, late, replayed(1, 10, true)),
+        (1, late, rotated(2, late)),
+        (1, life, Rotation::Expired),
+        (0, late, Rotation::Reused),
+        (2, late, Rotation::Revoked),
+    ] {
+        let request = session.request(presented, after).await;
+        expected.push((request, outcome));
+        let behind = RotationRequest {
+            applied: other_log,
+            ..request
+        };
+        expected.push((behind, Rotation::CatchUp));
+    }
+    for (request, outcome) in expected {
+        for _ in 0..2 {
+            assert_eq!(fixture.sessions.peek(&request).await.unwrap(), outcome);
+        }
+        assert_eq!(fixture.sessions.rotate(&request).await.unwrap(), outcome);
+    }
+    let gone = Begun {
+        fixture,
+        session: new_session(),
+    };
+    let request = RotationRequest {
+        rules: RotationRules {
+            adopt: false,
+            ..RULES
+        },
+        ..gone.request(0, 1).await
+    };
+    assert_eq!(fixture.sessions.peek(&request).await.unwrap(), Rotation::Unknown);
+}
+
 /// Sessions that rotate at the same moment do not see each other.
 pub async fn racing_sessions_rotate_each_on_its_own(fixture: &Fixture) {
     let mut tasks = JoinSet::new();

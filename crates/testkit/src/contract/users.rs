@@ -53,7 +53,7 @@ pub async fn a_deleted_user_frees_the_names_and_never_the_subject(fixture: &Fixt
     let subject = first.user.subject;
     add(fixture, &first).await;
     let before = facts(fixture).await;
-    let entry = NewRevocation::subject_blocked(subject);
+    let entry = NewRevocation::subject_deleted(subject, NOW);
     let deleted = fixture.admin.delete_user(subject, &entry).await.unwrap();
     assert_eq!((deleted, facts(fixture).await), (Change::Done, before + 1));
     assert_eq!(logged(fixture).await, [entry.entry]);
