@@ -31,6 +31,13 @@ pub(crate) fn opening_error(error: SqlxError) -> StoreError {
     store_error(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
 }
 
+/// Whether SQLite refused to wait for another's lock.
+pub(crate) fn is_busy(error: &SqlxError) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xFF == SQLITE_BUSY)
+}
+
 /// `None` where a key is taken. The transaction is then good for nothing but being dropped.
 pub(crate) fn unless_taken<T>(result: Result<T, DbErr>) -> StoreResult<Option<T>> {
     match result {
@@ -108,6 +115,7 @@ fn no_schema() -> Meaning {
 }
 
 const SQLITE_ERROR: u32 = 1;
+const SQLITE_BUSY: u32 = 5;
 const SQLITE_CORRUPT: u32 = 11;
 const SQLITE_TOOBIG: u32 = 18;
 const SQLITE_CONSTRAINT: u32 = 19;

@@ -2,8 +2,8 @@
 //!
 //! [`SqlStore`] implements every port of [`symbolon_core::ports`]. Each write is one transaction that takes the
 //! database's write lock before it reads, so that what it decides by can't change under it; on SQLite that is
-//! `BEGIN IMMEDIATE` on the one connection that writes. Rotations, which are many and small, share transactions: see
-//! [`lane`](self).
+//! `BEGIN IMMEDIATE` on the one connection that writes. Rotations, which are many and small, wait in a lane of their own
+//! and share transactions.
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,7 +62,8 @@ struct Inner {
 }
 
 impl SqlStore {
-    /// Opens the database; a file that is missing is created, readable by its owner alone, in a folder likewise.
+    /// Opens the database; a file that is missing is created, readable by its owner alone, in a folder likewise. A
+    /// file that is there keeps its mode.
     /// The schema is left as it is: see [`SqlStore::migrate`]. `clock` stamps entries on the log.
     ///
     /// Must be called within a Tokio runtime, on which the store keeps one task.

@@ -6,14 +6,12 @@ use std::time::Duration;
 use std::{fs, io};
 
 use sea_orm::sqlx::ConnectOptions as _;
-use sea_orm::sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
 use symbolon_core::ports::{StoreError, StoreResult};
 
 use crate::SqlConfig;
-use crate::error::opening_error;
+use crate::error::{is_busy, opening_error};
 
 /// How long to wait for what others hold.
 #[derive(Clone, Copy)]
@@ -39,6 +37,9 @@ pub(crate) struct Pools {
 
 /// Statements kept prepared on each connection; the batches of rotations alone have up to 70 forms.
 const STATEMENTS: usize = 200;
+
+/// How long to wait before another attempt to open a file that others are opening.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Opens what the URL names.
 pub(crate) async fn open(config: &SqlConfig, patience: Patience) -> StoreResult<Pools> {
@@ -89,17 +90,26 @@ async fn pool(
     connections: u32,
     patience: Patience,
 ) -> StoreResult<DatabaseConnection> {
-    let pool: SqlitePool = SqlitePoolOptions::new()
+    let pool_options = SqlitePoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(patience.connection)
         .idle_timeout(None)
         .max_lifetime(None)
-        .test_before_acquire(false)
-        .connect_with(options)
-        .await
-        .map_err(opening_error)?;
-    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+        .test_before_acquire(false);
+    let mut waited = Duration::ZERO;
+    loop {
+        match pool_options.clone().connect_with(options.clone()).await {
+            Ok(pool) => return Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)),
+            // A new file is switched to write-ahead logging once, and SQLite does not wait for others who are just
+            // opening it.
+            Err(error) if is_busy(&error) && waited < patience.lock => {
+                tokio::time::sleep(RETRY).await;
+                waited += RETRY;
+            }
+            Err(error) => return Err(opening_error(error)),
+        }
+    }
 }
 
 /// Makes the file and its folder, where they are missing, for their owner alone. SQLite gives the files that it

@@ -88,6 +88,44 @@ async fn a_file_that_is_no_database_is_corrupt_and_stays() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), letter);
 }
 
+/// While another reads a file that is new, SQLite does not switch it to write-ahead logging, nor wait until it can.
+#[tokio::test]
+async fn a_new_file_that_another_reads_is_waited_for() {
+    use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+    use sea_orm::sqlx::{ConnectOptions, Connection, Executor};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Delete);
+    let mut reader = options.connect().await.unwrap();
+    reader.execute("CREATE TABLE t (x)").await.unwrap();
+    let mut reading = reader.begin().await.unwrap();
+    reading.execute("SELECT * FROM t").await.unwrap();
+    let config = SqlConfig {
+        url: url(&path),
+        max_connections: 1,
+    };
+    let patience = Patience {
+        lock: Duration::ZERO,
+        ..Patience::DEFAULT
+    };
+    let clock = Arc::new(FakeClock::new());
+    let refused = SqlStore::connect_with(&config, clock.clone(), patience).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("locked")),
+        "{refused:?}"
+    );
+    let opening = tokio::spawn(async move { SqlStore::connect(&config, clock).await });
+    // Whenever the reader ends, the store opens; a little later than at once, so that it has had to wait.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(reading);
+    reader.close().await.unwrap();
+    opening.await.unwrap().unwrap().ping().await.unwrap();
+}
+
 #[tokio::test]
 async fn urls_that_are_not_understood_are_refused() {
     for (url, part) in [

@@ -35,6 +35,7 @@ async fn rows_that_can_not_be_are_errors_and_not_answers() {
     let client = resource_server("api", "urn:api").build();
     let lift = NewRevocation::client_lifted(&client.client_id, FakeClock::START);
     store.add_client(&client, &lift).await.unwrap();
+    store.append(&lift, FakeClock::START).await.unwrap();
     for sql in [
         "UPDATE clients SET client_type = 'trusted'",
         "UPDATE clients SET client_type = 'confidential', signing_alg = 'none'",
