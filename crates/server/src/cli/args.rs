@@ -1,0 +1,112 @@
+//! The command line, as clap reads it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use symbolon_core::cursor::Cursors;
+
+use super::calibrate::PasswordsCommand;
+use super::client::ClientCommand;
+use super::configuration::ConfigCommand;
+use super::error::{CliError, EXIT_CODES};
+use super::keys::KeysCommand;
+use super::role::RoleCommand;
+use super::user::UserCommand;
+
+/// An OAuth 2.0 authorization server with revocable tokens.
+#[derive(Debug, Parser)]
+#[command(name = "symbolon", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct GlobalArgs {
+    /// Read settings from this TOML file; SYMBOLON_* variables beat it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Work on the data folder of `serve --dev`, which has its own database and encryption key.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Write results and errors as JSON objects.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make, change and list clients: applications and resource servers.
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Explain and check the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show signing keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Bring the database schema up to date.
+    Migrate(MigrateArgs),
+    /// Tune password hashing.
+    #[command(subcommand)]
+    Passwords(PasswordsCommand),
+    /// Make and list roles: names for sets of scopes that users hold.
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Run the server.
+    Serve(ServeArgs),
+    /// Make, change and list users.
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+/// `serve`.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct ServeArgs {
+    /// Try it out without any configuration, on loopback; not for production.
+    #[arg(long)]
+    pub dev: bool,
+    /// Listen here rather than at `server.listen`; port 0 is any free port.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Start although the database belongs to another issuer: every token out there is refused from then on.
+    #[arg(long, conflicts_with = "dev")]
+    pub dangerous_change_issuer: bool,
+}
+
+/// `migrate`.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct MigrateArgs {
+    /// Only show which steps are missing.
+    #[arg(long)]
+    pub status: bool,
+}
+
+/// Which page of a list.
+#[derive(Args, Clone, Debug)]
+pub struct PageArgs {
+    /// Most items to show.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Continue behind this cursor, which the page before ended with.
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<String>,
+}
+
+impl PageArgs {
+    /// The position in the cursor, which must be one that this list gave out.
+    ///
+    /// # Errors
+    /// [`CliError`] for a forged cursor and for that of another list.
+    pub(super) fn position(&self, cursors: &Cursors, list: &str) -> Result<Option<String>, CliError> {
+        let open = |cursor: &String| cursors.open(list, cursor);
+        Ok(self.after.as_ref().map(open).transpose()?)
+    }
+}

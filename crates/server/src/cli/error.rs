@@ -1,0 +1,146 @@
+//! How commands fail: an exit code, what is wrong, and the remedy.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use symbolon_core::cursor::CursorError;
+use symbolon_core::ports::StoreError;
+
+/// The exit codes, as `--help` shows them.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed: the database or another file could not be read or written
+  2  usage: the command line, the configuration or a value was refused; nothing changed
+  3  not found: there is no such user, client, role or audience; nothing changed
+  4  taken: the name belongs to somebody else already; nothing changed
+
+Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"error\": <kind>, \"message\": <text>}.";
+
+/// What kind of failure it is; decides the exit code.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorKind {
+    /// The store or another file could not be read or written.
+    Failed,
+    /// There is no such record.
+    NotFound,
+    /// The command line, the configuration or a value was refused.
+    Refused,
+    /// A name is taken.
+    Taken,
+}
+
+impl ErrorKind {
+    /// The name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::Taken => "taken",
+        }
+    }
+
+    /// The exit code of the process.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Refused => 2,
+            Self::NotFound => 3,
+            Self::Taken => 4,
+        }
+    }
+}
+
+impl From<ErrorKind> for ExitCode {
+    fn from(kind: ErrorKind) -> Self {
+        kind.exit_code().into()
+    }
+}
+
+/// Why a command failed. Never holds a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CliError {
+    /// The kind.
+    pub kind: ErrorKind,
+    what: String,
+    remedy: String,
+}
+
+impl CliError {
+    /// A failure of the given kind; an empty `remedy` where `what` names it already.
+    pub fn new(kind: ErrorKind, what: impl fmt::Display, remedy: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.to_string(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// [`ErrorKind::Failed`].
+    pub fn failed(what: impl fmt::Display, remedy: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, what, remedy)
+    }
+
+    /// [`ErrorKind::NotFound`].
+    pub fn not_found(what: impl fmt::Display, remedy: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound, what, remedy)
+    }
+
+    /// [`ErrorKind::Refused`].
+    pub fn refused(what: impl fmt::Display, remedy: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Refused, what, remedy)
+    }
+
+    /// [`ErrorKind::Taken`].
+    pub fn taken(what: impl fmt::Display, remedy: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Taken, what, remedy)
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CliError {}
+
+impl From<CursorError> for CliError {
+    fn from(error: CursorError) -> Self {
+        Self::refused(error, "")
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let remedy = match error {
+            StoreError::Corrupt(_) => "restore the database from a backup, or report this as a fault",
+            StoreError::Unavailable(_) => {
+                "see that the database can be reached and that `symbolon migrate` was run, then try again"
+            }
+        };
+        Self::failed(error, remedy)
+    }
+}
+
+/// What could not be read from the terminal or from standard input.
+pub(super) fn input_failed(error: io::Error) -> CliError {
+    CliError::failed(
+        format_args!("the input could not be read: {error}"),
+        "try again, or give it on standard input",
+    )
+}
+
+/// What could not be written to standard output or standard error.
+pub(super) fn output_failed(error: io::Error) -> CliError {
+    CliError::failed(
+        format_args!("the output could not be written: {error}"),
+        "a change may have been made all the same: look before you try again",
+    )
+}

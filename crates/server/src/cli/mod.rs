@@ -1,0 +1,55 @@
+//! The command line. Commands are functions over the ports of `symbolon_core`, a [`Console`] and an [`Output`], so
+//! that they run without a process; [`run`] ties them to this one.
+
+pub mod args;
+pub mod calibrate;
+pub mod client;
+pub mod configuration;
+mod context;
+mod error;
+pub mod keys;
+pub mod migrate;
+pub mod new_password;
+mod output;
+pub mod role;
+mod sources;
+mod terminal;
+pub mod user;
+
+pub use args::Cli;
+pub use context::{Console, Context, Wait, actor};
+pub use error::{CliError, EXIT_CODES, ErrorKind};
+pub use output::{Output, Remark, escape};
+pub use sources::{DEV_DATABASE, DEV_ENCRYPTION_KEY, dev_overrides, serve_sources, sources};
+pub use terminal::Terminal;
+
+/// Runs a command on what is stored: users, roles, clients, keys.
+///
+/// # Errors
+/// [`CliError`]; its kind decides the exit code.
+pub async fn administer(
+    context: &Context<'_>,
+    console: &mut dyn Console,
+    out: &mut Output<'_>,
+    command: StoreCommand,
+) -> Result<(), CliError> {
+    match command {
+        StoreCommand::Client(command) => client::run(context, console, out, command).await,
+        StoreCommand::Keys(command) => keys::run(context, out, command).await,
+        StoreCommand::Role(command) => role::run(context, console, out, command).await,
+        StoreCommand::User(command) => user::run(context, console, out, command).await,
+    }
+}
+
+/// A command on what is stored.
+#[derive(Debug)]
+pub enum StoreCommand {
+    /// `client`.
+    Client(client::ClientCommand),
+    /// `keys`.
+    Keys(keys::KeysCommand),
+    /// `role`.
+    Role(role::RoleCommand),
+    /// `user`.
+    User(user::UserCommand),
+}
