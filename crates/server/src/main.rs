@@ -1,2 +1,7 @@
 //! The `symbolon` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    symbolon_server::cli::run()
+}

@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod new_password;
 mod output;
 pub mod role;
+mod run;
 mod sources;
 mod terminal;
 pub mod user;
@@ -20,6 +21,7 @@ pub use args::Cli;
 pub use context::{Console, Context, Wait, actor};
 pub use error::{CliError, EXIT_CODES, ErrorKind};
 pub use output::{Output, Remark, escape};
+pub use run::run;
 pub use sources::{DEV_DATABASE, DEV_ENCRYPTION_KEY, dev_overrides, serve_sources, sources};
 pub use terminal::Terminal;
 
@@ -53,3 +55,4 @@ pub enum StoreCommand {
     /// `user`.
     User(user::UserCommand),
 }
+

@@ -1,0 +1,243 @@
+//! The command line of this process: reads it, builds what the command needs, runs it, and ends with its exit code.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser as _;
+use clap::error::ErrorKind as ClapErrorKind;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use symbolon_core::{Clock, Rng, SystemClock, SystemRng};
+use symbolon_store_sql::{SqlConfig, SqlStore};
+use tokio::runtime::{Builder, Runtime};
+
+use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
+use super::configuration::{self, ConfigCommand};
+use super::context::{Context, actor};
+use super::error::{CliError, ErrorKind};
+use super::output::{Output, Remark};
+use super::sources::{refuse_config, serve_sources, sources};
+use super::terminal::Terminal;
+use super::{StoreCommand, administer, calibrate, migrate};
+use crate::app::{self, ServeOptions};
+use crate::config::{Settings, load};
+use crate::secrets::open_server_keys;
+use crate::{dev, node, observe};
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    let mut out = Output {
+        out: &mut stdout,
+        err: &mut stderr,
+        // Until the arguments are understood this is all there is to go by.
+        json: args.iter().any(|arg| arg == "--json"),
+    };
+    let outcome = match Cli::try_parse_from(&args) {
+        Ok(cli) => dispatch(cli, &mut out),
+        Err(error) => usage(&error, &mut out),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out.error(&error);
+            error.kind.into()
+        }
+    }
+}
+
+/// Help and version go to standard output as they stand; everything else is an error of ours.
+fn usage(error: &clap::Error, out: &mut Output<'_>) -> Result<(), CliError> {
+    let text = error.to_string();
+    match error.kind() {
+        ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion => out.write(&text),
+        ClapErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(CliError::refused(
+            format_args!("a command is missing\n\n{}", text.trim_end()),
+            "",
+        )),
+        _ => Err(CliError::refused(
+            text.trim_start_matches("error: ").trim_end(),
+            "",
+        )),
+    }
+}
+
+fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
+    out.json = cli.global.json;
+    let global = &cli.global;
+    match cli.command {
+        Command::Client(command) => on_store(global, out, StoreCommand::Client(command)),
+        Command::Config(command) => on_configuration(global, out, command),
+        Command::Keys(command) => on_store(global, out, StoreCommand::Keys(command)),
+        Command::Migrate(args) => on_schema(global, out, args),
+        Command::Passwords(command) => calibrate::run(&SystemClock::new(), &SystemRng, out, command),
+        Command::Role(command) => on_store(global, out, StoreCommand::Role(command)),
+        Command::Serve(args) => serve(global, args),
+        Command::User(command) => on_store(global, out, StoreCommand::User(command)),
+    }
+}
+
+/// The settings; what is doubtful in them goes to standard error.
+fn settings(global: &GlobalArgs, out: &mut Output<'_>) -> Result<Settings, CliError> {
+    let (sources, mode) = sources(global)?;
+    let loaded = load(&sources, mode)?;
+    for warning in &loaded.warnings {
+        out.remark(Remark::Warning, &warning.to_string())?;
+    }
+    Ok(loaded.settings)
+}
+
+fn on_configuration(
+    global: &GlobalArgs,
+    out: &mut Output<'_>,
+    command: ConfigCommand,
+) -> Result<(), CliError> {
+    let (sources, mode) = sources(global)?;
+    configuration::run(&sources, mode, out, command)
+}
+
+fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Result<(), CliError> {
+    let settings = settings(global, out)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    runtime(Builder::new_current_thread())?.block_on(async {
+        let config = SqlConfig {
+            url: settings.database.url.clone(),
+            max_connections: 1,
+        };
+        let store = SqlStore::connect(&config, clock).await?;
+        let outcome = migrate::run(&store, &SystemRng, out, args).await;
+        store.close().await;
+        outcome
+    })
+}
+
+fn on_store(global: &GlobalArgs, out: &mut Output<'_>, command: StoreCommand) -> Result<(), CliError> {
+    let settings = settings(global, out)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    runtime(Builder::new_current_thread())?.block_on(async {
+        let store = node::open_store(&settings, clock.clone(), &SystemRng)
+            .await
+            .map_err(failed)?;
+        let outcome = administer_store(&settings, &store, &*clock, out, command).await;
+        store.close().await;
+        outcome
+    })
+}
+
+async fn administer_store(
+    settings: &Settings,
+    store: &SqlStore,
+    clock: &dyn Clock,
+    out: &mut Output<'_>,
+    command: StoreCommand,
+) -> Result<(), CliError> {
+    let kek = &settings.keys.encryption_key;
+    let keys = open_server_keys(store, kek, &SystemRng).await.map_err(failed)?;
+    let names = ["USER", "LOGNAME"].map(|name| std::env::var(name).unwrap_or_default());
+    let context = Context {
+        admin: store,
+        facts: store,
+        keys: store,
+        secrets: &keys.client_secrets,
+        cursors: &keys.cursors,
+        clock,
+        rng: &SystemRng,
+        wait: &sleep,
+        actor: &actor(names.iter().map(String::as_str)),
+        password_cost: node::password_cost(settings),
+        algorithms: &settings.keys.algorithms,
+    };
+    administer(&context, &mut Terminal, out, command).await
+}
+
+fn serve(global: &GlobalArgs, args: ServeArgs) -> Result<(), CliError> {
+    let rng: Arc<dyn Rng> = Arc::new(SystemRng);
+    let folder = args.dev.then(|| {
+        let named = global.data_dir.clone();
+        named.unwrap_or_else(|| dev::DEFAULT_DATA_DIR.into())
+    });
+    if let Some(folder) = &folder {
+        refuse_config(global, "--dev")?;
+        dev::prepare(folder, &*rng).map_err(failed)?;
+    }
+    let (sources, mode) = serve_sources(global, args.listen, folder.as_deref())?;
+    let loaded = load(&sources, mode)?;
+    // Drops what it read, secrets among it.
+    drop(sources);
+    let logs = observe::init(&loaded.settings.log).map_err(failed)?;
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(loaded.settings.server.worker_threads);
+    let options = ServeOptions {
+        dev: folder,
+        json: global.json,
+        change_issuer: args.dangerous_change_issuer,
+        warnings: loaded.warnings,
+    };
+    let clock = Arc::new(SystemClock::new());
+    runtime(builder)?
+        .block_on(app::serve(loaded.settings, options, &logs, clock, rng))
+        .map_err(failed)
+}
+
+fn sleep(time: Duration) -> BoxFuture<'static, ()> {
+    tokio::time::sleep(time).boxed()
+}
+
+fn runtime(mut builder: Builder) -> Result<Runtime, CliError> {
+    builder.enable_all().build().map_err(|error| {
+        CliError::failed(
+            format_args!("the runtime can't be started: {error}"),
+            "see that the system allows more threads and open files",
+        )
+    })
+}
+
+/// What the composition reports, with its causes.
+fn failed(error: anyhow::Error) -> CliError {
+    CliError::new(ErrorKind::Failed, format_args!("{error:#}"), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage_of(line: &[&str]) -> (Result<(), CliError>, String) {
+        let error = Cli::try_parse_from(line).unwrap_err();
+        let mut written = Vec::new();
+        let mut out = Output {
+            out: &mut written,
+            err: &mut Vec::new(),
+            json: false,
+        };
+        let result = usage(&error, &mut out);
+        (result, String::from_utf8(written).unwrap())
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        for flag in ["--help", "--version"] {
+            let (result, out) = usage_of(&["symbolon", flag]);
+            assert_eq!(result, Ok(()));
+            assert!(out.contains("symbolon"), "{out}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_refused() {
+        for (line, said) in [
+            (&["symbolon"][..], "a command is missing"),
+            (&["symbolon", "bogus"], "unrecognized subcommand"),
+            (&["symbolon", "user", "add"], "required arguments"),
+        ] {
+            let (result, out) = usage_of(line);
+            let error = result.unwrap_err();
+            assert_eq!((error.kind, out.as_str()), (ErrorKind::Refused, ""));
+            let text = error.to_string();
+            assert!(text.contains(said) && !text.starts_with("error"), "{text}");
+        }
+    }
+}
