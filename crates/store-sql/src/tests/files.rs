@@ -88,9 +88,9 @@ async fn a_file_that_is_no_database_is_corrupt_and_stays() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), letter);
 }
 
-/// While another reads a file that is new, SQLite does not switch it to write-ahead logging, nor wait until it can.
+/// While another writes a file that is new, SQLite does not switch it to write-ahead logging, nor wait until it can.
 #[tokio::test]
-async fn a_new_file_that_another_reads_is_waited_for() {
+async fn a_new_file_that_another_writes_is_waited_for() {
     use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
     use sea_orm::sqlx::{ConnectOptions, Connection, Executor};
 
@@ -100,10 +100,9 @@ async fn a_new_file_that_another_reads_is_waited_for() {
         .filename(&path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Delete);
-    let mut reader = options.connect().await.unwrap();
-    reader.execute("CREATE TABLE t (x)").await.unwrap();
-    let mut reading = reader.begin().await.unwrap();
-    reading.execute("SELECT * FROM t").await.unwrap();
+    let mut writer = options.connect().await.unwrap();
+    let mut writing = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    writing.execute("CREATE TABLE t (x)").await.unwrap();
     let config = SqlConfig {
         url: url(&path),
         max_connections: 1,
@@ -119,10 +118,10 @@ async fn a_new_file_that_another_reads_is_waited_for() {
         "{refused:?}"
     );
     let opening = tokio::spawn(async move { SqlStore::connect(&config, clock).await });
-    // Whenever the reader ends, the store opens; a little later than at once, so that it has had to wait.
+    // Whenever the writer ends, the store opens; a little later than at once, so that it has had to wait.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    drop(reading);
-    reader.close().await.unwrap();
+    writing.commit().await.unwrap();
+    writer.close().await.unwrap();
     opening.await.unwrap().unwrap().ping().await.unwrap();
 }
 
