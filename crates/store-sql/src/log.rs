@@ -128,11 +128,11 @@ async fn append(
     let (effect, moment) = match entry.effect {
         Effect::Block => (BLOCK, None),
         Effect::Cutoff(moment) => (CUTOFF, Some(moment)),
-        Effect::Lift(moment) => (LIFT, Some(moment)),
+        Effect::Lift(moment) => {
+            expire_with_lift(tx, entry).await?;
+            (LIFT, Some(moment.max(blocked_at(tx, entry.digest).await?)))
+        }
     };
-    if effect == LIFT {
-        expire_with_lift(tx, entry).await?;
-    }
     let row = revocation_log::ActiveModel {
         seq: Set(number(head.seq, "the head of the log")?),
         kind: Set(entry.kind.as_str().to_owned()),
@@ -167,6 +167,21 @@ pub(crate) async fn is_blocked(
         .await
         .map_err(store_error)?;
     Ok(last.is_some_and(|row| row.effect == BLOCK))
+}
+
+/// When the digest was last blocked. No lift reaches back before that: what the block killed must stay dead even if the
+/// clock of whoever lifts it is behind, or has stepped back.
+async fn blocked_at(tx: &DatabaseTransaction, digest: Digest) -> StoreResult<UnixMillis> {
+    let last = revocation_log::Entity::find()
+        .filter(Column::Digest.eq(digest.0.to_vec()))
+        .filter(Column::Effect.eq(BLOCK))
+        .order_by_desc(Column::Seq)
+        .one(tx)
+        .await
+        .map_err(store_error)?;
+    last.map_or(Ok(UnixMillis(0)), |row| {
+        from_ms(row.at_ms, "the time of an entry on the log")
+    })
 }
 
 /// What a lift ends must not outlive it: once the lift is forgotten, the block would hold again.
