@@ -2,5 +2,6 @@
 
 mod clients;
 mod flow;
+mod grants;
 mod hostile;
 mod http;

@@ -1,0 +1,162 @@
+//! Late recovery: a client whose answer was lost for longer than the overlap.
+
+use std::time::Duration;
+
+use symbolon_tests::{ClientSpec, Harness, HarnessOptions, Reply, TestClient};
+
+use super::{assert_alive, assert_dead, sid};
+
+const LATE: Duration = Duration::from_millis(30_001);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A login and the refresh whose answer the client never saw.
+async fn lost_answer(h: &Harness, client: &TestClient) -> (Reply, Reply) {
+    let login = h.login(client).await;
+    let unseen = h.refresh(client, &login.text("refresh_token")).await;
+    unseen.ok();
+    (login, unseen)
+}
+
+/// G21: once a day the predecessor gets the same successor after the overlap; the second time is theft.
+#[tokio::test]
+async fn recovers_late_once() {
+    let h = Harness::start().await;
+    for (round, client) in (1..).zip([&h.app, &h.spa]) {
+        let (login, unseen) = lost_answer(&h, client).await;
+        let before = h.record(sid(&login)).await;
+        h.clock.advance(Duration::from_secs(3600));
+        let recovered = h.refresh(client, &login.text("refresh_token")).await;
+        recovered.ok();
+        assert_eq!(recovered.text("refresh_token"), unseen.text("refresh_token"));
+        assert_eq!(h.rotations("recovered_late"), round);
+        let after = h.record(sid(&login)).await;
+        assert_eq!(
+            (after.generation, after.rotated_ms, after.late),
+            (1, before.rotated_ms, 1)
+        );
+
+        h.refresh(client, &login.text("refresh_token"))
+            .await
+            .assert_error(400, "invalid_grant");
+        assert_eq!(h.rotations("reused"), round);
+        assert_dead(&h, client, &recovered).await;
+        assert_dead(&h, client, &unseen).await;
+        h.clock.advance(DAY);
+        h.refresh(client, &login.text("refresh_token"))
+            .await
+            .assert_error(400, "invalid_grant");
+    }
+}
+
+/// G21: a late recovery opens no new overlap.
+#[tokio::test]
+async fn a_late_recovery_does_not_open_a_window() {
+    let h = Harness::start().await;
+    let (login, _) = lost_answer(&h, &h.app).await;
+    h.clock.advance(LATE);
+    let recovered = h.refresh(&h.app, &login.text("refresh_token")).await;
+    recovered.ok();
+    h.clock.advance(Duration::from_millis(1));
+    h.refresh(&h.app, &login.text("refresh_token"))
+        .await
+        .assert_error(400, "invalid_grant");
+    assert_dead(&h, &h.app, &recovered).await;
+}
+
+/// G21: what was recovered is an ordinary token: the session goes on with it.
+#[tokio::test]
+async fn the_session_goes_on_after_a_late_recovery() {
+    let h = Harness::start().await;
+    let (login, _) = lost_answer(&h, &h.app).await;
+    h.clock.advance(LATE);
+    let recovered = h.refresh(&h.app, &login.text("refresh_token")).await;
+    let next = assert_alive(&h, &h.app, &recovered).await;
+    assert_alive(&h, &h.app, &next).await;
+}
+
+/// G21: after the successor was used there is nothing to recover.
+#[tokio::test]
+async fn no_recovery_after_the_successor_was_used() {
+    let h = Harness::start().await;
+    let (login, seen) = lost_answer(&h, &h.app).await;
+    let next = h.refresh(&h.app, &seen.text("refresh_token")).await;
+    h.clock.advance(LATE);
+    h.refresh(&h.app, &login.text("refresh_token"))
+        .await
+        .assert_error(400, "invalid_grant");
+    assert_eq!((h.rotations("reused"), h.rotations("recovered_late")), (1, 0));
+    assert_dead(&h, &h.app, &next).await;
+}
+
+/// G21: recoveries are counted for the session, not for the generation, and anew after a day.
+#[tokio::test]
+async fn recoveries_are_counted_per_session_and_day() {
+    let h = Harness::start().await;
+    for (pause, survives) in [(DAY - LATE - Duration::from_millis(1), false), (DAY - LATE, true)] {
+        let (login, _) = lost_answer(&h, &h.app).await;
+        h.clock.advance(LATE);
+        let recovered = h.refresh(&h.app, &login.text("refresh_token")).await;
+        h.refresh(&h.app, &recovered.text("refresh_token")).await.ok();
+        h.clock.advance(LATE + pause);
+        let again = h.refresh(&h.app, &recovered.text("refresh_token")).await;
+        if survives {
+            assert_alive(&h, &h.app, &again).await;
+        } else {
+            again.assert_error(400, "invalid_grant");
+            assert!(h.record(sid(&login)).await.killed);
+        }
+    }
+}
+
+/// G21: how many is the client's, before the server's; none at all included.
+#[tokio::test]
+async fn a_client_has_its_own_number_of_late_recoveries() {
+    let settings = vec![("tokens.refresh_late_recoveries", "3".to_owned())];
+    let options = HarnessOptions {
+        settings,
+        ..Default::default()
+    };
+    let h = Harness::with(options).await;
+    for (limit, expected) in [(Some(0), 0), (Some(2), 2), (None, 3)] {
+        let name = format!("client-{expected}");
+        let client = h
+            .add_client(ClientSpec::public(&name).with(|policy| policy.late_recoveries = limit))
+            .await;
+        let (login, unseen) = lost_answer(&h, &client).await;
+        h.clock.advance(LATE);
+        for _ in 0..expected {
+            let recovered = h.refresh(&client, &login.text("refresh_token")).await;
+            assert_eq!(recovered.text("refresh_token"), unseen.text("refresh_token"));
+        }
+        h.refresh(&client, &login.text("refresh_token"))
+            .await
+            .assert_error(400, "invalid_grant");
+        assert_dead(&h, &client, &unseen).await;
+    }
+}
+
+/// G21, raced: however many ask late at the same time, one is answered and the others are a theft.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn racing_late_recoveries_are_counted_one_by_one() {
+    let h = Harness::start().await;
+    let (login, unseen) = lost_answer(&h, &h.app).await;
+    h.clock.advance(LATE);
+    let token = login.text("refresh_token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
+    let racing: Vec<_> = (0..20)
+        .map(|_| h.spawn_post("/oauth2/token", &h.app, &form))
+        .collect();
+    let mut served = Vec::new();
+    for request in racing {
+        let reply = request.await.unwrap();
+        match reply.status.as_u16() {
+            200 => served.push(reply),
+            _ => reply.assert_error(400, "invalid_grant"),
+        }
+    }
+    assert_eq!(served.len(), 1);
+    assert_eq!((h.rotations("recovered_late"), h.rotations("reused")), (1, 1));
+    for granted in served.iter().chain([&unseen]) {
+        assert_dead(&h, &h.app, granted).await;
+    }
+}
