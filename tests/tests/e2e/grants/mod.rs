@@ -10,8 +10,11 @@ use serde_json::Value;
 use symbolon_tests::{Harness, Reply, TestClient};
 use uuid::Uuid;
 
+mod crashes;
+mod failures;
 mod late_recovery;
 mod lifetimes;
+mod lost_sessions;
 mod rotation;
 
 /// The claims of an access token, read without verifying.
