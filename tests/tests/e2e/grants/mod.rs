@@ -15,6 +15,9 @@ mod failures;
 mod late_recovery;
 mod lifetimes;
 mod lost_sessions;
+mod races;
+mod recycled;
+mod revocation;
 mod rotation;
 
 /// The claims of an access token, read without verifying.
