@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 mod crashes;
 mod failures;
+mod introspection;
 mod late_recovery;
 mod lifetimes;
 mod lost_sessions;
@@ -19,6 +20,9 @@ mod races;
 mod recycled;
 mod revocation;
 mod rotation;
+mod scope;
+mod sealing;
+mod stale_facts;
 
 /// The claims of an access token, read without verifying.
 fn claims(token: &str) -> Value {
