@@ -62,7 +62,8 @@ async fn revoke(State(service): State<Arc<Service>>, request: Request) -> Respon
     answer.finish(result, |()| Ok(Vec::new()))
 }
 
-/// One request and what is said of it in the log: one line, whatever its outcome.
+/// One request and what is said of it in the log: one line, whatever its outcome. A client that hangs up drops the
+/// handler where it stands, behind a commit perhaps: then [`Drop`] has the last word.
 struct Exchange<'a> {
     service: &'a Service,
     endpoint: &'static str,
@@ -70,6 +71,7 @@ struct Exchange<'a> {
     info: RequestInfo,
     client: Option<AuthenticatedClient>,
     started: std::time::Duration,
+    told: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -92,6 +94,7 @@ impl<'a> Exchange<'a> {
             info,
             client: None,
             started: clock.monotonic(),
+            told: false,
         }
     }
 
@@ -176,17 +179,12 @@ impl<'a> Exchange<'a> {
     }
 
     fn finish<T>(
-        self,
+        mut self,
         result: Result<T, TokenError>,
         body: fn(&T) -> serde_json::Result<Vec<u8>>,
     ) -> Response {
-        let took = self.service.parts.clock.monotonic().saturating_sub(self.started);
         let outcome = result.as_ref().map_or_else(TokenError::reason, |_| "ok");
-        self.service
-            .parts
-            .metrics
-            .request(self.endpoint, self.grant, outcome, took);
-        self.log(result.as_ref().err(), outcome, took);
+        self.tell(result.as_ref().err(), outcome);
         match result {
             Ok(granted) => match body(&granted) {
                 Ok(json) => success(json),
@@ -196,7 +194,12 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn log(&self, error: Option<&TokenError>, outcome: &'static str, took: std::time::Duration) {
+    /// Counts the request and writes its line.
+    fn tell(&mut self, error: Option<&TokenError>, outcome: &'static str) {
+        self.told = true;
+        let parts = &self.service.parts;
+        let took = parts.clock.monotonic().saturating_sub(self.started);
+        parts.metrics.request(self.endpoint, self.grant, outcome, took);
         let client_id = self
             .client
             .as_ref()
@@ -208,6 +211,14 @@ impl<'a> Exchange<'a> {
                 tracing::error!(%request_id, endpoint, grant, client_id, outcome, %error, micros, "request failed");
             }
             _ => tracing::info!(%request_id, endpoint, grant, client_id, outcome, micros, "request"),
+        }
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(None, "abandoned");
         }
     }
 }
