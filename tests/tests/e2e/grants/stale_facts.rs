@@ -276,3 +276,32 @@ async fn a_shorter_idle_lifetime_holds_for_sessions_that_are_out() {
         .await;
     refused(&h, &h.app, &login, 400, "invalid_grant").await;
 }
+
+/// G6 within the lease: a node that has not heard yet that the client was disabled, deleted or made again may still
+/// sign for it; nothing accepts what it signs, and after the lease it knows.
+#[tokio::test]
+async fn what_is_signed_within_the_lease_for_a_client_that_is_gone_is_worthless() {
+    for way in ["disabled", "deleted", "made again"] {
+        let h = Harness::start().await;
+        h.client_credentials(&h.app).await.ok();
+        let id = h.app.id.parse().unwrap();
+        if way == "disabled" {
+            h.disable_client(&h.app).await;
+        } else {
+            let entry = NewRevocation::client_deleted(&id, h.clock.now());
+            h.node.store.delete_client(h.app.uid, &entry).await.unwrap();
+        }
+        if way == "made again" {
+            h.add_client(ClientSpec::confidential("app")).await;
+        }
+        let late = h.client_credentials(&h.app).await;
+        let token = late.text("access_token");
+        assert!(!token.is_empty(), "within the lease the old facts hold");
+        assert!(!h.is_active(&token).await, "{way}");
+        h.clock.advance(LEASE);
+        h.client_credentials(&h.app)
+            .await
+            .assert_error(401, "invalid_client");
+        assert!(!h.is_active(&token).await, "{way}");
+    }
+}
