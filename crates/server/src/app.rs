@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use prometheus_client::registry::Registry;
 use symbolon_core::{Clock, Rng};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -88,16 +87,15 @@ pub async fn serve(
         listener: public.stats(),
         dropped: Some(logs.dropped()),
     };
-    let mut registry = std::mem::replace(&mut node.registry, Registry::default());
+    let mut registry = std::mem::take(&mut node.registry);
     registry.register_collector(Box::new(gauges));
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
     node.spawn(&tasks, &shutdown);
-    tasks.spawn(watch_signals(
-        shutdown.clone(),
-        node.health.clone(),
-        public.tls_certificate(),
-    ));
+    // Before anybody is told that the server is ready: from then on it is stopped gracefully or not at all.
+    let signals = Signals::register()
+        .context("signals can't be watched; see that the system allows more open files")?;
+    tasks.spawn(signals.watch(shutdown.clone(), node.health.clone(), public.tls_certificate()));
     let grace = settings.server.shutdown_grace;
     let metrics = management::router(registry, node.health.clone());
     tasks.spawn({
@@ -156,37 +154,46 @@ fn management_config(settings: &Settings, stamp: Stamp) -> ListenerConfig {
 }
 
 /// SIGTERM and SIGINT stop the server, SIGHUP reads the certificate again.
-async fn watch_signals(
-    shutdown: CancellationToken,
-    health: Arc<crate::health::Health>,
-    certificate: Option<Arc<http::TlsCertificate>>,
-) {
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-        tracing::error!("signals can't be watched: the server stops only by being killed");
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => {
-                let Some(certificate) = &certificate else { continue };
-                match certificate.reload().await {
-                    Ok(()) => tracing::info!("the TLS certificate was read again"),
-                    Err(error) => tracing::error!(%error, "the TLS certificate could not be read: the old one goes on"),
-                }
-            }
-            () = shutdown.cancelled() => return,
-        }
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From here on the signals no longer end the process.
+    fn register() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
-    tracing::info!("stopping");
-    health.drain();
-    shutdown.cancel();
+
+    async fn watch(
+        mut self,
+        shutdown: CancellationToken,
+        health: Arc<crate::health::Health>,
+        certificate: Option<Arc<http::TlsCertificate>>,
+    ) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.hangup.recv() => {
+                    let Some(certificate) = &certificate else { continue };
+                    match certificate.reload().await {
+                        Ok(()) => tracing::info!("the TLS certificate was read again"),
+                        Err(error) => tracing::error!(%error, "the TLS certificate could not be read: the old one goes on"),
+                    }
+                }
+                () = shutdown.cancelled() => return,
+            }
+        }
+        tracing::info!("stopping");
+        health.drain();
+        shutdown.cancel();
+    }
 }
 
 /// What is told once requests are answered.
