@@ -2,10 +2,15 @@
 
 use std::io::IsTerminal;
 
+use tracing::Dispatch;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::cli::escape;
 use crate::config::{LogFormat, LogSettings};
 
 /// Keeps logs flowing; what is buffered is written when it is dropped.
@@ -25,8 +30,7 @@ impl Logs {
 /// Lines that may wait to be written.
 const BUFFERED_LINES: usize = 16_384;
 
-/// Starts logging for the process: text on a terminal, otherwise one JSON object a line. Control characters and
-/// escapes in values are escaped in both.
+/// Starts logging for the process: text on a terminal, otherwise one JSON object a line.
 ///
 /// # Errors
 /// The filter does not parse, or logging was started before.
@@ -36,19 +40,42 @@ pub fn init(settings: &LogSettings) -> anyhow::Result<Logs> {
         .buffered_lines_limit(BUFFERED_LINES);
     let (writer, guard) = builder.thread_name("log").finish(std::io::stderr());
     let dropped = writer.error_counter();
-    let filter = EnvFilter::try_new(&settings.filter)?;
-    let on_terminal = std::io::stderr().is_terminal();
+    lines(settings, std::io::stderr().is_terminal(), writer)?.try_init()?;
+    Ok(Logs {
+        dropped,
+        _writer: guard,
+    })
+}
+
+/// Writes what is logged as the settings say, to any writer: one line for each event, whatever is in its values.
+///
+/// # Errors
+/// The filter does not parse.
+pub fn lines<W>(settings: &LogSettings, on_terminal: bool, writer: W) -> anyhow::Result<Dispatch>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let text = match settings.format {
         LogFormat::Auto => on_terminal,
         LogFormat::Json => false,
         LogFormat::Text => true,
     };
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::try_new(&settings.filter)?)
         .with_writer(writer)
         .with_target(false);
-    if text {
-        lines.with_ansi(on_terminal).finish().try_init()?;
+    // The formatter's own would let line ends and escapes in displayed values through, by which a value could forge a
+    // line or give orders to a terminal. JSON has no such gap.
+    let escaped = debug_fn(|line, field, value| {
+        let value = escape(&format!("{value:?}"), false);
+        match field.name() {
+            "message" => line.write_str(&value),
+            name => write!(line, "{name}={value}"),
+        }
+    });
+    Ok(if text {
+        let lines = lines.with_ansi(on_terminal).fmt_fields(escaped.delimited(" "));
+        lines.finish().into()
     } else {
         lines
             .json()
@@ -56,10 +83,6 @@ pub fn init(settings: &LogSettings) -> anyhow::Result<Logs> {
             .with_current_span(false)
             .with_span_list(false)
             .finish()
-            .try_init()?;
-    }
-    Ok(Logs {
-        dropped,
-        _writer: guard,
+            .into()
     })
 }
