@@ -116,6 +116,25 @@ impl Site {
         serde_json::from_str(&ended.out).expect("one JSON object")
     }
 
+    /// Runs commands with `--json` beside each other, all of which succeed; their objects in the same order.
+    ///
+    /// # Panics
+    /// As [`Site::json`].
+    pub async fn json_all(&self, lines: &[String]) -> Vec<Value> {
+        let mut processes = Vec::new();
+        for line in lines {
+            let arguments = line.split_whitespace().chain(["--json"]);
+            processes.push(self.spawn("", arguments));
+        }
+        let mut objects = Vec::new();
+        for (process, line) in processes.iter_mut().zip(lines) {
+            let ended = process.end().await;
+            assert_eq!(ended.code, Some(0), "{line}: {}", ended.err);
+            objects.push(serde_json::from_str(&ended.out).expect("one JSON object"));
+        }
+        objects
+    }
+
     /// Starts a process of this installation.
     pub fn spawn<'a>(&self, stdin: &str, arguments: impl IntoIterator<Item = &'a str>) -> Process {
         let arguments = arguments.into_iter().map(OsString::from);
@@ -234,7 +253,9 @@ pub fn free_port() -> SocketAddr {
 
 /// A key-encryption key as it stands in a file; different for each `seed`.
 pub fn encryption_key(seed: u8) -> String {
-    STANDARD.encode([seed; 32])
+    STANDARD.encode(std::array::from_fn::<u8, 32, _>(|at| {
+        seed.wrapping_mul(67).wrapping_add(at as u8)
+    }))
 }
 
 /// A self-signed certificate for 127.0.0.1 and localhost in PEM files.
