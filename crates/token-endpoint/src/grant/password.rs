@@ -84,17 +84,19 @@ impl Service {
             .map_or_else(|| self.decoy.clone(), |credential| credential.password.clone());
         let cost = self.parts.password_cost;
         let rng = self.parts.rng.clone();
-        let known = found.is_some();
+        // A disabled user is judged before the work, so that a right password is not hashed anew for one: that would
+        // take longer than a wrong one.
+        let may_log_in = found.as_ref().is_some_and(|credential| credential.user.active);
         let verified = turn
             .run(move |memory| {
-                let good = hash.verify(&password, memory) && known;
+                let good = hash.verify(&password, memory) && may_log_in;
                 let fresh = (good && hash.cost() != cost)
                     .then(|| PasswordHash::create(&password, cost, &*rng, memory));
                 (good, fresh.and_then(Result::ok))
             })
             .await?;
         match (verified, found) {
-            ((true, fresh), Some(credential)) if credential.user.active => {
+            ((true, fresh), Some(credential)) => {
                 self.parts.throttle.succeeded(key).await;
                 self.rehash(&credential, fresh).await;
                 Ok(credential.user.subject)
