@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use symbolon_core::ports::{
-    Begin, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
+    Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
 use symbolon_core::revocation::{Head, NewRevocation};
 use symbolon_core::rotation::{Rotation, RotationRequest};
@@ -237,9 +237,9 @@ impl SessionStore for TappedSessions {
         self.inner.peek(request).await
     }
 
-    async fn fence(&self, subject: Subject) -> StoreResult<Head> {
+    async fn fence(&self, subject: Subject, session: Option<SessionId>) -> StoreResult<Fence> {
         self.tap.before(Call::Fence).await?;
-        let fence = self.inner.fence(subject).await;
+        let fence = self.inner.fence(subject, session).await;
         self.tap.after(Call::Fence).await;
         fence
     }

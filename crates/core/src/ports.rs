@@ -105,6 +105,15 @@ pub struct KilledSession {
     pub ends: UnixMillis,
 }
 
+/// What a node must know to answer for a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fence {
+    /// How far it must have applied the log.
+    pub head: Head,
+    /// Whether a reuse killed the session. The log says so, too, but may learn of it later.
+    pub killed: bool,
+}
+
 /// Sessions and the rotation of their refresh tokens.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
@@ -118,8 +127,8 @@ pub trait SessionStore: Send + Sync {
     /// What [`SessionStore::rotate`] would answer; changes nothing.
     async fn peek(&self, request: &RotationRequest) -> StoreResult<Rotation>;
 
-    /// How far a node must have applied the log to answer for this subject's tokens.
-    async fn fence(&self, subject: Subject) -> StoreResult<Head>;
+    /// What a node must know to answer for a token of this subject and session, in one round trip.
+    async fn fence(&self, subject: Subject, session: Option<SessionId>) -> StoreResult<Fence>;
 
     /// Sessions killed by a reuse whose `session` entry is not known to be on the log; at most `limit`.
     async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>>;

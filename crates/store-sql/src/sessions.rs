@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, Query};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
-use symbolon_core::ports::{Begin, KilledSession, NewSession, SessionStore, StoreError, StoreResult};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+use symbolon_core::ports::{Begin, Fence, KilledSession, NewSession, SessionStore, StoreError, StoreResult};
 use symbolon_core::revocation::Head;
 use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord, decide};
 use symbolon_core::{SessionId, Subject, UnixMillis};
@@ -55,8 +55,20 @@ impl SessionStore for SqlStore {
     }
 
     /// The log's own head: it is read in the transaction of each rotation.
-    async fn fence(&self, _subject: Subject) -> StoreResult<Head> {
-        log::head(self.read()).await
+    async fn fence(&self, _subject: Subject, session: Option<SessionId>) -> StoreResult<Fence> {
+        let head = log::head(self.read()).await?;
+        let Some(session) = session else {
+            return Ok(Fence { head, killed: false });
+        };
+        let killed = session_records::Entity::find_by_id(session.0)
+            .filter(session_records::Column::Killed.eq(true))
+            .count(self.read())
+            .await
+            .map_err(store_error)?;
+        Ok(Fence {
+            head,
+            killed: killed > 0,
+        })
     }
 
     async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>> {

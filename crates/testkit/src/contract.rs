@@ -28,6 +28,7 @@ macro_rules! store_contract {
             sweeping_goes_in_batches_and_spares_the_living,
             tokens_that_do_not_rotate_stay,
             the_fence_is_where_a_node_must_be,
+            the_fence_tells_of_a_kill,
         ]);
         $crate::store_contract!(@cases $make, log, [
             a_lift_takes_its_block_along_when_it_expires,

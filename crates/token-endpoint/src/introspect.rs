@@ -1,11 +1,12 @@
 use secrecy::SecretString;
 use symbolon_core::authorize::{KeyBinding, Purpose};
 use symbolon_core::client::Client;
+use symbolon_core::ports::Fence;
 use symbolon_core::refresh::RefreshToken;
 use symbolon_core::revocation::Head;
 use symbolon_core::rotation::Rotation;
 use symbolon_core::tokens::VerifiedAccessToken;
-use symbolon_core::{ClientId, Subject, TokenId};
+use symbolon_core::{ClientId, SessionId, Subject, TokenId};
 use symbolon_oauth_types::revocation::Revocable;
 use symbolon_oauth_types::{AccessTokenClaims, GrantType, IntrospectionResponse, ResourceIndicator};
 
@@ -110,7 +111,11 @@ impl Service {
         audiences: &[ResourceIndicator],
     ) -> Result<IntrospectionResponse, TokenError> {
         let claims = &*token.claims;
-        let fence = self.parts.sessions.fence(Subject(claims.sub)).await?;
+        let session = claims.sid.map(SessionId);
+        let Fence { head: fence, killed } = self.parts.sessions.fence(Subject(claims.sub), session).await?;
+        if killed {
+            return Ok(IntrospectionResponse::INACTIVE);
+        }
         for _ in 0..ATTEMPTS {
             if !covers(self.parts.revocations.applied().head, fence) {
                 self.parts.revocations.catch_up().await?;
@@ -156,9 +161,9 @@ impl Service {
 /// What revocations of an access token are judged by.
 pub(crate) fn revocable(token: &VerifiedAccessToken) -> Revocable<'_> {
     let claims = &token.claims;
-    let started = claims.sid.map_or(TokenId(claims.jti).moment(), |sid| {
-        symbolon_core::SessionId(sid).moment()
-    });
+    let started = claims
+        .sid
+        .map_or(TokenId(claims.jti).moment(), |sid| SessionId(sid).moment());
     Revocable {
         started,
         subject: claims.sub,

@@ -432,6 +432,27 @@ pub async fn the_fence_is_where_a_node_must_be(fixture: &Fixture) {
     let subject: Subject = fresh_subject();
     let revocation = NewRevocation::subject(subject, NOW);
     let head = fixture.log.append(&revocation, NOW).await.unwrap();
-    let fence = fixture.sessions.fence(subject).await.unwrap();
+    let fence = fixture.sessions.fence(subject, None).await.unwrap().head;
     assert_eq!((fence.log, fence.seq), (head.log, head.seq));
+}
+
+/// The fence tells of a kill before the log does, and of no other session's.
+pub async fn the_fence_tells_of_a_kill(fixture: &Fixture) {
+    let (killed, spared) = (Begun::in_store(fixture).await, Begun::in_store(fixture).await);
+    for generation in 0..2 {
+        killed.rotate(generation, 10).await;
+    }
+    assert_eq!(killed.rotate(0, 20).await, Rotation::Reused);
+    for (session, dead) in [(&killed, true), (&spared, false)] {
+        let NewSession { subject, session, .. } = session.session;
+        assert_eq!(
+            fixture
+                .sessions
+                .fence(subject, Some(session))
+                .await
+                .unwrap()
+                .killed,
+            dead
+        );
+    }
 }
