@@ -31,12 +31,13 @@ async fn a_stopped_server_finishes_logins_and_loses_none() {
         let request = dev.remote.request("token_endpoint", &cast.app, &form);
         logins.push(tokio::spawn(request.send()));
     }
-    eventually("all logins are in the hash lane", async || {
+    eventually("all logins have come in", async || {
+        // In the order in which they pass, so that none is counted twice from behind.
+        let done = dev.remote.metric(DONE).await;
         let running = dev.remote.metric("symbolon_hash_lane_running").await;
         let waiting = dev.remote.metric("symbolon_hash_lane_waiting").await;
-        let done = dev.remote.metric(DONE).await;
-        assert_eq!(done, 0, "the logins are slow enough");
-        running + waiting == LOGINS
+        assert!(done < LOGINS, "the last login is slow enough to be in flight");
+        done + running + waiting == LOGINS
     })
     .await;
     dev.server.process.signal(Signal::TERM);
