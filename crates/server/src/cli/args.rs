@@ -76,7 +76,8 @@ pub struct ServeArgs {
     /// Listen here rather than at `server.listen`; port 0 is any free port.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
-    /// Start although the database belongs to another issuer: every token out there is refused from then on.
+    /// Start although the database belongs to another issuer: every access token out there is refused
+    /// from then on; refresh tokens go on.
     #[arg(long, conflicts_with = "dev")]
     pub dangerous_change_issuer: bool,
 }
@@ -96,7 +97,8 @@ pub struct PageArgs {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
     /// Continue behind this cursor, which the page before ended with.
-    #[arg(long, value_name = "CURSOR")]
+    // A cursor is base64url, which may begin with a hyphen.
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
     pub after: Option<String>,
 }
 
