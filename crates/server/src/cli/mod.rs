@@ -56,3 +56,5 @@ pub enum StoreCommand {
     User(user::UserCommand),
 }
 
+#[cfg(test)]
+mod tests;

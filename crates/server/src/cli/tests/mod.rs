@@ -1,0 +1,229 @@
+//! Commands over a real store, from the arguments to the exit code and what is written.
+
+mod clients;
+mod parsing;
+mod passwords;
+mod settings;
+mod users;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::Parser as _;
+use futures_util::FutureExt as _;
+use secrecy::SecretString;
+use serde_json::Value;
+use symbolon_core::cursor::Cursors;
+use symbolon_core::password::PasswordCost;
+use symbolon_core::revocation::LEASE;
+use symbolon_core::secret::{ClientSecrets, ServerSecret};
+use symbolon_core::{Clock, SystemRng, UnixMillis};
+use symbolon_jose::SigningAlg;
+use symbolon_store_sql::{SqlConfig, SqlStore};
+use zeroize::Zeroizing;
+
+use super::args::{Cli, Command};
+use super::context::{Console, Context};
+use super::error::ErrorKind;
+use super::output::Output;
+use super::{StoreCommand, administer};
+
+/// When the clock of these tests starts: 2023-11-14T22:13:20Z.
+const START: u64 = 1_700_000_000_000;
+
+/// A clock that moves when it is told to.
+struct Moved(AtomicU64);
+
+impl Clock for Moved {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed) - START)
+    }
+}
+
+/// Standard input, and a terminal on which these answers are typed; without answers there is no terminal.
+#[derive(Default)]
+struct Script {
+    stdin: Vec<u8>,
+    answers: VecDeque<&'static str>,
+    asked: Vec<String>,
+    terminal: bool,
+}
+
+impl Console for Script {
+    fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    fn read(&mut self, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+        let end = self.stdin.len().min(limit);
+        Ok(Zeroizing::new(self.stdin[..end].to_vec()))
+    }
+
+    fn ask_hidden(&mut self, prompt: &str) -> io::Result<SecretString> {
+        self.ask(prompt).map(SecretString::from)
+    }
+
+    fn ask(&mut self, prompt: &str) -> io::Result<String> {
+        self.asked.push(prompt.to_owned());
+        let answer = self.answers.pop_front();
+        answer
+            .map(str::to_owned)
+            .ok_or(io::ErrorKind::NotConnected.into())
+    }
+}
+
+/// What came of a command.
+#[derive(Debug)]
+struct Outcome {
+    error: Option<(ErrorKind, String)>,
+    out: String,
+    err: String,
+    waited: Vec<Duration>,
+    asked: Vec<String>,
+}
+
+impl Outcome {
+    /// Standard output as JSON, of a command that succeeded.
+    #[track_caller]
+    fn json(&self) -> Value {
+        assert_eq!(self.error, None);
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    /// Asserts that the command was refused with this exit code, said this, and neither changed nor wrote anything.
+    #[track_caller]
+    fn refused(&self, exit_code: u8, said: &str) {
+        let (kind, message) = self.error.as_ref().expect("it was not refused");
+        assert_eq!(kind.exit_code(), exit_code, "{message}");
+        assert!(message.contains(said), "{message}");
+        assert_eq!((self.out.as_str(), self.waited.len()), ("", 0));
+    }
+}
+
+/// A database in a folder of its own, and everything else that commands need.
+struct Bench {
+    store: SqlStore,
+    clock: Arc<Moved>,
+    secrets: ClientSecrets,
+    cursors: Cursors,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let bench = Self::without_schema().await;
+        bench.store.migrate(&SystemRng).await.unwrap();
+        bench
+    }
+
+    async fn without_schema() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = SqlConfig {
+            url: format!("sqlite:{}", dir.path().join("test.db").display()),
+            max_connections: 1,
+        };
+        let clock = Arc::new(Moved(AtomicU64::new(START)));
+        let store = SqlStore::connect(&config, clock.clone()).await.unwrap();
+        let secret = |byte| ServerSecret {
+            id: 1,
+            active_from: UnixMillis(0),
+            key: Zeroizing::new([byte; 32]),
+        };
+        Self {
+            store,
+            clock,
+            secrets: ClientSecrets::new(vec![secret(1)]),
+            cursors: Cursors::new(&secret(2)),
+            _dir: dir,
+        }
+    }
+
+    /// Runs a command line without `symbolon`, its parts separated by spaces.
+    async fn run(&self, line: &str) -> Outcome {
+        self.run_with(&mut Script::default(), line).await
+    }
+
+    /// The same with a password on standard input.
+    async fn run_typed(&self, stdin: &str, line: &str) -> Outcome {
+        let mut script = Script {
+            stdin: stdin.into(),
+            ..Script::default()
+        };
+        self.run_with(&mut script, line).await
+    }
+
+    async fn run_with(&self, script: &mut Script, line: &str) -> Outcome {
+        let args: Vec<_> = line.split(' ').collect();
+        self.run_args(script, &args).await
+    }
+
+    async fn run_args(&self, script: &mut Script, args: &[&str]) -> Outcome {
+        let cli = Cli::try_parse_from([&["symbolon"], args].concat()).expect("the arguments parse");
+        let waited = Arc::new(Mutex::new(Vec::new()));
+        let (log, clock) = (waited.clone(), self.clock.clone());
+        let wait = move |time: Duration| {
+            log.lock().unwrap().push(time);
+            clock.0.fetch_add(time.as_millis() as u64, Ordering::Relaxed);
+            std::future::ready(()).boxed()
+        };
+        let context = Context {
+            admin: &self.store,
+            facts: &self.store,
+            keys: &self.store,
+            secrets: &self.secrets,
+            cursors: &self.cursors,
+            clock: &*self.clock,
+            rng: &SystemRng,
+            wait: &wait,
+            actor: "cli:tester",
+            password_cost: PasswordCost {
+                memory_kib: 64,
+                iterations: 1,
+                parallelism: 1,
+            },
+            algorithms: &[SigningAlg::Es256],
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut output = Output {
+            out: &mut out,
+            err: &mut err,
+            json: cli.global.json,
+        };
+        let command = match cli.command {
+            Command::Client(command) => StoreCommand::Client(command),
+            Command::Keys(command) => StoreCommand::Keys(command),
+            Command::Role(command) => StoreCommand::Role(command),
+            Command::User(command) => StoreCommand::User(command),
+            other => panic!("{other:?} does not run on a store"),
+        };
+        let result = administer(&context, script, &mut output, command).await;
+        let waited = waited.lock().unwrap().clone();
+        Outcome {
+            error: result.err().map(|error| (error.kind, error.to_string())),
+            out: String::from_utf8(out).unwrap(),
+            err: String::from_utf8(err).unwrap(),
+            waited,
+            asked: std::mem::take(&mut script.asked),
+        }
+    }
+
+    /// Runs a command that succeeds and returns its JSON; a change waits for every lease to end, once.
+    async fn json(&self, stdin: &str, line: &str) -> Value {
+        let outcome = self.run_typed(stdin, &format!("{line} --json")).await;
+        let object = outcome.json();
+        let waits = if object.get("done").is_some() {
+            vec![LEASE]
+        } else {
+            vec![]
+        };
+        assert_eq!(outcome.waited, waits, "{line}");
+        object
+    }
+}

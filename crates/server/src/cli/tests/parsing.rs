@@ -1,0 +1,147 @@
+//! What the command line accepts.
+
+use clap::{CommandFactory as _, Parser as _};
+
+use super::*;
+
+fn refusal(line: &str) -> String {
+    let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{line}");
+    error.to_string()
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn help_tells_the_exit_codes() {
+    let help = Cli::command().render_long_help().to_string();
+    for code in ["0  done", "1  failed", "2  usage", "3  not found", "4  taken"] {
+        assert!(help.contains(code), "{help}");
+    }
+}
+
+#[test]
+fn global_flags_stand_anywhere() {
+    for line in [
+        "symbolon --json --data-dir d user list",
+        "symbolon user list --data-dir d --json",
+        "symbolon user --json list --data-dir d",
+    ] {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        assert!(cli.global.json, "{line}");
+        assert_eq!(cli.global.data_dir.unwrap().to_str(), Some("d"));
+    }
+}
+
+#[test]
+fn cursors_may_begin_with_a_hyphen() {
+    let line = "symbolon user list --after -rX_9 --json";
+    let cli = Cli::try_parse_from(line.split(' '));
+    assert!(cli.is_ok_and(|cli| cli.global.json));
+}
+
+#[test]
+fn every_command_takes_json() {
+    for line in [
+        "serve",
+        "serve --dev --listen 127.0.0.1:0 --data-dir d",
+        "migrate",
+        "migrate --status",
+        "config explain",
+        "config example",
+        "config check",
+        "user add alice --email a@b.c --role r",
+        "user list --limit 5 --after x",
+        "user show alice",
+        "user disable alice",
+        "user enable alice",
+        "user delete alice --yes",
+        "user set-password alice --password-stdin",
+        "user set-roles alice r s",
+        "user set-roles alice --none",
+        "role put r --scope a --scope b",
+        "role list",
+        "role delete r",
+        "client add --name n",
+        "client list",
+        "client show i",
+        "client update i --name n",
+        "client disable i",
+        "client enable i",
+        "client delete i",
+        "client rotate-secret i --overlap 0s",
+        "keys list",
+        "passwords calibrate --target 20ms",
+    ] {
+        let cli = Cli::try_parse_from(format!("symbolon {line} --json").split(' '));
+        assert!(cli.is_ok_and(|cli| cli.global.json), "{line}");
+    }
+}
+
+#[test]
+fn refuses_what_is_malformed() {
+    for (line, said) in [
+        (
+            "symbolon user add alice --password hunter2",
+            "unexpected argument '--password'",
+        ),
+        (
+            "symbolon user add alice --password-stdin --password-hash-stdin",
+            "cannot be used with",
+        ),
+        ("symbolon user add alice --role Admin", "a role name is"),
+        ("symbolon user set-roles alice", "required"),
+        ("symbolon user list --limit 0", "0 is not in 1..=1000"),
+        ("symbolon user list --limit 1001", "1001 is not in 1..=1000"),
+        ("symbolon role put r", "required"),
+        ("symbolon client add --name n --client-id a:b", "a client id is"),
+        (
+            "symbolon client add --name n --client-id 0190b0a0-0000-7000-8000-000000000000",
+            "a UUID could be taken",
+        ),
+        (
+            "symbolon client add --name n --client-id 0190b0a0000070008000000000000000",
+            "a UUID could be taken",
+        ),
+        (
+            "symbolon client add --name n --grant implicit",
+            "unknown grant type",
+        ),
+        ("symbolon client add --name n --audience /api", "absolute URI"),
+        (
+            "symbolon client add --name n --rotation sometimes",
+            "unknown rotation policy",
+        ),
+        (
+            "symbolon client add --name n --auth-method tls",
+            "unknown authentication method",
+        ),
+        ("symbolon client add --name n --signing-alg none", "--signing-alg"),
+        (
+            "symbolon client add --name n --late-recoveries 300",
+            "--late-recoveries",
+        ),
+        (
+            "symbolon client add --name n --access-token-lifetime 1.5s",
+            "--access-token-lifetime",
+        ),
+        ("symbolon client update i --public", "unexpected argument"),
+        ("symbolon client update i --clear name", "invalid value"),
+        ("symbolon client rotate-secret i --overlap 31d", "at most 30d"),
+        ("symbolon serve --listen localhost", "--listen"),
+        ("symbolon passwords calibrate --target 1h", "5ms to 2s"),
+    ] {
+        let text = refusal(line);
+        assert!(text.contains(said), "{line}: {text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn a_password_is_not_repeated_from_the_arguments() {
+    let text = refusal("symbolon user add alice --password=hunter2");
+    assert!(!text.contains("hunter2"), "{text}");
+}
