@@ -1,5 +1,4 @@
-//! Records, lifecycles, ports and the `authorize()` choke point. Nothing here does I/O: stores, clocks and
-//! randomness come in as arguments.
+#![doc = include_str!("../README.md")]
 
 pub mod authorize;
 pub mod client;

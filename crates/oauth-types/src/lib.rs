@@ -1,5 +1,4 @@
-//! Wire vocabulary of OAuth 2.0, as the RFCs spell it: requests, responses, error codes, scopes, metadata and
-//! the revocation entries that verifiers apply. No I/O, no clock, no keys.
+#![doc = include_str!("../README.md")]
 
 mod basic;
 mod claims;

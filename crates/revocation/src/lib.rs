@@ -1,4 +1,4 @@
-//! The revocation log as one node applies it: read at start, followed by polling, caught up with on demand.
+#![doc = include_str!("../README.md")]
 
 mod live_log;
 mod outbox;

@@ -1,5 +1,4 @@
-//! `POST` token, introspect and revoke: client authentication once, one file per grant, and every yes from
-//! [`symbolon_core::authorize::authorize`].
+#![doc = include_str!("../README.md")]
 
 mod client_auth;
 mod decision;
