@@ -44,6 +44,9 @@ pub trait FactStore: Send + Sync {
     /// The user of that subject, enabled or not.
     async fn user(&self, subject: Subject) -> StoreResult<Option<User>>;
 
+    /// Whose login name it is. Costs the same whether or not somebody has it.
+    async fn subject(&self, name: &LoginName) -> StoreResult<Option<Subject>>;
+
     /// The user who logs in with that name, and the password hash.
     async fn credential(&self, name: &LoginName) -> StoreResult<Option<Credential>>;
 
@@ -136,7 +139,8 @@ pub trait SessionStore: Send + Sync {
     /// The `session` entry is on the log.
     async fn killed_logged(&self, session: SessionId) -> StoreResult<()>;
 
-    /// Deletes at most `limit` sessions and records whose absolute end is before `before`; returns how many.
+    /// Deletes at most `limit` sessions and as many records whose absolute end is before `before`; returns how many
+    /// in sum.
     async fn sweep(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
 }
 

@@ -36,6 +36,10 @@ impl FactStore for SqlStore {
         user::by_subject(&self.snapshot().await?, subject).await
     }
 
+    async fn subject(&self, name: &LoginName) -> StoreResult<Option<Subject>> {
+        user::subject(self.read(), name).await
+    }
+
     async fn credential(&self, name: &LoginName) -> StoreResult<Option<Credential>> {
         user::credential(&self.snapshot().await?, name).await
     }

@@ -108,13 +108,20 @@ pub(crate) async fn advance_facts(tx: &DatabaseTransaction) -> StoreResult<()> {
     advance(tx, 0, 1).await.map(drop)
 }
 
-/// Appends an entry that goes with a change of facts.
+/// Appends an entry that goes with a change of facts. The change holds from `now` on, which is read once the database
+/// is locked: who waited for the lock must not leave alive what began meanwhile by the old facts.
 pub(crate) async fn append_with_facts(
     tx: &DatabaseTransaction,
     revocation: &NewRevocation,
     now: UnixMillis,
 ) -> StoreResult<()> {
-    append(tx, revocation, now, 1).await.map(drop)
+    let mut revocation = revocation.clone();
+    revocation.entry.effect = match revocation.entry.effect {
+        Effect::Block => Effect::Block,
+        Effect::Cutoff(moment) => Effect::Cutoff(moment.max(now)),
+        Effect::Lift(moment) => Effect::Lift(moment.max(now)),
+    };
+    append(tx, &revocation, now, 1).await.map(drop)
 }
 
 async fn append(
@@ -126,10 +133,13 @@ async fn append(
     let head = advance(tx, 1, facts).await?;
     let NewRevocation { entry, owner, .. } = revocation;
     let (effect, moment) = match entry.effect {
-        Effect::Block => (BLOCK, None),
+        Effect::Block => {
+            expire_with(tx, entry).await?;
+            (BLOCK, None)
+        }
         Effect::Cutoff(moment) => (CUTOFF, Some(moment)),
         Effect::Lift(moment) => {
-            expire_with_lift(tx, entry).await?;
+            expire_with(tx, entry).await?;
             (LIFT, Some(moment.max(blocked_at(tx, entry.digest).await?)))
         }
     };
@@ -184,12 +194,13 @@ async fn blocked_at(tx: &DatabaseTransaction, digest: Digest) -> StoreResult<Uni
     })
 }
 
-/// What a lift ends must not outlive it: once the lift is forgotten, the block would hold again.
-async fn expire_with_lift(tx: &DatabaseTransaction, lift: &Entry) -> StoreResult<()> {
-    let expires = to_ms(lift.expires);
+/// The last word on whether something is blocked sets when all words are forgotten: a block that outlived its lift
+/// would hold again.
+async fn expire_with(tx: &DatabaseTransaction, last: &Entry) -> StoreResult<()> {
+    let expires = to_ms(last.expires);
     revocation_log::Entity::update_many()
         .col_expr(Column::ExpiresMs, Expr::value(expires))
-        .filter(Column::Digest.eq(lift.digest.0.to_vec()))
+        .filter(Column::Digest.eq(last.digest.0.to_vec()))
         .filter(Column::ExpiresMs.gt(expires))
         .exec(tx)
         .await

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use symbolon_core::Subject;
 use symbolon_core::ports::StoreResult;
 use symbolon_core::user::{Credential, LoginName, RoleName, User};
@@ -24,6 +26,14 @@ pub(crate) async fn by_subject(tx: &DatabaseTransaction, subject: Subject) -> St
         .await
         .map_err(store_error)?;
     Ok(assemble(tx, row.into_iter().collect()).await?.pop())
+}
+
+pub(crate) async fn subject(db: &impl ConnectionTrait, name: &LoginName) -> StoreResult<Option<Subject>> {
+    let found = user_names::Entity::find_by_id(name.as_str())
+        .one(db)
+        .await
+        .map_err(store_error)?;
+    Ok(found.map(|row| Subject(row.subject)))
 }
 
 pub(crate) async fn credential(

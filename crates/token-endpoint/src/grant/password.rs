@@ -12,7 +12,7 @@ use symbolon_oauth_types::{GrantType, ResourceIndicator, ScopeSet, TokenResponse
 use super::{Context, asked};
 use crate::decision::{ATTEMPTS, Decision, Question};
 use crate::issue::Holder;
-use crate::{Service, TokenError};
+use crate::{Service, TokenError, Turn};
 
 /// A password request.
 pub(super) struct Login {
@@ -20,6 +20,13 @@ pub(super) struct Login {
     pub(super) password: SecretString,
     pub(super) scope: Option<ScopeSet>,
     pub(super) resources: Vec<ResourceIndicator>,
+}
+
+/// A password that was good, and the hash that it was good for.
+struct Verified {
+    subject: Subject,
+    name: LoginName,
+    hash: PasswordHash,
 }
 
 impl Service {
@@ -40,7 +47,8 @@ impl Service {
         {
             return Err(TokenError::Refused(Refusal::GrantNotAllowed));
         }
-        let subject = self.verify(&login.username, login.password).await?;
+        let verified = self.verify(&login.username, login.password).await?;
+        let subject = verified.subject;
         let session = SessionId::new(context.request.received, &*self.parts.rng);
         for _ in 0..ATTEMPTS {
             let decision = self
@@ -49,7 +57,10 @@ impl Service {
             let token = self.first_token(&decision, subject, session);
             let row = new_session(&token, &decision, context);
             match self.parts.sessions.begin(&row, decision.head).await? {
-                Begin::CatchUp => self.parts.revocations.catch_up().await?,
+                Begin::CatchUp => {
+                    self.parts.revocations.catch_up().await?;
+                    self.still_holds(&verified).await?;
+                }
                 Begin::Begun => {
                     let holder = Holder {
                         subject: subject.0,
@@ -66,45 +77,63 @@ impl Service {
 
     /// Verifies name and password in the hash lane. A name that nobody has and a disabled user cost the same work in
     /// the same lane and give the same answer as a wrong password.
-    async fn verify(&self, username: &str, password: SecretString) -> Result<Subject, TokenError> {
-        let name = username
-            .parse::<LoginName>()
-            .map_err(|_| TokenError::PasswordWrong)?;
-        let found = self.parts.facts.store().credential(&name).await?;
-        let key = match &found {
-            Some(credential) => ThrottleKey::of_account(credential.user.subject),
+    async fn verify(&self, username: &str, password: SecretString) -> Result<Verified, TokenError> {
+        let name: LoginName = username.parse().map_err(|_| TokenError::PasswordWrong)?;
+        let store = self.parts.facts.store();
+        let key = match store.subject(&name).await? {
+            Some(subject) => ThrottleKey::of_account(subject),
             None => ThrottleKey::of_unknown(&name),
         };
+        // A name that is locked is answered before more is looked up for one that somebody has.
         self.check_throttle(key).await?;
+        let found = store.credential(&name).await?;
         let turn = self.parts.lane.enter().await?;
         // Failures that were counted while this request waited for its turn hold for it, too.
         self.check_throttle(key).await?;
+        let (good, fresh) = self.hash(turn, found.as_ref(), password).await?;
+        let Some(credential) = found.filter(|_| good) else {
+            self.parts.throttle.failed(key).await;
+            return Err(TokenError::PasswordWrong);
+        };
+        self.parts.throttle.succeeded(key).await;
+        let hash = self.rehash(&credential, fresh).await;
+        Ok(Verified {
+            subject: credential.user.subject,
+            name,
+            hash,
+        })
+    }
+
+    /// Whether the password is good, and its hash of today's cost where the kept one is of another.
+    async fn hash(
+        &self,
+        turn: Turn<'_>,
+        found: Option<&Credential>,
+        password: SecretString,
+    ) -> Result<(bool, Option<PasswordHash>), TokenError> {
         let hash = found
-            .as_ref()
-            .map_or_else(|| self.decoy.clone(), |credential| credential.password.clone());
-        let cost = self.parts.password_cost;
-        let rng = self.parts.rng.clone();
+            .map_or(&self.decoy, |credential| &credential.password)
+            .clone();
+        let (cost, rng) = (self.parts.password_cost, self.parts.rng.clone());
         // A disabled user is judged before the work, so that a right password is not hashed anew for one: that would
         // take longer than a wrong one.
-        let may_log_in = found.as_ref().is_some_and(|credential| credential.user.active);
-        let verified = turn
-            .run(move |memory| {
-                let good = hash.verify(&password, memory) && may_log_in;
-                let fresh = (good && hash.cost() != cost)
-                    .then(|| PasswordHash::create(&password, cost, &*rng, memory));
-                (good, fresh.and_then(Result::ok))
-            })
-            .await?;
-        match (verified, found) {
-            ((true, fresh), Some(credential)) => {
-                self.parts.throttle.succeeded(key).await;
-                self.rehash(&credential, fresh).await;
-                Ok(credential.user.subject)
-            }
-            _ => {
-                self.parts.throttle.failed(key).await;
-                Err(TokenError::PasswordWrong)
-            }
+        let may_log_in = found.is_some_and(|credential| credential.user.active);
+        let job = turn.run(move |memory| {
+            let good = hash.verify(&password, memory) && may_log_in;
+            let outdated = good && hash.cost() != cost;
+            let fresh = outdated.then(|| PasswordHash::create(&password, cost, &*rng, memory));
+            (good, fresh.and_then(Result::ok))
+        });
+        Ok(job.await?)
+    }
+
+    /// A fact has changed since the password was verified. Where it was the password, the login is one with the old
+    /// password, whenever it began.
+    async fn still_holds(&self, verified: &Verified) -> Result<(), TokenError> {
+        let kept = self.parts.facts.store().credential(&verified.name).await?;
+        match kept {
+            Some(kept) if kept.user.subject == verified.subject && kept.password == verified.hash => Ok(()),
+            _ => Err(TokenError::PasswordWrong),
         }
     }
 
@@ -115,18 +144,19 @@ impl Service {
         }
     }
 
-    /// Keeps the hash of today's cost. A failure is logged and changes nothing: the next login tries again.
-    async fn rehash(&self, credential: &Credential, fresh: Option<PasswordHash>) {
-        let Some(fresh) = fresh else { return };
+    /// Keeps the hash of today's cost, and returns the one that is kept now. A failure is logged and changes nothing:
+    /// the next login tries again.
+    async fn rehash(&self, credential: &Credential, fresh: Option<PasswordHash>) -> PasswordHash {
+        let old = credential.password.clone();
+        let Some(fresh) = fresh else { return old };
         let subject = credential.user.subject;
-        if let Err(error) = self
-            .parts
-            .facts
-            .store()
-            .rehash(subject, &credential.password, &fresh)
-            .await
-        {
-            tracing::warn!(%subject, %error, "the password hash could not be renewed");
+        match self.parts.facts.store().rehash(subject, &old, &fresh).await {
+            Ok(true) => fresh,
+            Ok(false) => old,
+            Err(error) => {
+                tracing::warn!(%subject, %error, "the password hash could not be renewed");
+                old
+            }
         }
     }
 
