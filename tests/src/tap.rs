@@ -198,6 +198,10 @@ impl AccessTokens for TappedTokens {
         signed
     }
 
+    fn can_sign(&self, alg: Option<SigningAlg>) -> Result<(), SignError> {
+        self.inner.can_sign(alg)
+    }
+
     fn verify(&self, token: &str) -> Option<VerifiedAccessToken> {
         self.inner.verify(token)
     }

@@ -18,6 +18,12 @@ pub trait AccessTokens: Send + Sync {
     /// [`SignError`]; nothing was issued.
     async fn sign(&self, alg: Option<SigningAlg>, claims: &AccessTokenClaims) -> Result<String, SignError>;
 
+    /// Whether there is a key to sign with, so that nothing is committed for a token that can't be signed.
+    ///
+    /// # Errors
+    /// [`SignError::NoKey`].
+    fn can_sign(&self, alg: Option<SigningAlg>) -> Result<(), SignError>;
+
     /// Verifies signature, type, key and issuer; not times, audience or revocation, which
     /// [`crate::authorize::authorize`] and its caller judge. `None` for anything that is not, in every byte, an
     /// access token of this issuer under a key that is published.

@@ -155,6 +155,12 @@ impl AccessTokens for Keyring {
             .map_err(|error| SignError::Failed(error.to_string()))
     }
 
+    fn can_sign(&self, alg: Option<SigningAlg>) -> Result<(), SignError> {
+        let alg = alg.unwrap_or(self.config.default_algorithm);
+        let found = self.current.load().active(alg).map(drop);
+        found.ok_or(SignError::NoKey(alg))
+    }
+
     /// Pending keys verify too: another node may have activated one before this node has read so.
     fn verify(&self, token: &str) -> Option<VerifiedAccessToken> {
         let snapshot = self.current.load();

@@ -46,7 +46,11 @@ impl Service {
                 None => None,
             };
             if let Some(decided) = self.ask(question, version, client, user) {
-                return decided;
+                let decision = decided?;
+                if !matches!(question.purpose, Purpose::Introspect { .. }) {
+                    self.parts.tokens.can_sign(decision.authorization.signing_alg)?;
+                }
+                return Ok(decision);
             }
         }
         Err(TokenError::CatchUpExhausted)
