@@ -105,7 +105,7 @@ impl SessionStore for SqlStore {
         let tx = self.writing().await?;
         let limit = u64::from(limit);
         let sessions = sweep_sessions(&tx, before, limit).await?;
-        let records = sweep_records(&tx, before, limit - sessions).await?;
+        let records = sweep_records(&tx, before, limit).await?;
         commit(tx).await?;
         Ok(sessions + records)
     }
