@@ -9,9 +9,9 @@ use axum::Router;
 use prometheus_client::registry::Registry;
 use symbolon_core::facts::{Facts, Revocations};
 use symbolon_core::password::PasswordCost;
-use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, ServerStore, SessionStore};
+use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, ServerStore, SessionStore, StoreResult};
 use symbolon_core::tokens::AccessTokens;
-use symbolon_core::{Clock, Rng};
+use symbolon_core::{Clock, Rng, UnixMillis};
 use symbolon_jwks_publisher::{Endpoints, Keyring, KeyringConfig, Published, PublisherState};
 use symbolon_revocation::{LiveLog, drain_killed};
 use symbolon_store_sql::{SqlConfig, SqlStore};
@@ -82,6 +82,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often expired rows are deleted, and how many at a time.
 const SWEEP: Duration = Duration::from_secs(30);
 const SWEEP_BATCH: u32 = 500;
+/// Rest between two batches.
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// How soon what is published is renewed again after a failure.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
 /// Opens the database.
 ///
@@ -226,7 +230,7 @@ pub async fn claim_issuer(store: &SqlStore, issuer: &str, replace: bool) -> anyh
     match store.issuer().await? {
         Some((_, known)) if known == issuer => {}
         Some((_, known)) if !replace => bail!(
-            "issuer is {issuer}, but this database belongs to {known}: every token out there would be refused; \
+            "issuer is {issuer}, but this database belongs to {known}: every access token out there would be refused; \
              set issuer back, or give `serve --dangerous-change-issuer` once",
         ),
         _ => store.set_issuer(ISSUER_ID, issuer).await?,
@@ -277,23 +281,32 @@ fn lifetimes(settings: &Settings) -> Lifetimes {
     }
 }
 
-/// Renews the published documents and the keys when a fact changes.
+/// Renews the published documents and the keys when a fact changes; tries again until it has.
 async fn renew(log: Arc<LiveLog>, store: SqlStore, keyring: Arc<Keyring>, published: Arc<Published>) {
     let mut heads = log.heads();
-    let mut facts = heads.borrow_and_update().facts;
-    while heads.changed().await.is_ok() {
-        let now = heads.borrow_and_update().facts;
-        if now == facts {
+    // What changed while the node was opened is renewed first.
+    let mut renewed = None;
+    loop {
+        let facts = heads.borrow_and_update().facts;
+        if renewed == Some(facts) {
+            if heads.changed().await.is_err() {
+                return;
+            }
             continue;
         }
-        match store.published().await {
-            Ok(found) => published.refresh(found),
-            Err(error) => tracing::error!(%error, "the metadata could not be renewed"),
-        }
-        match keyring.reload().await {
-            Ok(()) => facts = now,
+        let outcome = async {
+            published.refresh(store.published().await?);
+            Ok::<_, anyhow::Error>(keyring.reload().await?)
+        };
+        match outcome.await {
+            Ok(()) => renewed = Some(facts),
             Err(error) => {
-                tracing::error!(%error, "the signing keys could not be read again: the old ones go on")
+                let error = format!("{error:#}");
+                tracing::error!(
+                    error,
+                    "metadata and signing keys could not be renewed: the old ones go on"
+                );
+                tokio::time::sleep(RENEW_AGAIN).await;
             }
         }
     }
@@ -315,16 +328,24 @@ async fn sweep(clock: Arc<dyn Clock>, store: SqlStore) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
-        let now = clock.now();
-        let swept = async {
-            let sessions = SessionStore::sweep(&store, now, SWEEP_BATCH).await?;
-            let entries = store.sweep_log(now, SWEEP_BATCH).await?;
-            Ok::<_, symbolon_core::ports::StoreError>((sessions, entries))
-        };
-        match swept.await {
-            Ok((0, 0)) => {}
-            Ok((sessions, entries)) => tracing::debug!(sessions, entries, "expired rows were deleted"),
+        match sweep_once(clock.now(), &store).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "expired rows were deleted"),
             Err(error) => tracing::error!(%error, "expired rows could not be deleted"),
         }
+    }
+}
+
+/// Deletes all that has expired, a small batch at a time, so that nobody waits long for the one writer.
+async fn sweep_once(now: UnixMillis, store: &SqlStore) -> StoreResult<u64> {
+    let mut rows = 0;
+    loop {
+        let batch =
+            SessionStore::sweep(store, now, SWEEP_BATCH).await? + store.sweep_log(now, SWEEP_BATCH).await?;
+        rows += batch;
+        if batch < u64::from(SWEEP_BATCH) {
+            return Ok(rows);
+        }
+        tokio::time::sleep(SWEEP_PAUSE).await;
     }
 }
