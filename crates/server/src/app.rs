@@ -44,6 +44,7 @@ pub async fn serve(
     for warning in &options.warnings {
         tracing::warn!(setting = %warning.setting, origin = %warning.origin, remedy = %warning.remedy, "{}", warning.wrong);
     }
+    raise_file_limit(settings.server.max_connections);
     let stamp = Stamp {
         clock: clock.clone(),
         rng: rng.clone(),
@@ -103,18 +104,46 @@ pub async fn serve(
         async move { http::serve(management, metrics, shutdown, grace).await }
     });
     ready.announce(seeded.as_ref(), options.json)?;
-    let drained = http::serve(public, node.router(), shutdown, grace).await;
-    tracing::info!(
-        finished = drained.finished,
-        aborted = drained.aborted,
-        "stopped accepting and drained"
-    );
+    http::serve(public, node.router(), shutdown, grace).await;
     tasks.close();
     if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
         tracing::warn!("background work did not end within server.shutdown_grace");
     }
     node.store.close().await;
     Ok(())
+}
+
+/// Files that are open besides connections: the database, logs, certificates.
+const OTHER_FILES: u64 = 256;
+
+/// Each connection is an open file. The soft limit of many systems is 1,024; the hard one is what was granted.
+fn raise_file_limit(max_connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = u64::try_from(max_connections)
+        .unwrap_or(u64::MAX)
+        .saturating_add(OTHER_FILES);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let granted = maximum.map_or(wanted, |maximum| wanted.min(maximum));
+    let raised = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(granted),
+            maximum,
+        },
+    );
+    if raised.is_err() || granted < wanted {
+        let remedy =
+            "raise the hard limit of open files (ulimit -Hn, LimitNOFILE), or lower server.max_connections";
+        tracing::warn!(
+            wanted,
+            granted,
+            remedy,
+            "fewer files may be open than server.max_connections needs"
+        );
+    }
 }
 
 fn listener_config(settings: &Settings, stamp: Stamp) -> ListenerConfig {

@@ -160,7 +160,7 @@ pub async fn serve(
         finished: open.saturating_sub(aborted),
         aborted,
     };
-    tracing::info!(%local_addr, drained.finished, drained.aborted, "listener stopped");
+    tracing::info!(%local_addr, finished = drained.finished, aborted = drained.aborted, "listener stopped");
     drained
 }
 

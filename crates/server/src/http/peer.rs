@@ -98,10 +98,7 @@ mod tests {
                 http::HeaderValue::from_bytes(line.as_bytes()).unwrap(),
             );
         }
-        policy()
-            .client_addr(peer.parse().unwrap(), &headers)
-            .0
-            .to_string()
+        policy().client_addr(peer.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
