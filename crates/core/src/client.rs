@@ -190,6 +190,10 @@ impl ClientPolicy {
                 ClientError::PublicWithoutRotation,
             ),
             (
+                self.rotation == RotationPolicy::Always || self.refresh_idle_lifetime.is_none(),
+                ClientError::IdleWithoutRotation,
+            ),
+            (
                 !public || self.serves.is_empty(),
                 ClientError::PublicResourceServer,
             ),
@@ -280,6 +284,11 @@ pub enum ClientError {
     /// `refresh_idle_lifetime` is out of bounds.
     #[error("the refresh idle lifetime must be from 60 seconds to 400 days")]
     IdleLifetime,
+    /// Idle time is counted from the last rotation.
+    #[error(
+        "a refresh idle lifetime needs rotation: a refresh token that stays lives as long as its session"
+    )]
+    IdleWithoutRotation,
     /// `late_recoveries` is out of bounds.
     #[error("late recoveries must be from 0 to 10 per session and day")]
     LateRecoveries,
@@ -357,7 +366,7 @@ mod tests {
     fn each_rule_has_its_refusal() {
         assert_eq!(policy().validate(), Ok(()));
         type Change = fn(&mut ClientPolicy);
-        let broken: [(ClientError, Change); 12] = [
+        let broken: [(ClientError, Change); 13] = [
             (ClientError::Name, |p| p.name = "a\u{1b}[31m".into()),
             (ClientError::NoAuthMethod, |p| p.auth_methods.clear()),
             (ClientError::AuthMethods, |p| {
@@ -379,6 +388,9 @@ mod tests {
                 p.access_token_lifetime = Some(3601)
             }),
             (ClientError::LateRecoveries, |p| p.late_recoveries = Some(11)),
+            (ClientError::IdleWithoutRotation, |p| {
+                (p.rotation, p.refresh_idle_lifetime) = (RotationPolicy::Never, Some(60));
+            }),
             (ClientError::Origin, |p| {
                 p.cors_origins = ["https://app.example/".to_owned()].into()
             }),
