@@ -100,8 +100,8 @@ impl GrantRequest {
     pub const MAX_PASSWORD_BYTES: usize = 1024;
     /// Longest user name that is accepted, in bytes.
     pub const MAX_USERNAME_BYTES: usize = 320;
-    /// Longest refresh token that is looked at, in bytes.
-    pub const MAX_REFRESH_TOKEN_BYTES: usize = 8192;
+    /// Longest refresh token that is looked at, in bytes: more than the longest scope and all audiences come to.
+    pub const MAX_REFRESH_TOKEN_BYTES: usize = 16_384;
 
     /// Reads a token request from a decoded form.
     ///

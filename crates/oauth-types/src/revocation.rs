@@ -129,8 +129,15 @@ impl Cutoffs {
         };
         let state = self.states.entry(entry.digest).or_insert(fresh);
         match entry.effect {
-            Effect::Block => state.blocked = true,
-            Effect::Cutoff(moment) => state.cutoff = state.cutoff.max(moment),
+            Effect::Block => {
+                state.blocked = true;
+                // A user who was disabled until further notice and is then deleted needs no block for ever.
+                state.expires = entry.expires;
+            }
+            Effect::Cutoff(moment) => {
+                state.cutoff = state.cutoff.max(moment);
+                state.expires = state.expires.max(entry.expires);
+            }
             Effect::Lift(moment) => {
                 state.blocked = false;
                 state.cutoff = state.cutoff.max(moment);
@@ -138,7 +145,6 @@ impl Cutoffs {
                 state.expires = entry.expires;
             }
         }
-        state.expires = state.expires.max(entry.expires);
     }
 
     /// Forgets what has expired. What is blocked until further notice carries [`UnixMillis::NEVER`] and stays.

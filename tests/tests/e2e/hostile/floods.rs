@@ -91,7 +91,7 @@ async fn a_token_of_dots_is_no_token() {
             assert_eq!(asked.ok(), serde_json::json!({"active": false}));
             h.revoke(&h.app, &token).await.ok();
             let refresh = h.refresh(&h.app, &token).await;
-            let error = if token.len() > 8192 {
+            let error = if token.len() > 16_384 {
                 "invalid_request"
             } else {
                 "invalid_grant"

@@ -76,7 +76,7 @@ async fn each_refusal_has_its_text() {
         ),
         ("grant_type=refresh_token".to_owned(), "invalid_request", missing),
         (
-            format!("grant_type=refresh_token&refresh_token={}", "x".repeat(9000)),
+            format!("grant_type=refresh_token&refresh_token={}", "x".repeat(16_385)),
             "invalid_request",
             malformed,
         ),

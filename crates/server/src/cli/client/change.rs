@@ -104,7 +104,7 @@ pub(super) async fn delete(
         ),
     };
     confirm(console, args.yes, &question)?;
-    let entry = NewRevocation::client_blocked(&client.client_id);
+    let entry = NewRevocation::client_deleted(&client.client_id, context.cutoff());
     let entry = context.because(entry, "deleted");
     context
         .commit(context.admin.delete_client(client.uid, &entry))

@@ -274,7 +274,10 @@ async fn each_change_is_logged_with_its_entry() {
     );
     bench.run("client delete app").await.refused(2, "give --yes");
     bench.json("", "client delete app --yes").await;
-    assert_eq!(last_entry(&bench).await, NewRevocation::client_blocked(&id).entry);
+    assert_eq!(
+        last_entry(&bench).await,
+        NewRevocation::client_deleted(&id, now()).entry
+    );
     bench
         .run("client show app")
         .await

@@ -132,7 +132,7 @@ async fn each_change_is_logged_with_its_entry() {
     bench.json("", "user delete alice --yes").await;
     assert_eq!(
         last_entry(&bench).await,
-        Some(NewRevocation::subject_blocked(subject).entry)
+        Some(NewRevocation::subject_deleted(subject, now()).entry)
     );
     bench.run("user show alice").await.refused(3, "there is no user");
 }

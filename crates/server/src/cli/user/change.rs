@@ -42,7 +42,8 @@ pub(super) async fn delete(
     let user = find(context, &args.user).await?;
     let question = format!("Delete user {} ({}) for good?", user.username, user.subject);
     confirm(console, args.yes, &question)?;
-    let entry = context.because(NewRevocation::subject_blocked(user.subject), "deleted");
+    let entry = NewRevocation::subject_deleted(user.subject, context.cutoff());
+    let entry = context.because(entry, "deleted");
     context
         .commit(context.admin.delete_user(user.subject, &entry))
         .await?;
