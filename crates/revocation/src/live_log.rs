@@ -122,10 +122,12 @@ impl LiveLog {
     }
 
     /// Until the clock has passed the cutoff, what begins would be judged to have begun before it.
+    /// The log never stamps a cutoff later than the moment at which the entry was written.
     async fn wait_past(&self, effect: Effect) {
         let (Effect::Cutoff(moment) | Effect::Lift(moment)) = effect else {
             return;
         };
+        let moment = moment.max(self.clock.now());
         let passed = async {
             while self.clock.now() <= moment {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -146,7 +148,11 @@ impl Revocations for LiveLog {
     }
 
     async fn catch_up(&self) -> StoreResult<()> {
+        let asked = self.clock.monotonic();
         let mut reader = self.reader.lock().await;
+        if self.applied().observed > asked {
+            return Ok(()); // A look that began after the question answers it.
+        }
         let observed = self.clock.monotonic();
         let head = self.log.head().await?;
         let known = self.applied().head;
