@@ -22,12 +22,31 @@ struct Inner {
     shed: Counter,
 }
 
+/// What may come of a refresh token, for alerts to watch from the start.
+const ROTATIONS: [&str; 11] = [
+    "adopted",
+    "catch_up",
+    "expired",
+    "kept",
+    "lost",
+    "recovered_late",
+    "replayed",
+    "reused",
+    "revoked",
+    "rotated",
+    "unknown",
+];
+
 impl Default for Inner {
     fn default() -> Self {
+        let rotations = Family::<RotationLabels, Counter>::default();
+        for outcome in ROTATIONS {
+            drop(rotations.get_or_create(&RotationLabels { outcome }));
+        }
         Self {
             requests: Family::default(),
             latency: Family::new_with_constructor(latency_buckets as fn() -> Histogram),
-            rotations: Family::default(),
+            rotations,
             shed: Counter::default(),
         }
     }

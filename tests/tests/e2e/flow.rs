@@ -12,7 +12,10 @@ async fn login_refresh_introspect_revoke() {
     assert_eq!(granted["token_type"], "Bearer");
     assert_eq!(granted["expires_in"], 300);
     assert_eq!(granted["scope"], "orders:read orders:write");
-    assert_eq!((login.header("cache-control"), login.header("pragma")), ("no-store", "no-cache"));
+    assert_eq!(
+        (login.header("cache-control"), login.header("pragma")),
+        ("no-store", "no-cache")
+    );
 
     h.clock.advance(Duration::from_secs(60));
     let refreshed = h.refresh(&h.app, &login.text("refresh_token")).await;
@@ -35,7 +38,9 @@ async fn login_refresh_introspect_revoke() {
     for token in [login.text("access_token"), refreshed.text("access_token")] {
         assert_eq!(h.introspect(&token).await.body, r#"{"active":false}"#);
     }
-    h.refresh(&h.app, &refreshed.text("refresh_token")).await.assert_error(400, "invalid_grant");
+    h.refresh(&h.app, &refreshed.text("refresh_token"))
+        .await
+        .assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
