@@ -1,19 +1,10 @@
 //! Connections that break and requests that die half-way.
 
 use symbolon_revocation::drain_killed;
-use symbolon_tests::{Call, Harness, HarnessOptions, Hold, Point, Reply, Tap, TestClient};
+use symbolon_tests::{Call, Harness, Hold, Point, Reply, TestClient};
 use tokio::task::JoinHandle;
 
-use super::{assert_alive, assert_dead, sid, told_to_holder};
-
-async fn tapped() -> (Harness, Tap) {
-    let tap = Tap::default();
-    let options = HarnessOptions {
-        wraps: tap.wraps(),
-        ..Default::default()
-    };
-    (Harness::with(options).await, tap)
-}
+use super::{assert_alive, assert_dead, sid, tapped, told_to_holder};
 
 /// Breaks the connection once the request is at the hold.
 async fn cut(request: JoinHandle<Reply>, hold: Hold) {

@@ -3,18 +3,9 @@
 use std::time::Duration;
 
 use symbolon_core::revocation::LEASE;
-use symbolon_tests::{Call, Harness, HarnessOptions, Reply, Tap};
+use symbolon_tests::{Call, Harness, Reply};
 
-use super::{assert_alive, assert_dead};
-
-async fn tapped() -> (Harness, Tap) {
-    let tap = Tap::default();
-    let options = HarnessOptions {
-        wraps: tap.wraps(),
-        ..Default::default()
-    };
-    (Harness::with(options).await, tap)
-}
+use super::{assert_alive, assert_dead, tapped};
 
 #[track_caller]
 fn assert_try_again(reply: &Reply) {

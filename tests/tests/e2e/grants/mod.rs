@@ -7,9 +7,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use symbolon_tests::{Harness, Reply, TestClient};
+use symbolon_tests::{Harness, HarnessOptions, Reply, Tap, TestClient};
 use uuid::Uuid;
 
+mod commit_points;
 mod crashes;
 mod failures;
 mod introspection;
@@ -23,6 +24,16 @@ mod rotation;
 mod scope;
 mod sealing;
 mod stale_facts;
+
+/// A node whose ports can be paused, counted and cut.
+async fn tapped() -> (Harness, Tap) {
+    let tap = Tap::default();
+    let options = HarnessOptions {
+        wraps: tap.wraps(),
+        ..Default::default()
+    };
+    (Harness::with(options).await, tap)
+}
 
 /// The claims of an access token, read without verifying.
 fn claims(token: &str) -> Value {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use symbolon_core::Clock;
 use symbolon_core::ports::AdminStore;
 use symbolon_core::revocation::NewRevocation;
-use symbolon_tests::{Call, Harness, HarnessOptions, PASSWORD, Point, Reply, Tap, TestClient};
+use symbolon_tests::{Call, Harness, PASSWORD, Point, Reply, TestClient};
 use tokio::task::JoinHandle;
 
-use super::{assert_alive, assert_dead};
+use super::{assert_alive, assert_dead, tapped};
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -100,15 +100,6 @@ impl Blow {
             Self::RevokeSubject => h.log_revocation(NewRevocation::subject(alice, now)).await,
         }
     }
-}
-
-async fn tapped() -> (Harness, Tap) {
-    let tap = Tap::default();
-    let options = HarnessOptions {
-        wraps: tap.wraps(),
-        ..Default::default()
-    };
-    (Harness::with(options).await, tap)
 }
 
 fn start_login(h: &Harness, client: &TestClient) -> JoinHandle<Reply> {

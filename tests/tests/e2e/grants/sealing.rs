@@ -9,18 +9,9 @@ use symbolon_core::refresh::RefreshSeal;
 use symbolon_core::secret::{SecretPurpose, ServerSecret};
 use symbolon_jose::PrivateKey;
 use symbolon_server::secrets::{ISSUER_ID, open_server_keys};
-use symbolon_tests::{Call, Harness, HarnessOptions, PASSWORD, Tap, TestClient};
+use symbolon_tests::{Call, Harness, PASSWORD, TestClient};
 
-use super::{assert_alive, claims};
-
-async fn tapped() -> (Harness, Tap) {
-    let tap = Tap::default();
-    let options = HarnessOptions {
-        wraps: tap.wraps(),
-        ..Default::default()
-    };
-    (Harness::with(options).await, tap)
-}
+use super::{assert_alive, claims, tapped};
 
 /// Every way to damage a text by one character, and some to cut and extend it.
 fn damaged(token: &str) -> Vec<String> {
