@@ -45,10 +45,7 @@ pub async fn serve(
         tracing::warn!(setting = %warning.setting, origin = %warning.origin, remedy = %warning.remedy, "{}", warning.wrong);
     }
     raise_file_limit(settings.server.max_connections);
-    let stamp = Stamp {
-        clock: clock.clone(),
-        rng: rng.clone(),
-    };
+    let stamp = Stamp::new(clock.clone(), &*rng);
     let public = Listener::bind(settings.server.listen, listener_config(&settings, stamp.clone()))
         .context("server.listen")?;
     let management = Listener::bind(settings.management.listen, management_config(&settings, stamp))
@@ -86,7 +83,7 @@ pub async fn serve(
         service: node.service.clone(),
         log: node.log.clone(),
         listener: public.stats(),
-        dropped: Some(logs.dropped()),
+        dropped: Some(logs.buffer()),
     };
     let mut registry = std::mem::take(&mut node.registry);
     registry.register_collector(Box::new(gauges));

@@ -16,10 +16,10 @@ use prometheus_client::registry::Registry;
 use symbolon_core::facts::Revocations;
 use symbolon_revocation::LiveLog;
 use symbolon_token_endpoint::Service;
-use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::health::{self, Health};
 use crate::http::ListenerStats;
+use crate::log_buffer::LogBuffer;
 
 /// `/metrics`, `/healthz` and `/readyz`.
 pub fn router(registry: Registry, health: Arc<Health>) -> Router {
@@ -47,7 +47,7 @@ pub struct Gauges {
     /// The public listener.
     pub listener: Arc<ListenerStats>,
     /// Log lines that were dropped.
-    pub dropped: Option<ErrorCounter>,
+    pub dropped: Option<LogBuffer>,
 }
 
 impl std::fmt::Debug for Gauges {
@@ -64,7 +64,7 @@ impl Collector for Gauges {
             (applied.head.seq, applied.cutoffs.len())
         };
         let listener = &self.listener;
-        let dropped = self.dropped.as_ref().map_or(0, ErrorCounter::dropped_lines);
+        let dropped = self.dropped.as_ref().map_or(0, LogBuffer::dropped);
         let signed = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         for (name, help, value) in [
             (
@@ -125,7 +125,7 @@ impl Collector for Gauges {
             (
                 "log_lines_dropped",
                 "Log lines dropped because standard error was too slow",
-                dropped as u64,
+                dropped,
             ),
         ] {
             let counter = ConstCounter::new(value);

@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 
 use tracing::Dispatch;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
@@ -12,38 +11,31 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::escape;
 use crate::config::{LogFormat, LogSettings};
+use crate::log_buffer::{LogBuffer, LogThread};
 
 /// Keeps logs flowing; what is buffered is written when it is dropped.
 pub struct Logs {
-    dropped: ErrorCounter,
-    _writer: WorkerGuard,
+    buffer: LogBuffer,
+    _thread: LogThread,
 }
 
 impl Logs {
-    /// Counts lines that were dropped because standard error could not keep up. A reader that stalls must not stall
-    /// the server.
-    pub fn dropped(&self) -> ErrorCounter {
-        self.dropped.clone()
+    /// The buffer, which counts the lines that were dropped because standard error could not keep up.
+    pub fn buffer(&self) -> LogBuffer {
+        self.buffer.clone()
     }
 }
-
-/// Lines that may wait to be written.
-const BUFFERED_LINES: usize = 16_384;
 
 /// Starts logging for the process: text on a terminal, otherwise one JSON object a line.
 ///
 /// # Errors
 /// The filter does not parse, or logging was started before.
 pub fn init(settings: &LogSettings) -> anyhow::Result<Logs> {
-    let builder = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(BUFFERED_LINES);
-    let (writer, guard) = builder.thread_name("log").finish(std::io::stderr());
-    let dropped = writer.error_counter();
-    lines(settings, std::io::stderr().is_terminal(), writer)?.try_init()?;
+    let (buffer, thread) = LogBuffer::start(std::io::stderr())?;
+    lines(settings, std::io::stderr().is_terminal(), buffer.clone())?.try_init()?;
     Ok(Logs {
-        dropped,
-        _writer: guard,
+        buffer,
+        _thread: thread,
     })
 }
 

@@ -9,7 +9,6 @@ mod host_headers;
 mod injection;
 mod logs;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::SystemRng;
@@ -36,10 +35,7 @@ impl Socket {
             max_body_bytes: server.max_body_bytes,
             trusted_proxies: server.trusted_proxies.clone(),
             tls: None,
-            stamp: Stamp {
-                clock: h.clock.clone(),
-                rng: Arc::new(SystemRng),
-            },
+            stamp: Stamp::new(h.clock.clone(), &SystemRng),
         };
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
         let (address, stop) = (listener.local_addr(), CancellationToken::new());

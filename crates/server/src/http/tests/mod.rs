@@ -42,10 +42,10 @@ pub(super) fn config() -> ListenerConfig {
         max_body_bytes: 1024,
         trusted_proxies: Vec::new(),
         tls: None,
-        stamp: Stamp {
-            clock: Arc::new(symbolon_core::SystemClock::new()),
-            rng: Arc::new(symbolon_core::SystemRng),
-        },
+        stamp: Stamp::new(
+            Arc::new(symbolon_core::SystemClock::new()),
+            &symbolon_core::SystemRng,
+        ),
     }
 }
 
