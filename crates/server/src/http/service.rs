@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::{Router, body::Body};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tower::Service;
 use uuid::Uuid;
@@ -65,10 +65,9 @@ impl Requests {
                     timed_out(received, version)
                 }
             };
-            if let Ok(id) =
-                HeaderValue::from_str(info.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
-            {
-                response.headers_mut().insert(REQUEST_ID, id);
+            // What caches keep would name the request of somebody else.
+            if !response.headers().contains_key(header::ETAG) {
+                insert_id(response.headers_mut(), info.id);
             }
             Ok(response.map(|body| ResponseBody::new(body, exchange)))
         }
@@ -82,6 +81,13 @@ impl Requests {
         let request =
             request.map(|body| Body::new(RequestBody::new(body, self.max_body_bytes, Arc::clone(&received))));
         (request, Some(received))
+    }
+}
+
+fn insert_id(headers: &mut HeaderMap, id: Uuid) {
+    let mut buffer = Uuid::encode_buffer();
+    if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)) {
+        headers.insert(REQUEST_ID, id);
     }
 }
 
