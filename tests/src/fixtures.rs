@@ -1,6 +1,4 @@
-use std::collections::BTreeSet;
-
-use symbolon_core::client::{AuthMethod, ClientPolicy, ClientType, RotationPolicy, ServedAudience};
+use symbolon_core::client::{AuthMethod, ClientPolicy, ClientType, ServedAudience};
 use symbolon_core::{ClientUid, Subject};
 use symbolon_oauth_types::{GrantType, ScopeSet};
 
@@ -46,21 +44,12 @@ impl ClientSpec {
     pub fn confidential(id: &str) -> Self {
         let scope: ScopeSet = SCOPE.parse().expect("a scope");
         let policy = ClientPolicy {
-            name: id.to_owned(),
-            client_type: ClientType::Confidential,
             auth_methods: [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].into(),
             grants: GrantType::ALL.into(),
             default_scope: scope.clone(),
             scope,
             audiences: vec![AUDIENCE.parse().expect("an audience")],
-            serves: vec![],
-            access_token_lifetime: None,
-            session_lifetime: None,
-            refresh_idle_lifetime: None,
-            rotation: RotationPolicy::Always,
-            late_recoveries: None,
-            signing_alg: None,
-            cors_origins: BTreeSet::new(),
+            ..ClientPolicy::new(id, ClientType::Confidential)
         };
         Self {
             id: id.to_owned(),

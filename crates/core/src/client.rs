@@ -162,6 +162,32 @@ pub struct Client {
 }
 
 impl ClientPolicy {
+    /// A client that may do nothing yet: tokens rotate, lifetimes and algorithm are the server's, and a confidential
+    /// client authenticates with `client_secret_basic`.
+    pub fn new(name: &str, client_type: ClientType) -> Self {
+        let method = match client_type {
+            ClientType::Confidential => AuthMethod::ClientSecretBasic,
+            ClientType::Public => AuthMethod::None,
+        };
+        Self {
+            name: name.to_owned(),
+            client_type,
+            auth_methods: [method].into(),
+            grants: BTreeSet::new(),
+            scope: ScopeSet::default(),
+            default_scope: ScopeSet::default(),
+            audiences: vec![],
+            serves: vec![],
+            access_token_lifetime: None,
+            session_lifetime: None,
+            refresh_idle_lifetime: None,
+            rotation: RotationPolicy::Always,
+            late_recoveries: None,
+            signing_alg: None,
+            cors_origins: BTreeSet::new(),
+        }
+    }
+
     /// Most audiences, origins and served audiences that a client may have, each.
     pub const MAX_LIST: usize = 32;
 
@@ -344,21 +370,12 @@ mod tests {
 
     fn policy() -> ClientPolicy {
         ClientPolicy {
-            name: "App".into(),
-            client_type: ClientType::Confidential,
-            auth_methods: [AuthMethod::ClientSecretBasic].into(),
             grants: [GrantType::ClientCredentials].into(),
             scope: "a b users:write".parse().unwrap(),
             default_scope: "a".parse().unwrap(),
             audiences: vec!["urn:api".parse().unwrap()],
-            serves: vec![],
-            access_token_lifetime: None,
-            session_lifetime: None,
-            refresh_idle_lifetime: None,
-            rotation: RotationPolicy::Always,
-            late_recoveries: None,
-            signing_alg: None,
             cors_origins: ["https://app.example".to_owned()].into(),
+            ..ClientPolicy::new("App", ClientType::Confidential)
         }
     }
 

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use symbolon_core::client::{AuthMethod, Client, ClientPolicy, ClientType, RotationPolicy, ServedAudience};
+use symbolon_core::client::{AuthMethod, Client, ClientPolicy, ClientType, ServedAudience};
 use symbolon_core::password::{HashMemory, PasswordHash};
 use symbolon_core::ports::{AdminStore, Change, FactStore, NewUser};
 use symbolon_core::revocation::NewRevocation;
@@ -38,6 +38,7 @@ const USERNAME: &str = "alice";
 const APP: &str = "dev-app";
 const SPA: &str = "dev-public-app";
 const API: &str = "dev-api";
+const BOTH_SECRET_METHODS: [AuthMethod; 2] = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
 
 /// Makes the data folder and the key-encryption key in it, where they are not there yet.
 ///
@@ -210,26 +211,24 @@ fn done(change: Change) -> anyhow::Result<()> {
 
 fn app_policy(client_type: ClientType) -> anyhow::Result<ClientPolicy> {
     let confidential = client_type == ClientType::Confidential;
+    let name = if confidential {
+        "Development app"
+    } else {
+        "Development public app"
+    };
     let mut grants = BTreeSet::from([GrantType::Password, GrantType::RefreshToken]);
     let mut auth_methods = BTreeSet::from([AuthMethod::None]);
     if confidential {
         grants.insert(GrantType::ClientCredentials);
-        auth_methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].into();
+        auth_methods = BOTH_SECRET_METHODS.into();
     }
     Ok(ClientPolicy {
-        name: if confidential {
-            "Development app"
-        } else {
-            "Development public app"
-        }
-        .to_owned(),
-        client_type,
         auth_methods,
         grants,
         scope: SCOPE.parse()?,
         default_scope: SCOPE.parse()?,
         audiences: vec![AUDIENCE.parse()?],
-        ..api_policy_base()
+        ..ClientPolicy::new(name, client_type)
     })
 }
 
@@ -240,28 +239,9 @@ fn api_policy() -> anyhow::Result<ClientPolicy> {
     };
     Ok(ClientPolicy {
         serves: vec![served],
-        ..api_policy_base()
+        auth_methods: BOTH_SECRET_METHODS.into(),
+        ..ClientPolicy::new("Development API", ClientType::Confidential)
     })
-}
-
-fn api_policy_base() -> ClientPolicy {
-    ClientPolicy {
-        name: "Development API".to_owned(),
-        client_type: ClientType::Confidential,
-        auth_methods: [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].into(),
-        grants: BTreeSet::new(),
-        scope: ScopeSet::default(),
-        default_scope: ScopeSet::default(),
-        audiences: vec![],
-        serves: vec![],
-        access_token_lifetime: None,
-        session_lifetime: None,
-        refresh_idle_lifetime: None,
-        rotation: RotationPolicy::Always,
-        late_recoveries: None,
-        signing_alg: None,
-        cors_origins: BTreeSet::new(),
-    }
 }
 
 fn shown(secret: &Option<SecretString>) -> Value {

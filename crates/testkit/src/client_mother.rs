@@ -1,4 +1,4 @@
-use symbolon_core::client::{AuthMethod, Client, ClientPolicy, ClientType, RotationPolicy, ServedAudience};
+use symbolon_core::client::{AuthMethod, Client, ClientPolicy, ClientType, ServedAudience};
 use symbolon_core::secret::ClientSecretHash;
 use symbolon_core::{ClientId, ClientUid, UnixMillis};
 use symbolon_jose::SigningAlg;
@@ -19,21 +19,11 @@ pub fn confidential_client(client_id: &str) -> ClientMother {
         active: true,
         created: FakeClock::START,
         policy: ClientPolicy {
-            name: client_id.to_owned(),
-            client_type: ClientType::Confidential,
             auth_methods: [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].into(),
             grants: GrantType::ALL.into(),
             scope: "orders:read orders:write".parse().unwrap(),
             default_scope: "orders:read".parse().unwrap(),
-            audiences: vec![],
-            serves: vec![],
-            access_token_lifetime: None,
-            session_lifetime: None,
-            refresh_idle_lifetime: None,
-            rotation: RotationPolicy::Always,
-            late_recoveries: None,
-            signing_alg: None,
-            cors_origins: [].into(),
+            ..ClientPolicy::new(client_id, ClientType::Confidential)
         },
         audiences: vec![],
         secrets: vec![],

@@ -3,7 +3,7 @@ use symbolon_oauth_types::revocation::{Digest, Effect, Entry};
 use uuid::Uuid;
 
 use super::*;
-use crate::client::{AuthMethod, ClientPolicy, RotationPolicy};
+use crate::client::ClientPolicy;
 use crate::{ClientUid, Subject};
 
 fn set(text: &str) -> ScopeSet {
@@ -26,21 +26,11 @@ fn client() -> Client {
         active: true,
         created: UnixMillis(0),
         policy: ClientPolicy {
-            name: "App".into(),
-            client_type: ClientType::Confidential,
-            auth_methods: [AuthMethod::ClientSecretBasic].into(),
             grants: [GrantType::Password, GrantType::RefreshToken].into(),
             scope: set("a b c users:write"),
             default_scope: set("a b"),
-            audiences: vec![],
-            serves: vec![],
-            access_token_lifetime: None,
-            session_lifetime: None,
-            refresh_idle_lifetime: None,
-            rotation: RotationPolicy::Always,
-            late_recoveries: None,
             signing_alg: Some(SigningAlg::EdDsa),
-            cors_origins: [].into(),
+            ..ClientPolicy::new("App", ClientType::Confidential)
         },
         audiences: vec![
             audience("urn:one", None),

@@ -1,9 +1,7 @@
 //! `client add`.
 
-use std::collections::BTreeSet;
-
 use clap::Args;
-use symbolon_core::client::{AuthMethod, Client, ClientPolicy, ClientType, RotationPolicy};
+use symbolon_core::client::{Client, ClientPolicy, ClientType};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::{ClientId, ClientUid};
 use uuid::Uuid;
@@ -47,7 +45,7 @@ pub(super) async fn add(
     out: &mut Output<'_>,
     args: ClientAdd,
 ) -> Result<(), CliError> {
-    let policy = policy(args.name, args.public, args.policy)?;
+    let policy = policy(&args.name, args.public, args.policy)?;
     check(context, out, &policy)?;
     let now = context.clock.now();
     let uid = ClientUid::new(now, context.rng);
@@ -74,29 +72,13 @@ pub(super) async fn add(
 }
 
 /// The policy that the flags describe. Nothing is allowed that was not named.
-fn policy(name: String, public: bool, args: PolicyArgs) -> Result<ClientPolicy, CliError> {
-    let (client_type, method) = if public {
-        (ClientType::Public, AuthMethod::None)
+fn policy(name: &str, public: bool, args: PolicyArgs) -> Result<ClientPolicy, CliError> {
+    let client_type = if public {
+        ClientType::Public
     } else {
-        (ClientType::Confidential, AuthMethod::ClientSecretBasic)
+        ClientType::Confidential
     };
-    let mut policy = ClientPolicy {
-        name,
-        client_type,
-        auth_methods: BTreeSet::from([method]),
-        grants: BTreeSet::new(),
-        scope: Default::default(),
-        default_scope: Default::default(),
-        audiences: Vec::new(),
-        serves: Vec::new(),
-        access_token_lifetime: None,
-        session_lifetime: None,
-        refresh_idle_lifetime: None,
-        rotation: RotationPolicy::Always,
-        late_recoveries: None,
-        signing_alg: None,
-        cors_origins: BTreeSet::new(),
-    };
+    let mut policy = ClientPolicy::new(name, client_type);
     args.apply(&mut policy)?;
     Ok(policy)
 }
