@@ -9,8 +9,8 @@ const ALONE: &str = "SYMBOLON_TESTS_ALONE";
 const NAME: &str = "hostile::caches::distinct_values_leave_nothing_in_memory";
 /// Distinct values of each kind; together they are about 60 MB.
 const COUNT: usize = 6000;
-/// What memory may grow by, for the allocator to have its way.
-const SLACK: usize = 8 << 20;
+/// What memory may grow by, for the allocator to have its way: on a busy machine it kept up to 9 MiB.
+const SLACK: usize = 20 << 20;
 
 #[test]
 fn distinct_values_leave_nothing_in_memory() {
