@@ -74,6 +74,18 @@ impl HashLane {
         Ok(Turn { lane: self, permit })
     }
 
+    /// Refuses what could only be refused in the end, before anything is looked up for it.
+    ///
+    /// # Errors
+    /// [`LaneError::Full`].
+    pub fn check(&self) -> Result<(), LaneError> {
+        if self.waiting() < self.config.queue_length {
+            Ok(())
+        } else {
+            Err(LaneError::Full)
+        }
+    }
+
     /// How many requests wait.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -198,10 +210,12 @@ mod tests {
         while lane.waiting() == 0 {
             tokio::task::yield_now().await;
         }
+        assert_eq!(lane.check(), Err(LaneError::Full));
         assert_eq!(lane.enter().await.map(|_| ()).unwrap_err(), LaneError::Full);
         assert_eq!(second.await.unwrap().unwrap_err(), LaneError::Deadline);
         assert_eq!(turn.run(|_| 7).await, Ok(7));
         assert_eq!((lane.waiting(), lane.running()), (0, 0));
+        assert_eq!(lane.check(), Ok(()));
         assert!(lane.enter().await.is_ok());
     }
 

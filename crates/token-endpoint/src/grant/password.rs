@@ -79,6 +79,8 @@ impl Service {
     /// the same lane and give the same answer as a wrong password.
     async fn verify(&self, username: &str, password: SecretString) -> Result<Verified, TokenError> {
         let name: LoginName = username.parse().map_err(|_| TokenError::PasswordWrong)?;
+        // In a storm most logins end here, before they cost a look at the database.
+        self.parts.lane.check()?;
         let store = self.parts.facts.store();
         let key = match store.subject(&name).await? {
             Some(subject) => ThrottleKey::of_account(subject),
