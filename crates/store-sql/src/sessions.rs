@@ -16,6 +16,11 @@ use crate::error::store_error;
 use crate::log;
 use crate::transaction::commit;
 
+/// Key and end of the two tables that are swept.
+const SESSION_ENDS: (sessions::Column, sessions::Column) = (sessions::Column::Sid, sessions::Column::EndsMs);
+const RECORD_ENDS: (session_records::Column, session_records::Column) =
+    (session_records::Column::Sid, session_records::Column::EndsMs);
+
 #[async_trait]
 impl SessionStore for SqlStore {
     async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Begin> {
@@ -104,39 +109,28 @@ impl SessionStore for SqlStore {
     async fn sweep(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
         let tx = self.writing().await?;
         let limit = u64::from(limit);
-        let sessions = sweep_sessions(&tx, before, limit).await?;
-        let records = sweep_records(&tx, before, limit).await?;
+        let sessions = sweep_rows::<sessions::Entity>(&tx, SESSION_ENDS, before, limit).await?;
+        let records = sweep_rows::<session_records::Entity>(&tx, RECORD_ENDS, before, limit).await?;
         commit(tx).await?;
         Ok(sessions + records)
     }
 }
 
-async fn sweep_sessions(tx: &DatabaseTransaction, before: UnixMillis, limit: u64) -> StoreResult<u64> {
-    use sessions::{Column, Entity};
+/// Deletes at most `limit` rows of a table whose `ends` is before `before`; returns how many.
+async fn sweep_rows<E: EntityTrait>(
+    tx: &DatabaseTransaction,
+    (key, ends): (E::Column, E::Column),
+    before: UnixMillis,
+    limit: u64,
+) -> StoreResult<u64> {
     let ended = Query::select()
-        .column(Column::Sid)
-        .from(Entity)
-        .and_where(Column::EndsMs.lt(to_ms(before)))
+        .column(key)
+        .from(E::default())
+        .and_where(ends.lt(to_ms(before)))
         .limit(limit)
         .take();
-    let deleted = Entity::delete_many()
-        .filter(Column::Sid.in_subquery(ended))
-        .exec(tx)
-        .await
-        .map_err(store_error)?;
-    Ok(deleted.rows_affected)
-}
-
-async fn sweep_records(tx: &DatabaseTransaction, before: UnixMillis, limit: u64) -> StoreResult<u64> {
-    use session_records::{Column, Entity};
-    let ended = Query::select()
-        .column(Column::Sid)
-        .from(Entity)
-        .and_where(Column::EndsMs.lt(to_ms(before)))
-        .limit(limit)
-        .take();
-    let deleted = Entity::delete_many()
-        .filter(Column::Sid.in_subquery(ended))
+    let deleted = E::delete_many()
+        .filter(key.in_subquery(ended))
         .exec(tx)
         .await
         .map_err(store_error)?;
