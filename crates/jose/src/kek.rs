@@ -214,6 +214,61 @@ impl fmt::Debug for KeyEncryptionKey {
     }
 }
 
+/// The key-encryption keys of a node: one that encrypts, and others that may open what they have encrypted.
+#[derive(Debug)]
+pub struct EncryptionKeys {
+    current: KeyEncryptionKey,
+    previous: Vec<KeyEncryptionKey>,
+}
+
+impl EncryptionKeys {
+    /// `current` encrypts; all of them open. The order of the others makes no difference.
+    pub fn new(current: KeyEncryptionKey, previous: Vec<KeyEncryptionKey>) -> Self {
+        Self { current, previous }
+    }
+
+    /// The key that encrypts.
+    pub fn current(&self) -> &KeyEncryptionKey {
+        &self.current
+    }
+
+    /// The keys that only open.
+    pub fn previous(&self) -> &[KeyEncryptionKey] {
+        &self.previous
+    }
+
+    /// Encrypts under the current key; see [`KeyEncryptionKey::wrap`].
+    ///
+    /// # Errors
+    /// Those of [`KeyEncryptionKey::wrap`].
+    pub fn wrap(&self, purpose: &str, plaintext: &[u8]) -> Result<String, WrapError> {
+        self.current.wrap(purpose, plaintext)
+    }
+
+    /// Opens with the key that the record names; see [`KeyEncryptionKey::unwrap`].
+    ///
+    /// # Errors
+    /// Those of [`KeyEncryptionKey::unwrap`].
+    pub fn unwrap(&self, purpose: &str, jwe: &str) -> Result<Zeroizing<Vec<u8>>, WrapError> {
+        let named = KeyEncryptionKey::key_id_of(jwe);
+        let key = self.previous.iter().find(|key| Some(key.id()) == named.as_ref());
+        key.unwrap_or(&self.current).unwrap(purpose, jwe)
+    }
+
+    /// Encrypts under the current key what is encrypted under another; `None` where it is already.
+    ///
+    /// # Errors
+    /// Those of [`KeyEncryptionKey::unwrap`] and [`KeyEncryptionKey::wrap`].
+    pub fn rewrap(&self, purpose: &str, jwe: &str) -> Result<Option<String>, WrapError> {
+        // Opened in any case: what is damaged must not be passed over.
+        let plaintext = self.unwrap(purpose, jwe)?;
+        if KeyEncryptionKey::key_id_of(jwe).as_ref() == Some(self.current.id()) {
+            return Ok(None);
+        }
+        self.wrap(purpose, &plaintext).map(Some)
+    }
+}
+
 /// An encrypted record whose header was read and whose parts are still encoded.
 struct Record<'a> {
     header: &'a str,

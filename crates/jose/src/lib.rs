@@ -31,7 +31,7 @@ pub use alg::{SigningAlg, UnknownSigningAlg};
 pub use compact::{MAX_TOKEN_LEN, VerifiedJws, verify_compact};
 pub use error::{KeyError, SignError, VerifyError, WrapError};
 pub use jwk::{JwkSet, PublicJwk};
-pub use kek::{KekId, KeyEncryptionKey};
+pub use kek::{EncryptionKeys, KekId, KeyEncryptionKey};
 pub use kid::Kid;
 pub use private::PrivateKey;
 pub use public::PublicKey;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{base64url, counter, key};
-use crate::{KeyEncryptionKey, KeyError, PrivateKey, SigningAlg, WrapError};
+use crate::{EncryptionKeys, KeyEncryptionKey, KeyError, PrivateKey, SigningAlg, WrapError};
 
 const PURPOSE: &str = "signing-key:a";
 
@@ -210,4 +210,21 @@ proptest! {
     fn no_text_makes_unwrap_panic(text in "(eyJ[A-Za-z0-9_-]{0,60}|\\.|\\PC){0,20}") {
         prop_assert_eq!(kek("a").unwrap(PURPOSE, &text), Err(WrapError::Corrupt));
     }
+}
+
+#[test]
+fn a_previous_key_opens_and_never_encrypts() {
+    let keys = EncryptionKeys::new(kek("b"), vec![kek("c"), kek("a")]);
+    let old = kek("a").wrap(PURPOSE, b"secret").unwrap();
+    assert_eq!(&**keys.unwrap(PURPOSE, &old).unwrap(), b"secret");
+    let new = keys.rewrap(PURPOSE, &old).unwrap().unwrap();
+    assert_eq!(&**kek("b").unwrap(PURPOSE, &new).unwrap(), b"secret");
+    assert_eq!(keys.rewrap(PURPOSE, &new), Ok(None));
+    assert_eq!(keys.rewrap("other", &new), Err(WrapError::WrongPurpose));
+    assert_eq!(
+        keys.unwrap(PURPOSE, &kek("d").wrap(PURPOSE, b"secret").unwrap()),
+        Err(WrapError::WrongKey {
+            wanted: kek("d").id().clone()
+        })
+    );
 }
