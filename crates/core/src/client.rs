@@ -248,7 +248,7 @@ impl ClientPolicy {
                 ClientError::TooMany,
             ),
             (
-                lifetime(self.access_token_lifetime, 10, 3600),
+                lifetime(self.access_token_lifetime, 10, MAX_ACCESS_TOKEN_SECS),
                 ClientError::AccessTokenLifetime,
             ),
             (
@@ -274,6 +274,10 @@ impl ClientPolicy {
             .map_or(Ok(()), |(_, error)| Err(error))
     }
 }
+
+/// No access token lives longer than this, whatever is configured: 1 hour, in seconds. Signing keys stay published at
+/// least as long after their last signature.
+pub const MAX_ACCESS_TOKEN_SECS: u32 = 3600;
 
 /// No session lives longer than this, whatever is configured: 400 days, in seconds. Revocation entries are kept
 /// as long, so that none is forgotten while a session lives that it concerns.

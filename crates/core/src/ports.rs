@@ -4,13 +4,18 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use symbolon_jose::Kid;
 use symbolon_oauth_types::revocation::{Digest, Entry};
 use symbolon_oauth_types::{GrantType, UnixMillis};
+use uuid::Uuid;
 
 use crate::client::Client;
-use crate::keys::SigningKeyRecord;
+use crate::keys::{
+    KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, ScheduleTime, SigningKeyRecord,
+};
 use crate::password::PasswordHash;
 use crate::revocation::{Head, NewRevocation};
 use crate::rotation::{Rotation, RotationRequest};
@@ -163,15 +168,48 @@ pub trait RevocationLog: Send + Sync {
     async fn sweep_log(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
 }
 
-/// Signing keys, private parts encrypted.
+/// Signing keys, private parts encrypted, and their schedule.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
-    /// All keys that are not retired.
+    /// All keys that are published: pending, active, retiring.
     async fn signing_keys(&self) -> StoreResult<Vec<SigningKeyRecord>>;
 
-    /// Adds keys, all or none. Returns false, and adds nothing, where a `kid` exists already or a second key of one
-    /// algorithm would be active. Advances [`Head::facts`].
-    async fn add_signing_keys(&self, keys: &[SigningKeyRecord]) -> StoreResult<bool>;
+    /// Every key that there ever was, the newest first, at most `limit`.
+    async fn key_history(&self, limit: u32) -> StoreResult<Vec<SigningKeyRecord>>;
+
+    /// Makes a change, all of it or nothing, in one transaction with its entries on the revocation log. Advances
+    /// [`Head::facts`].
+    async fn change_keys(&self, change: &KeyChange) -> StoreResult<KeyChangeOutcome>;
+
+    /// Puts another encryption of the same private key in the place of `from`. Returns false, and changes nothing,
+    /// where the key holds something else by now. Facts do not change by it.
+    async fn rewrap_key(&self, kid: &Kid, from: &str, to: &str) -> StoreResult<bool>;
+
+    /// The schedule's record.
+    async fn key_schedule(&self) -> StoreResult<KeySchedule>;
+
+    /// Takes the lease for `holder` until `now` plus `ttl`, raises the fence, and advances the schedule's time to
+    /// `elapsed` if it is behind that. `None`, and nothing changes, while somebody else holds the lease and could have
+    /// taken it by a clock like `now`: it ends after `now`, and by no more than `ttl`.
+    async fn take_key_lease(
+        &self,
+        holder: Uuid,
+        now: UnixMillis,
+        ttl: Duration,
+        elapsed: ScheduleTime,
+    ) -> StoreResult<Option<KeyLease>>;
+
+    /// Gives the lease back, if it is still the one that was taken.
+    async fn release_key_lease(&self, lease: KeyLease) -> StoreResult<()>;
+
+    /// Records what a node says of itself, and forgets nodes that have said nothing for a day of the schedule.
+    async fn report_key_node(&self, node: &KeyNode) -> StoreResult<()>;
+
+    /// What the nodes said; at most 1,000, the latest first.
+    async fn key_nodes(&self) -> StoreResult<Vec<KeyNode>>;
+
+    /// Forgets a node that stops.
+    async fn forget_key_node(&self, node: Uuid) -> StoreResult<()>;
 }
 
 /// A server secret as it is kept.
@@ -195,6 +233,11 @@ pub trait ServerStore: Send + Sync {
 
     /// Adds a secret. Returns false, and changes nothing, where that number of that purpose exists already.
     async fn add_secret(&self, secret: &WrappedSecret) -> StoreResult<bool>;
+
+    /// Puts another encryption of the same secret in the place of `from`. Returns false, and changes nothing, where
+    /// the record holds something else by now.
+    async fn rewrap_secret(&self, purpose: SecretPurpose, id: u16, from: &str, to: &str)
+    -> StoreResult<bool>;
 
     /// The id and the issuer identifier that this database belongs to.
     async fn issuer(&self) -> StoreResult<Option<(u16, String)>>;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use symbolon_jose::Kid;
 use symbolon_oauth_types::UnixMillis;
 use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, Entry, RevocationKind};
 use uuid::Uuid;
@@ -138,6 +139,12 @@ impl NewRevocation {
             owner: Some(owner),
             ..Self::new(RevocationKind::Token, digest, Effect::Block, expires)
         }
+    }
+
+    /// Everything that the key signed, for good: such an entry never expires.
+    pub fn key(kid: &Kid) -> Self {
+        let digest = Digest::of(RevocationKind::Key, kid.as_str());
+        Self::new(RevocationKind::Key, digest, Effect::Block, UnixMillis::NEVER)
     }
 
     /// Says why and by whom; both are cut at 200 characters.

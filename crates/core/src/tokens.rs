@@ -21,7 +21,7 @@ pub trait AccessTokens: Send + Sync {
     /// Whether there is a key to sign with, so that nothing is committed for a token that can't be signed.
     ///
     /// # Errors
-    /// [`SignError::NoKey`].
+    /// [`SignError::NoKey`] and [`SignError::Unconfirmed`].
     fn can_sign(&self, alg: Option<SigningAlg>) -> Result<(), SignError>;
 
     /// Verifies signature, type, key and issuer; not times, audience or revocation, which
@@ -43,8 +43,13 @@ pub struct VerifiedAccessToken {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SignError {
     /// No key of the algorithm is active.
-    #[error("no {0} key is active: add it to keys.algorithms")]
+    #[error(
+        "no {0} key is active: add it to keys.algorithms, and see `symbolon keys list` for when it will sign"
+    )]
     NoKey(SigningAlg),
+    /// It is too long since the node last knew that its keys had not changed.
+    #[error("it is not known whether the signing keys have changed: see that the database answers")]
+    Unconfirmed,
     /// The signature failed.
     #[error("signing failed: {0}")]
     Failed(String),
