@@ -220,7 +220,7 @@ pub const MAX_UNCONFIRMED: Duration = Duration::from_secs(3600);
 pub const VERIFIER_CLOCKS: Duration = Duration::from_secs(600);
 /// Within this time every node that can read the store has applied a change of the keys: it polls several times in a
 /// [`LEASE`].
-pub const SETTLE: Duration = Duration::from_secs(2 * LEASE.as_secs());
+pub const SETTLE: Duration = Duration::from_secs(5 * LEASE.as_secs());
 
 /// How long keys stay in their states.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -48,6 +48,19 @@ impl Document {
         }
     }
 
+    /// The same document with another `Cache-Control`.
+    pub(crate) fn with_cache_control(&self, cache_control: &str) -> Self {
+        let (mut fresh, mut unchanged) = (self.fresh.clone(), self.unchanged.clone());
+        fresh.insert(CACHE_CONTROL, header_value(cache_control));
+        unchanged.insert(CACHE_CONTROL, header_value(cache_control));
+        Self {
+            body: self.body.clone(),
+            etag: self.etag.clone(),
+            fresh,
+            unchanged,
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn body(&self) -> &[u8] {
         &self.body

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use symbolon_core::keys::KeyTransitionError;
 use symbolon_core::ports::StoreError;
 use symbolon_jose::{KekId, KeyError, Kid, SigningAlg, WrapError};
 
@@ -14,6 +15,20 @@ pub enum KeyringError {
     /// The default algorithm has no keys.
     #[error("`keys.default_algorithm`, {0}, is not among `keys.algorithms`; add it there or choose another")]
     DefaultAlgorithm(SigningAlg),
+    /// The default algorithm was added to a server that has keys, and its own may not sign yet.
+    #[error(
+        "`keys.default_algorithm` is {alg}, whose key was published too short a time ago to sign: {when}. Until then \
+         set `keys.default_algorithm` to {instead}, which signs already, or let the key sign before every verifier can \
+         know it: `symbolon keys rotate --alg {alg} --dangerous-now`"
+    )]
+    DefaultNotReady {
+        /// The default algorithm.
+        alg: SigningAlg,
+        /// When its key may sign.
+        when: String,
+        /// Algorithms that have an active key, listed.
+        instead: String,
+    },
     /// A key could not be made.
     #[error("no {alg} key could be made: {source}")]
     Generate {
@@ -49,7 +64,7 @@ pub enum KeyringError {
     },
     /// An encrypted record can't be opened.
     #[error(
-        "signing key {kid} ({alg}) is encrypted under the key-encryption key {}, and `keys.encryption_key` is \
+        "signing key {kid} ({alg}) is encrypted under the key-encryption key {}, and the configured ones are \
          {configured}: {source}. {}; nothing was changed",
         needs.as_ref().map_or("(unreadable)", AsRef::as_ref),
         open_remedy(source)
@@ -61,8 +76,8 @@ pub enum KeyringError {
         alg: SigningAlg,
         /// The key-encryption key that the record names.
         needs: Option<KekId>,
-        /// The key-encryption key that is configured.
-        configured: KekId,
+        /// The key-encryption keys that are configured, listed.
+        configured: String,
         /// Why it can't be opened.
         source: WrapError,
     },
@@ -100,9 +115,87 @@ pub enum KeyringError {
 
 fn open_remedy(error: &WrapError) -> &'static str {
     match error {
-        WrapError::WrongKey { .. } => "Set `keys.encryption_key` to the one that it needs",
+        WrapError::WrongKey { .. } => {
+            "Set `keys.encryption_key` or `keys.previous_encryption_key` to the one that it needs"
+        }
         _ => "Restore the signing keys from a backup",
     }
+}
+
+/// An operation on keys was not carried out; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyOperationError {
+    /// Keys could not be made or opened.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// It would break something, or there is nothing to do.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store gave no answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an operation on keys is refused, and what to do.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The algorithm is not configured.
+    #[error("{0} is not in `keys.algorithms`; add it there and restart the server")]
+    Algorithm(SigningAlg),
+    /// A key of that id exists, or existed: the same key never comes back.
+    #[error("key {0} exists already ({1}, {2}); a key is imported once")]
+    Duplicate(Kid, SigningAlg, &'static str),
+    /// The key has left the key set and its private key is erased.
+    #[error("key {0} is {1}: it is not published and its private key is erased")]
+    Erased(Kid, &'static str),
+    /// There is no pending key to take over.
+    #[error("{0} has no pending key that could take over; make one with `symbolon keys generate --alg {0}`")]
+    NoPending(SigningAlg),
+    /// Only a pending key can become active.
+    #[error("key {0} is {1}; only a pending key can become active: see `symbolon keys list`")]
+    NotPending(Kid, &'static str),
+    /// The pending key was not published for long enough.
+    #[error(
+        "key {kid} ({alg}) has been published for {published} and must be for {needed} before it signs, so that every \
+         verifier knows it: wait {left} more, or give --dangerous-now if it must be"
+    )]
+    NotReady {
+        /// The key.
+        kid: Kid,
+        /// Its algorithm.
+        alg: SigningAlg,
+        /// For how long it has been published.
+        published: String,
+        /// For how long it must be.
+        needed: String,
+        /// How long to wait.
+        left: String,
+    },
+    /// Tokens that the key signed may be alive.
+    #[error(
+        "tokens that key {0} signed may be alive for {1} more; it leaves the key set by itself then. Give \
+         --dangerous-now to have them refused, or use `symbolon keys compromise` if it leaked"
+    )]
+    StillNeeded(Kid, String),
+    /// The lifecycle has no such transition.
+    #[error("key {0}: {1}")]
+    Transition(Kid, #[source] KeyTransitionError),
+    /// No key of that id was ever there.
+    #[error("there is no signing key {0}; see `symbolon keys list --all`")]
+    Unknown(Kid),
+    /// A node does not publish the pending key.
+    #[error(
+        "node {by} does not publish key {kid} ({alg}), so its verifiers would refuse what it signs: see that node's log, \
+         or give --dangerous-now if it must be"
+    )]
+    Withheld {
+        /// The key.
+        kid: Kid,
+        /// Its algorithm.
+        alg: SigningAlg,
+        /// The node's name.
+        by: String,
+    },
 }
 
 /// Why a PEM file is refused.
@@ -128,10 +221,10 @@ pub enum ImportProblem {
     /// It can't be read.
     #[error("it can't be read: {0}; make it readable or remove it")]
     Read(#[from] std::io::Error),
-    /// An algorithm has its active and its pending key.
+    /// Another file of the folder is the pending key of the algorithm.
     #[error(
-        "{0} has an active and a pending key already, and an import takes the place of neither; remove the file \
-         (`symbolon keys list` shows the keys)"
+        "another file of the folder is the pending {0} key already, and there is one at a time; remove this file until \
+         that key signs (`symbolon keys list` shows the keys)"
     )]
     SecondPending(SigningAlg),
     /// It is not text.

@@ -1,36 +1,41 @@
 //! The opened keys of this node.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use symbolon_core::ports::{KeyStore, StoreResult};
+use symbolon_core::keys::{MAX_UNCONFIRMED, SETTLE};
+use symbolon_core::ports::KeyStore;
 use symbolon_core::tokens::{ACCESS_TOKEN_TYP, AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::{Clock, Rng};
-use symbolon_jose::{KeyEncryptionKey, PrivateKey, SigningAlg, verify_compact};
+use symbolon_jose::{EncryptionKeys, PrivateKey, SigningAlg, verify_compact};
 use symbolon_oauth_types::AccessTokenClaims;
 use tokio::sync::{Mutex, Semaphore};
 
+use crate::board::RotationConfig;
+use crate::document::Document;
 use crate::error::KeyringError;
 use crate::import::is_rsa;
-use crate::listing::{KeyInfo, list_keys};
+use crate::key_set::{self, Caching};
+use crate::maker::SharedEncryptionKeys;
 use crate::provision::Provision;
-use crate::snapshot::{Opening, Snapshot};
+use crate::snapshot::{Opening, Snapshot, StateChange};
 
 /// Which keys a node has, and for whom they sign.
 #[derive(Clone, Debug)]
 pub struct KeyringConfig {
     /// The issuer identifier; tokens of any other are refused.
     pub issuer: String,
-    /// Algorithms that sign; each has an active and a pending key.
-    pub algorithms: Vec<SigningAlg>,
-    /// The algorithm where none is asked for; one of `algorithms`.
+    /// How keys come and go.
+    pub rotation: RotationConfig,
+    /// The algorithm where none is asked for; one of those that rotate.
     pub default_algorithm: SigningAlg,
     /// Folder of PEM files to import at start.
     pub import_dir: Option<PathBuf>,
-    /// How long the key set may be cached, in whole seconds.
+    /// How long the key set may be cached at most, in whole seconds.
     pub max_age: Duration,
 }
 
@@ -38,46 +43,79 @@ pub struct KeyringConfig {
 /// reload.
 pub struct Keyring {
     store: Arc<dyn KeyStore>,
-    kek: Arc<KeyEncryptionKey>,
+    encryption_keys: SharedEncryptionKeys,
     config: KeyringConfig,
+    clock: Arc<dyn Clock>,
     current: ArcSwap<Snapshot>,
+    caching: Caching,
+    document: ArcSwap<Served>,
+    confirmation: Confirmation,
     /// One reload at a time, so that an older reading never replaces a newer one.
     reloading: Mutex<()>,
     /// RSA signatures at the same time, at most one for each processor.
     rsa_lane: Arc<Semaphore>,
 }
 
+/// The key set as it is served.
+struct Served {
+    document: Document,
+    cache_control: String,
+}
+
+/// What this node knows of its keys being the store's. Times are monotonic.
+struct Confirmation {
+    /// When it last knew, in milliseconds.
+    at_ms: AtomicU64,
+    state: SyncMutex<Publication>,
+}
+
+/// The planned change, and since when the node publishes what it should.
+#[derive(Default)]
+struct Publication {
+    /// When the key set changes next, as far as is planned.
+    next_change: Option<Duration>,
+    /// Since when the key set has been complete; from the start of the node where there is none.
+    complete_since: Option<Duration>,
+}
+
 impl Keyring {
-    /// Opens the keys of the store, imports PEM files, and makes an active and a pending key for each algorithm
-    /// that lacks them. Pending keys are published and never sign. Blocks the thread for as long as the files take
-    /// to read; call it at start.
+    /// Opens the keys of the store, imports PEM files, and makes the keys that algorithms lack: a pending key, and in
+    /// a store without any key an active one. Blocks the thread for as long as the files take to read; call it at
+    /// start.
     ///
     /// # Errors
     /// [`KeyringError`]; no key that exists was changed.
     pub async fn open(
         store: Arc<dyn KeyStore>,
         config: KeyringConfig,
-        kek: Arc<KeyEncryptionKey>,
-        clock: &dyn Clock,
+        encryption_keys: SharedEncryptionKeys,
+        clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Result<Self, KeyringError> {
-        if !config.algorithms.contains(&config.default_algorithm) {
+        if !config.rotation.algorithms.contains(&config.default_algorithm) {
             return Err(KeyringError::DefaultAlgorithm(config.default_algorithm));
         }
-        let provision = Provision {
-            store: &*store,
-            config: &config,
-            kek: &kek,
-            clock,
-            rng,
-        };
+        let caching = Caching::new(config.max_age, &*rng);
+        let confirmed = clock.monotonic();
+        let provision = Provision::new(&*store, &config, encryption_keys.clone(), &*clock, rng);
         let snapshot = provision.run().await?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let cache_control = caching.header(None);
         Ok(Self {
+            document: ArcSwap::from_pointee(Served {
+                document: key_set::document(&snapshot.jwks, &cache_control),
+                cache_control,
+            }),
             store,
-            kek,
+            encryption_keys,
             config,
+            clock,
             current: ArcSwap::from_pointee(snapshot),
+            caching,
+            confirmation: Confirmation {
+                at_ms: AtomicU64::new(millis(confirmed)),
+                state: SyncMutex::default(),
+            },
             reloading: Mutex::new(()),
             rsa_lane: Arc::new(Semaphore::new(processors)),
         })
@@ -89,31 +127,121 @@ impl Keyring {
     /// [`KeyringError`]; the keys stay as they were.
     pub async fn reload(&self) -> Result<(), KeyringError> {
         let _one_at_a_time = self.reloading.lock().await;
+        let read = self.clock.monotonic();
         let records = self.store.signing_keys().await?;
         let known = self.current.load_full();
         let snapshot = Snapshot::open(
             &records,
             &Opening {
-                kek: &self.kek,
-                algorithms: &self.config.algorithms,
-                max_age: self.config.max_age,
+                keys: &self.encryption_keys.load(),
+                algorithms: &self.config.rotation.algorithms,
                 known: Some(&known),
             },
         )?;
+        let changes = snapshot.changes_since(&known);
+        if snapshot.jwks != known.jwks {
+            let cache_control = self.caching.header(self.change_in());
+            self.document.store(Arc::new(Served {
+                document: key_set::document(&snapshot.jwks, &cache_control),
+                cache_control,
+            }));
+        }
         self.current.store(Arc::new(snapshot));
+        if !changes.is_empty() && self.unconfirmed_for() > SETTLE {
+            // What it published meanwhile was not what the store said.
+            self.publication().complete_since = Some(self.clock.monotonic());
+        }
+        self.confirm(read);
+        changes.iter().for_each(log);
         Ok(())
     }
 
-    /// The keys of the store, as [`list_keys`] lists them.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn list(&self) -> StoreResult<Vec<KeyInfo>> {
-        list_keys(&*self.store).await
+    /// The keys are still those of the store: nothing had changed at that monotonic time.
+    pub fn confirm(&self, at: Duration) {
+        self.confirmation.at_ms.fetch_max(millis(at), Ordering::Relaxed);
     }
 
-    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<Snapshot>> {
-        self.current.load()
+    /// Replaces the key-encryption keys, if the new ones open everything that is published.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; the old ones stay.
+    pub async fn replace_encryption_keys(&self, keys: Arc<EncryptionKeys>) -> Result<(), KeyringError> {
+        let _no_reload = self.reloading.lock().await;
+        let records = self.store.signing_keys().await?;
+        Snapshot::open(
+            &records,
+            &Opening {
+                keys: &keys,
+                algorithms: &self.config.rotation.algorithms,
+                known: None,
+            },
+        )?;
+        self.encryption_keys.store(keys);
+        Ok(())
+    }
+
+    /// Brings `Cache-Control` of the key set up to date with the time that is left until its next change. Costs
+    /// nothing while that makes no difference; call it every second.
+    pub fn refresh_caching(&self) {
+        let cache_control = self.caching.header(self.change_in());
+        let served = self.document.load();
+        if served.cache_control != cache_control {
+            self.document.store(Arc::new(Served {
+                document: served.document.with_cache_control(&cache_control),
+                cache_control,
+            }));
+        }
+    }
+
+    /// Answers with the key set.
+    pub(crate) fn answer(&self, request: &http::HeaderMap) -> axum::response::Response {
+        self.document.load().document.answer(request)
+    }
+
+    /// When the key set changes next, by the monotonic clock, as far as is planned.
+    pub(crate) fn plan_change(&self, at: Option<Duration>) {
+        self.publication().next_change = at;
+        self.refresh_caching();
+    }
+
+    /// Since when this node has published all that the store says, by the monotonic clock: [`Duration::ZERO`] where it
+    /// always has, nothing where it does not.
+    pub(crate) fn complete_since(&self) -> Option<Duration> {
+        let since = self.publication().complete_since.unwrap_or_default();
+        (self.unconfirmed_for() <= SETTLE).then_some(since)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn jwks(&self) -> symbolon_jose::JwkSet {
+        self.current.load().jwks.clone()
+    }
+
+    fn publication(&self) -> std::sync::MutexGuard<'_, Publication> {
+        self.confirmation
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_in(&self) -> Option<Duration> {
+        let at = self.publication().next_change?;
+        Some(at.saturating_sub(self.clock.monotonic()))
+    }
+
+    fn unconfirmed_for(&self) -> Duration {
+        let confirmed = Duration::from_millis(self.confirmation.at_ms.load(Ordering::Relaxed));
+        self.clock.monotonic().saturating_sub(confirmed)
+    }
+
+    /// The key that signs with the algorithm. A node that has not heard for too long whether another has taken over
+    /// signs no more: the key may be about to leave the key set.
+    fn signer(&self, alg: Option<SigningAlg>) -> Result<PrivateKey, SignError> {
+        let alg = alg.unwrap_or(self.config.default_algorithm);
+        if self.unconfirmed_for() > MAX_UNCONFIRMED {
+            return Err(SignError::Unconfirmed);
+        }
+        let key = self.current.load().active(alg).cloned();
+        key.ok_or(SignError::NoKey(alg))
     }
 
     /// An RSA signature takes about a millisecond: too long for a thread that serves. The permit goes with the work,
@@ -140,15 +268,9 @@ impl Keyring {
 #[async_trait]
 impl AccessTokens for Keyring {
     async fn sign(&self, alg: Option<SigningAlg>, claims: &AccessTokenClaims) -> Result<String, SignError> {
-        let alg = alg.unwrap_or(self.config.default_algorithm);
-        let key = self
-            .current
-            .load()
-            .active(alg)
-            .cloned()
-            .ok_or(SignError::NoKey(alg))?;
+        let key = self.signer(alg)?;
         let claims = serde_json::to_vec(claims).map_err(|error| SignError::Failed(error.to_string()))?;
-        if is_rsa(alg) {
+        if is_rsa(key.alg()) {
             return self.sign_aside(key, claims).await;
         }
         key.sign_compact(ACCESS_TOKEN_TYP, &claims)
@@ -156,9 +278,7 @@ impl AccessTokens for Keyring {
     }
 
     fn can_sign(&self, alg: Option<SigningAlg>) -> Result<(), SignError> {
-        let alg = alg.unwrap_or(self.config.default_algorithm);
-        let found = self.current.load().active(alg).map(drop);
-        found.ok_or(SignError::NoKey(alg))
+        self.signer(alg).map(drop)
     }
 
     /// Pending keys verify too: another node may have activated one before this node has read so.
@@ -172,4 +292,21 @@ impl AccessTokens for Keyring {
             kid: verified.kid().clone(),
         })
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn log(change: &StateChange) {
+    let StateChange { kid, alg, from, to } = change;
+    let gone = "not published";
+    tracing::info!(
+        %kid, %alg, from = from.unwrap_or(gone), to = to.unwrap_or(gone),
+        "signing key {}", to.map_or("is no longer published", |to| match to {
+            "active" => "signs from now on",
+            "pending" => "is published and will sign",
+            _ => "signs no more and stays published",
+        })
+    );
 }

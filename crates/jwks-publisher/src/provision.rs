@@ -2,215 +2,211 @@
 
 use std::sync::Arc;
 
-use symbolon_core::keys::{KeyState, SigningKeyRecord};
+use symbolon_core::keys::{KeyAuthority, KeyChange, KeyChangeOutcome, KeyMove, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
-use symbolon_core::{Clock, Rng, UnixMillis};
-use symbolon_jose::{KeyEncryptionKey, PrivateKey, SigningAlg};
+use symbolon_core::{Clock, Rng};
+use symbolon_jose::SigningAlg;
 
+use crate::board::{Board, Readiness};
 use crate::error::{ImportProblem, KeyringError};
 use crate::import::{self, ImportedKey};
 use crate::keyring::KeyringConfig;
-use crate::snapshot::{Opening, Snapshot, purpose};
+use crate::listing::MAX_LISTED;
+use crate::maker::{Beginning, KeyMaker, Moment, SharedEncryptionKeys};
+use crate::plan::spell;
+use crate::snapshot::{Opening, Snapshot};
 
 /// How often other nodes may be first before this one gives up.
 const ATTEMPTS: usize = 8;
 
 /// What provisioning works with.
 pub(crate) struct Provision<'a> {
-    pub(crate) store: &'a dyn KeyStore,
-    pub(crate) config: &'a KeyringConfig,
-    pub(crate) kek: &'a KeyEncryptionKey,
-    pub(crate) clock: &'a dyn Clock,
-    pub(crate) rng: Arc<dyn Rng>,
+    store: &'a dyn KeyStore,
+    config: &'a KeyringConfig,
+    maker: KeyMaker,
+    clock: &'a dyn Clock,
 }
 
-impl Provision<'_> {
+impl<'a> Provision<'a> {
+    pub(crate) fn new(
+        store: &'a dyn KeyStore,
+        config: &'a KeyringConfig,
+        encryption_keys: SharedEncryptionKeys,
+        clock: &'a dyn Clock,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self {
+            store,
+            config,
+            maker: KeyMaker { encryption_keys, rng },
+            clock,
+        }
+    }
+
     /// Opens, imports and makes keys. Every file is read and every key opened before the first is added.
     pub(crate) async fn run(&self) -> Result<Snapshot, KeyringError> {
-        if let Some(dir) = &self.config.import_dir {
-            let imports = import::read(dir, &self.config.algorithms)?;
-            self.import(imports).await?;
+        let imports = match &self.config.import_dir {
+            Some(dir) => import::read(dir, &self.config.rotation.algorithms)?,
+            None => Vec::new(),
+        };
+        for _ in 0..ATTEMPTS {
+            let board = self.board().await?;
+            let snapshot = self.open(&board.records)?;
+            let Some(change) = self.change(&board, &imports).await? else {
+                self.default_signs(&board, &snapshot)?;
+                return Ok(snapshot);
+            };
+            let outcome = self.store.change_keys(&change).await?;
+            if outcome == KeyChangeOutcome::Done {
+                change.add.iter().for_each(log);
+            } else {
+                tracing::info!("another node was first to change signing keys; reading them");
+            }
         }
-        self.complete().await
+        Err(KeyringError::Contended)
     }
 
-    async fn load(&self) -> Result<(Vec<SigningKeyRecord>, Snapshot), KeyringError> {
-        let records = self.store.signing_keys().await?;
-        let snapshot = Snapshot::open(
-            &records,
+    async fn board(&self) -> Result<Board, KeyringError> {
+        let now = self.clock.now();
+        let elapsed = self.store.key_schedule().await?.estimate(now);
+        Ok(Board::read(self.store, Moment { now, elapsed }).await?)
+    }
+
+    fn open(&self, records: &[SigningKeyRecord]) -> Result<Snapshot, KeyringError> {
+        Snapshot::open(
+            records,
             &Opening {
-                kek: self.kek,
-                algorithms: &self.config.algorithms,
-                max_age: self.config.max_age,
+                keys: &self.maker.encryption_keys.load(),
+                algorithms: &self.config.rotation.algorithms,
                 known: None,
             },
-        )?;
-        Ok((records, snapshot))
+        )
     }
 
-    /// Adds imported keys one by one, each placed by what is there at that moment.
-    async fn import(&self, mut imports: Vec<ImportedKey>) -> Result<(), KeyringError> {
-        let mut before = self.load().await?.0;
-        for _ in 0..ATTEMPTS + 2 * imports.len() {
-            let planned = self.place(&before, &imports)?;
-            let Some(record) = planned.first() else {
-                return Ok(());
-            };
-            let added = self.store.add_signing_keys(std::slice::from_ref(record)).await?;
-            let after = self.load().await?.0;
-            if added {
-                log(record, "imported");
-            } else if same_keys(&before, &after) {
-                // No other node was first, so the store knows a key that it does not list: a retired one.
-                tracing::warn!(
-                    kid = %record.kid, alg = %record.alg,
-                    "a key in keys.import_dir was retired and is not used again; remove its file"
-                );
-                imports.retain(|import| *import.key.kid() != record.kid);
-            }
-            before = after;
-        }
-        Err(KeyringError::Contended)
-    }
-
-    /// The records of those imported keys that are new: active where the algorithm has no active key, otherwise
-    /// pending. Refuses the whole lot if there is no place for one.
-    fn place(
+    /// What is to be changed, in one step; nothing where all is there.
+    async fn change(
         &self,
-        records: &[SigningKeyRecord],
+        board: &Board,
         imports: &[ImportedKey],
-    ) -> Result<Vec<SigningKeyRecord>, KeyringError> {
-        let now = self.clock.now();
-        let mut keys = records.to_vec();
-        for ImportedKey { file, key } in imports {
-            if keys.iter().any(|record| record.kid == *key.kid()) {
+    ) -> Result<Option<KeyChange>, KeyringError> {
+        let history = self.store.key_history(MAX_LISTED).await?;
+        // Verifiers have a key set once there was a key. What comes later is published before it signs.
+        let empty = history.is_empty();
+        let (mut moves, mut add) = (Vec::new(), Vec::new());
+        for import in imports {
+            if let Some(known) = history.iter().find(|record| record.kid == *import.key.kid()) {
+                warn_if_gone(known);
                 continue;
             }
-            let state = if lacks(&keys, key.alg(), is_active) {
-                active(now)
-            } else if lacks(&keys, key.alg(), is_pending) {
-                pending(now)
+            let alg = import.key.alg();
+            let beginning = if empty && !holds(&add, alg, Beginning::Active) {
+                Beginning::Active
             } else {
-                return Err(KeyringError::Import {
-                    file: file.clone(),
-                    problem: ImportProblem::SecondPending(key.alg()),
-                });
+                self.make_room(board, imports, &add, (import, &mut moves))?;
+                Beginning::Pending
             };
-            keys.push(self.record(key, state, now)?);
+            add.push(self.maker.record(&import.key, beginning, board.moment())?);
         }
-        Ok(keys.split_off(records.len()))
-    }
-
-    /// Makes an active and a pending key of each algorithm that lacks one, all in one step.
-    async fn complete(&self) -> Result<Snapshot, KeyringError> {
-        for _ in 0..ATTEMPTS {
-            let (records, snapshot) = self.load().await?;
-            let missing = self.missing(&records);
-            if missing.is_empty() {
-                return Ok(snapshot);
-            }
-            let made = self.make(missing).await?;
-            if self.store.add_signing_keys(&made).await? {
-                made.iter().for_each(|record| log(record, "generated"));
-            } else {
-                tracing::info!("another node was first to add signing keys; reading them");
-            }
+        let algorithms = self.config.rotation.algorithms.iter().copied();
+        let missing: Vec<_> = algorithms
+            .flat_map(|alg| {
+                let active =
+                    (empty && !holds(&add, alg, Beginning::Active)).then_some((alg, Beginning::Active));
+                let has_pending = board.pending(alg).is_some() || holds(&add, alg, Beginning::Pending);
+                let pending = (!has_pending).then_some((alg, Beginning::Pending));
+                active.into_iter().chain(pending)
+            })
+            .collect();
+        if add.is_empty() && missing.is_empty() {
+            return Ok(None);
         }
-        Err(KeyringError::Contended)
+        add.extend(self.maker.generate(&missing, board.moment()).await?);
+        Ok(Some(KeyChange {
+            authority: KeyAuthority::Operator,
+            at: board.elapsed,
+            moves,
+            add,
+            entries: Vec::new(),
+        }))
     }
 
-    fn missing(&self, records: &[SigningKeyRecord]) -> Vec<(SigningAlg, KeyState)> {
-        let now = self.clock.now();
-        let of = |alg: SigningAlg| {
-            let active = lacks(records, alg, is_active).then_some((alg, active(now)));
-            let pending = lacks(records, alg, is_pending).then_some((alg, pending(now)));
-            active.into_iter().chain(pending)
-        };
-        self.config.algorithms.iter().copied().flat_map(of).collect()
-    }
-
-    /// RSA keys take up to seconds each, so all are made at the same time, off the threads that serve.
-    async fn make(&self, wanted: Vec<(SigningAlg, KeyState)>) -> Result<Vec<SigningKeyRecord>, KeyringError> {
-        let start = |(alg, state)| {
-            let rng = self.rng.clone();
-            let task = move || PrivateKey::generate(alg, &mut |dest| rng.fill(dest));
-            (alg, state, tokio::task::spawn_blocking(task))
-        };
-        let tasks: Vec<_> = wanted.into_iter().map(start).collect();
-        let mut records = Vec::with_capacity(tasks.len());
-        for (alg, state, task) in tasks {
-            let key = task
-                .await?
-                .map_err(|source| KeyringError::Generate { alg, source })?;
-            records.push(self.record(&key, state, self.clock.now())?);
-        }
-        Ok(records)
-    }
-
-    fn record(
+    /// A pending key that no file of the folder holds makes room for one that comes from a file: it never signed.
+    fn make_room(
         &self,
-        key: &PrivateKey,
-        state: KeyState,
-        created: UnixMillis,
-    ) -> Result<SigningKeyRecord, KeyringError> {
-        let (kid, alg) = (key.kid().clone(), key.alg());
-        let wrapped = self
-            .kek
-            .wrap(&purpose(alg, &kid), key.to_pkcs8_der())
-            .map_err(|source| KeyringError::Wrap {
-                kid: kid.clone(),
-                source,
-            })?;
-        Ok(SigningKeyRecord {
-            kid,
+        board: &Board,
+        imports: &[ImportedKey],
+        add: &[SigningKeyRecord],
+        (import, moves): (&ImportedKey, &mut Vec<KeyMove>),
+    ) -> Result<(), KeyringError> {
+        let alg = import.key.alg();
+        let from_file = |record: &SigningKeyRecord| imports.iter().any(|file| *file.key.kid() == record.kid);
+        let pending = board.pending(alg);
+        if holds(add, alg, Beginning::Pending) || pending.is_some_and(from_file) {
+            return Err(KeyringError::Import {
+                file: import.file.clone(),
+                problem: ImportProblem::SecondPending(alg),
+            });
+        }
+        let Some(pending) = pending else {
+            return Ok(());
+        };
+        if let Ok(to) = pending.state.finish(board.now) {
+            moves.push(KeyMove {
+                kid: pending.kid.clone(),
+                from: pending.state,
+                to,
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses to start where every token that names no algorithm would fail.
+    fn default_signs(&self, board: &Board, snapshot: &Snapshot) -> Result<(), KeyringError> {
+        let alg = self.config.default_algorithm;
+        if snapshot.active(alg).is_some() {
+            return Ok(());
+        }
+        let active = board.records.iter().filter(|record| record.state.is_active());
+        let signing: Vec<_> = active.map(|record| record.alg.to_string()).collect();
+        let when = match board
+            .pending(alg)
+            .map(|key| board.readiness(key, &self.config.rotation))
+        {
+            Some(Readiness::At(at)) if at <= board.elapsed => {
+                "it signs once a running node has activated it".to_owned()
+            }
+            Some(Readiness::At(at)) => format!("it may in {}", spell(at.since(board.elapsed))),
+            Some(Readiness::Withheld { by }) => format!("node {by} does not publish it"),
+            None => "it was just made".to_owned(),
+        };
+        Err(KeyringError::DefaultNotReady {
             alg,
-            state,
-            wrapped,
-            created,
+            when,
+            instead: signing.join(" or "),
         })
     }
 }
 
-fn active(now: UnixMillis) -> KeyState {
-    KeyState::Active {
-        published: now,
-        activated: now,
+fn holds(records: &[SigningKeyRecord], alg: SigningAlg, beginning: Beginning) -> bool {
+    let so = |record: &SigningKeyRecord| match beginning {
+        Beginning::Active => record.state.is_active(),
+        Beginning::Pending => record.state.is_pending(),
+    };
+    records.iter().any(|record| record.alg == alg && so(record))
+}
+
+fn warn_if_gone(known: &SigningKeyRecord) {
+    if !known.state.is_published() {
+        tracing::warn!(
+            kid = %known.kid, alg = %known.alg, state = known.state.as_str(),
+            "a key in keys.import_dir is not used again; remove its file"
+        );
     }
 }
 
-fn pending(now: UnixMillis) -> KeyState {
-    KeyState::Pending { published: now }
-}
-
-fn is_active(state: KeyState) -> bool {
-    matches!(state, KeyState::Active { .. })
-}
-
-fn is_pending(state: KeyState) -> bool {
-    matches!(state, KeyState::Pending { .. })
-}
-
-fn lacks(records: &[SigningKeyRecord], alg: SigningAlg, wanted: fn(KeyState) -> bool) -> bool {
-    !records
-        .iter()
-        .any(|record| record.alg == alg && wanted(record.state))
-}
-
-fn same_keys(before: &[SigningKeyRecord], after: &[SigningKeyRecord]) -> bool {
-    let places = |records: &[SigningKeyRecord]| {
-        let mut places: Vec<_> = records
-            .iter()
-            .map(|record| (record.kid.clone(), record.state.as_str()))
-            .collect();
-        places.sort_unstable();
-        places
-    };
-    places(before) == places(after)
-}
-
-fn log(record: &SigningKeyRecord, how: &'static str) {
+fn log(record: &SigningKeyRecord) {
     tracing::info!(
         kid = %record.kid, alg = %record.alg, state = record.state.as_str(),
-        "signing key {how}"
+        "signing key made or imported"
     );
 }

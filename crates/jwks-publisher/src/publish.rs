@@ -44,7 +44,7 @@ pub fn router(state: PublisherState) -> Router {
 }
 
 async fn jwks(State(keyring): State<Arc<Keyring>>, request: Request) -> Response {
-    keyring.current().jwks.answer(request.headers())
+    keyring.answer(request.headers())
 }
 
 async fn jwks_options() -> Response {

@@ -1,33 +1,30 @@
 //! The keys of one reading of the store, opened.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use http::HeaderValue;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS};
+use symbolon_core::UnixMillis;
 use symbolon_core::keys::{KeyState, SigningKeyRecord};
-use symbolon_jose::{JwkSet, KeyEncryptionKey, Kid, PrivateKey, PublicKey, SigningAlg};
+use symbolon_jose::{
+    EncryptionKeys, JwkSet, KeyEncryptionKey, Kid, PrivateKey, PublicJwk, PublicKey, SigningAlg,
+};
 
-use crate::document::Document;
 use crate::error::KeyringError;
-
-/// How long a cache may answer with what it has while it asks again, in seconds. It adds to the time for which a
-/// removed key can still be seen, so it is short.
-const STALE_SECS: u64 = 60;
+use crate::maker::purpose;
 
 /// Which keys sign and which are published, from one reading of the store.
 pub(crate) struct Snapshot {
-    public: HashMap<Kid, PublicKey>,
+    /// The published keys and the names of their states.
+    public: HashMap<Kid, (PublicKey, &'static str)>,
     active: Vec<PrivateKey>,
-    pub(crate) jwks: Document,
+    /// The key set.
+    pub(crate) jwks: JwkSet,
 }
 
 /// What a snapshot is made with.
 pub(crate) struct Opening<'a> {
-    pub(crate) kek: &'a KeyEncryptionKey,
+    pub(crate) keys: &'a EncryptionKeys,
     /// Algorithms that sign. Published keys of other algorithms verify what they have signed.
     pub(crate) algorithms: &'a [SigningAlg],
-    pub(crate) max_age: Duration,
     /// The snapshot before, whose keys need no opening.
     pub(crate) known: Option<&'a Snapshot>,
 }
@@ -41,12 +38,12 @@ impl Snapshot {
             .filter(|record| record.state.is_published())
             .collect();
         // The same order on every node, whatever the store's: the entity tag hangs on it.
-        published.sort_by_key(|record| (rank(record.state), record.alg, record.created, record.kid.clone()));
+        published.sort_by_key(|record| place(record));
         let mut public = HashMap::with_capacity(published.len());
         let mut active: Vec<PrivateKey> = Vec::new();
-        let mut keys = Vec::with_capacity(published.len());
+        let mut keys: Vec<PublicJwk> = Vec::with_capacity(published.len());
         for record in published {
-            let signs = matches!(record.state, KeyState::Active { .. });
+            let signs = record.state.is_active();
             let key = open(record, signs, with)?;
             if let Some(private) = key.private.filter(|_| signs) {
                 if active.iter().any(|other| other.alg() == record.alg) {
@@ -55,10 +52,10 @@ impl Snapshot {
                 active.push(private);
             }
             keys.push(key.public.jwk().clone());
-            public.insert(record.kid.clone(), key.public);
+            public.insert(record.kid.clone(), (key.public, record.state.as_str()));
         }
         active.retain(|key| with.algorithms.contains(&key.alg()));
-        let jwks = jwks(keys, with.max_age);
+        let jwks = JwkSet { keys };
         Ok(Self { public, active, jwks })
     }
 
@@ -69,13 +66,49 @@ impl Snapshot {
 
     /// The published key of that id.
     pub(crate) fn public(&self, kid: &Kid) -> Option<&PublicKey> {
-        self.public.get(kid)
+        self.public.get(kid).map(|(key, _)| key)
+    }
+
+    /// Keys whose state is another than in the snapshot before: key, algorithm, before, now. A key that is not
+    /// published in one of the two has no state there.
+    pub(crate) fn changes_since(&self, before: &Self) -> Vec<StateChange> {
+        let state = |of: &Self, kid: &Kid| of.public.get(kid).map(|(_, state)| *state);
+        let mut changes: Vec<_> = self
+            .public
+            .iter()
+            .chain(
+                before
+                    .public
+                    .iter()
+                    .filter(|(kid, _)| !self.public.contains_key(*kid)),
+            )
+            .map(|(kid, (key, _))| StateChange {
+                kid: kid.clone(),
+                alg: key.alg(),
+                from: state(before, kid),
+                to: state(self, kid),
+            })
+            .filter(|change| change.from != change.to)
+            .collect();
+        changes.sort_by(|a, b| (a.alg, &a.kid).cmp(&(b.alg, &b.kid)));
+        changes
     }
 }
 
-/// The purpose under which a signing key is encrypted. It binds the algorithm and the key id.
-pub(crate) fn purpose(alg: SigningAlg, kid: &Kid) -> String {
-    format!("signing-key/{alg}/{kid}")
+/// A key whose state has changed between two snapshots.
+pub(crate) struct StateChange {
+    pub(crate) kid: Kid,
+    pub(crate) alg: SigningAlg,
+    pub(crate) from: Option<&'static str>,
+    pub(crate) to: Option<&'static str>,
+}
+
+/// Opens the record for its public key.
+pub(crate) fn open_public(
+    record: &SigningKeyRecord,
+    keys: &EncryptionKeys,
+) -> Result<PublicKey, KeyringError> {
+    Ok(open_private(record, keys)?.public().clone())
 }
 
 struct Opened {
@@ -87,15 +120,22 @@ fn open(record: &SigningKeyRecord, signs: bool, with: &Opening<'_>) -> Result<Op
     if let Some(opened) = with.known.and_then(|known| reuse(record, signs, known)) {
         return Ok(opened);
     }
+    let key = open_private(record, with.keys)?;
+    Ok(Opened {
+        public: key.public().clone(),
+        private: Some(key),
+    })
+}
+
+fn open_private(record: &SigningKeyRecord, keys: &EncryptionKeys) -> Result<PrivateKey, KeyringError> {
     let (kid, alg) = (&record.kid, record.alg);
-    let der = with
-        .kek
+    let der = keys
         .unwrap(&purpose(alg, kid), &record.wrapped)
         .map_err(|source| KeyringError::Open {
             kid: kid.clone(),
             alg,
             needs: KeyEncryptionKey::key_id_of(&record.wrapped),
-            configured: with.kek.id().clone(),
+            configured: ids(keys),
             source,
         })?;
     let substituted = |found| KeyringError::Substituted {
@@ -104,13 +144,18 @@ fn open(record: &SigningKeyRecord, signs: bool, with: &Opening<'_>) -> Result<Op
         found,
     };
     let key = PrivateKey::from_pkcs8_der(&der, alg).map_err(|error| substituted(error.to_string()))?;
-    if key.kid() != kid {
-        return Err(substituted(format!("the key {}", key.kid())));
+    if key.kid() == kid {
+        Ok(key)
+    } else {
+        Err(substituted(format!("the key {}", key.kid())))
     }
-    Ok(Opened {
-        public: key.public().clone(),
-        private: Some(key),
-    })
+}
+
+/// The ids of all key-encryption keys that are configured.
+pub(crate) fn ids(keys: &EncryptionKeys) -> String {
+    let all = std::iter::once(keys.current()).chain(keys.previous());
+    let ids: Vec<_> = all.map(|key| key.id().to_string()).collect();
+    ids.join(", ")
 }
 
 /// A key that the snapshot before has opened already, with its private half if it needs one now.
@@ -126,26 +171,14 @@ fn reuse(record: &SigningKeyRecord, signs: bool, known: &Snapshot) -> Option<Ope
     })
 }
 
-/// Keys that sign come first.
-fn rank(state: KeyState) -> u8 {
-    match state {
+/// Keys that sign come first; within a state the order is the same on every node.
+pub(crate) fn place(record: &SigningKeyRecord) -> (u8, SigningAlg, UnixMillis, Kid) {
+    let rank = match record.state {
         KeyState::Active { .. } => 0,
         KeyState::Pending { .. } => 1,
         KeyState::Retiring { .. } => 2,
         KeyState::Retired { .. } => 3,
         KeyState::Compromised { .. } => 4,
-    }
-}
-
-fn jwks(keys: Vec<symbolon_jose::PublicJwk>, max_age: Duration) -> Document {
-    let cache_control = format!(
-        "public, max-age={}, stale-while-revalidate={STALE_SECS}",
-        max_age.as_secs()
-    );
-    // Public keys are for everybody: one answer for all origins, so that shared caches need no `Vary`.
-    let cors = [
-        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-        (ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag")),
-    ];
-    Document::new(&JwkSet { keys }, &cache_control, &cors)
+    };
+    (rank, record.alg, record.created, record.kid.clone())
 }

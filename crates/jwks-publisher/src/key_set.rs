@@ -1,0 +1,116 @@
+//! The key set as it is served, and for how long it may be cached.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS};
+use symbolon_core::Rng;
+use symbolon_jose::JwkSet;
+
+use crate::document::Document;
+
+/// How long a cache may answer with what it has while it asks again. It adds to the time for which a removed key can
+/// still be seen, so it is short.
+const STALE: Duration = Duration::from_secs(60);
+/// What a cache may keep a key set for whose change is overdue: it may come any moment, or not for a while.
+const OVERDUE: Duration = Duration::from_secs(10);
+/// A node takes up to this part off what is configured, in thousandths, so that caches that were filled by different
+/// nodes, or in different hours, do not all come back at the same moment.
+const MOST_JITTER: u64 = 100;
+
+/// How long the key set may be cached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Caching {
+    max_age: Duration,
+}
+
+impl Caching {
+    /// At most `max_age`, less a part that is this node's own.
+    pub(crate) fn new(max_age: Duration, rng: &dyn Rng) -> Self {
+        let mut random = [0; 8];
+        rng.fill(&mut random);
+        let jitter = u64::from_le_bytes(random) % (MOST_JITTER + 1);
+        let taken_off = max_age.as_secs().saturating_mul(jitter) / 1000;
+        Self {
+            max_age: max_age.saturating_sub(Duration::from_secs(taken_off)),
+        }
+    }
+
+    /// `Cache-Control` for a key set that is going to change in that time, if a change is planned. No cache keeps it
+    /// past the change, not even while it asks again.
+    pub(crate) fn header(self, change_in: Option<Duration>) -> String {
+        let left = match change_in {
+            None => Duration::MAX,
+            Some(Duration::ZERO) => OVERDUE,
+            Some(left) => left,
+        };
+        let max_age = self.max_age.min(left);
+        let stale = STALE.min(left.saturating_sub(max_age));
+        format!(
+            "public, max-age={}, stale-while-revalidate={}",
+            max_age.as_secs(),
+            stale.as_secs()
+        )
+    }
+}
+
+/// The document. Public keys are for everybody: one answer for all origins, so that shared caches need no `Vary`.
+pub(crate) fn document(jwks: &JwkSet, cache_control: &str) -> Document {
+    let cors = [
+        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag")),
+    ];
+    Document::new(jwks, cache_control, &cors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(u64);
+
+    impl Rng for Fixed {
+        fn fill(&self, dest: &mut [u8]) {
+            dest.copy_from_slice(&self.0.to_le_bytes());
+        }
+    }
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn no_cache_keeps_a_key_set_past_its_next_change() {
+        let caching = Caching::new(secs(900), &Fixed(0));
+        for (change_in, header) in [
+            (None, "public, max-age=900, stale-while-revalidate=60"),
+            (Some(secs(960)), "public, max-age=900, stale-while-revalidate=60"),
+            (Some(secs(930)), "public, max-age=900, stale-while-revalidate=30"),
+            (Some(secs(899)), "public, max-age=899, stale-while-revalidate=0"),
+            (
+                Some(Duration::from_millis(999)),
+                "public, max-age=0, stale-while-revalidate=0",
+            ),
+            (
+                Some(Duration::ZERO),
+                "public, max-age=10, stale-while-revalidate=0",
+            ),
+        ] {
+            assert_eq!(caching.header(change_in), header);
+        }
+    }
+
+    #[test]
+    fn nodes_take_up_to_a_tenth_off() {
+        let ages: Vec<_> = (0..=MOST_JITTER)
+            .map(|random| Caching::new(secs(900), &Fixed(random)).max_age)
+            .collect();
+        assert_eq!(ages.first(), Some(&secs(900)));
+        assert_eq!(ages.last(), Some(&secs(810)));
+        assert!(ages.is_sorted_by(|a, b| a >= b));
+        assert_eq!(
+            Caching::new(secs(900), &Fixed(MOST_JITTER + 1)).max_age,
+            secs(900)
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Making keys: generated or imported, encrypted, as records.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use symbolon_core::keys::{KeyState, ScheduleTime, SigningKeyRecord};
+use symbolon_core::{Rng, UnixMillis};
+use symbolon_jose::{EncryptionKeys, Kid, PrivateKey, SigningAlg};
+
+use crate::error::KeyringError;
+
+/// The key-encryption keys of a node; they can be replaced while it runs.
+pub type SharedEncryptionKeys = Arc<ArcSwap<EncryptionKeys>>;
+
+/// What new records are made with.
+#[derive(Clone)]
+pub(crate) struct KeyMaker {
+    pub(crate) encryption_keys: SharedEncryptionKeys,
+    pub(crate) rng: Arc<dyn Rng>,
+}
+
+/// When a record is made, by both clocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: UnixMillis,
+    pub(crate) elapsed: ScheduleTime,
+}
+
+/// A state that a key can begin in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Beginning {
+    /// It signs at once.
+    Active,
+    /// It is published first.
+    Pending,
+}
+
+impl Beginning {
+    pub(crate) fn state(self, now: UnixMillis) -> KeyState {
+        match self {
+            Self::Active => KeyState::Active {
+                published: now,
+                activated: now,
+            },
+            Self::Pending => KeyState::Pending { published: now },
+        }
+    }
+}
+
+impl KeyMaker {
+    /// Generates the keys that are wanted. RSA keys take up to seconds each, so all are made at the same time, off
+    /// the threads that serve.
+    pub(crate) async fn generate(
+        &self,
+        wanted: &[(SigningAlg, Beginning)],
+        moment: Moment,
+    ) -> Result<Vec<SigningKeyRecord>, KeyringError> {
+        let start = |(alg, beginning): &(SigningAlg, Beginning)| {
+            let (rng, alg) = (self.rng.clone(), *alg);
+            let task = move || PrivateKey::generate(alg, &mut |dest| rng.fill(dest));
+            (alg, *beginning, tokio::task::spawn_blocking(task))
+        };
+        let tasks: Vec<_> = wanted.iter().map(start).collect();
+        let mut records = Vec::with_capacity(tasks.len());
+        for (alg, beginning, task) in tasks {
+            let key = task
+                .await?
+                .map_err(|source| KeyringError::Generate { alg, source })?;
+            records.push(self.record(&key, beginning, moment)?);
+        }
+        Ok(records)
+    }
+
+    /// The record of a key that begins.
+    pub(crate) fn record(
+        &self,
+        key: &PrivateKey,
+        beginning: Beginning,
+        moment: Moment,
+    ) -> Result<SigningKeyRecord, KeyringError> {
+        let (kid, alg) = (key.kid().clone(), key.alg());
+        let wrapped = self
+            .encryption_keys
+            .load()
+            .wrap(&purpose(alg, &kid), key.to_pkcs8_der())
+            .map_err(|source| KeyringError::Wrap {
+                kid: kid.clone(),
+                source,
+            })?;
+        Ok(SigningKeyRecord {
+            kid,
+            alg,
+            state: beginning.state(moment.now),
+            entered: moment.elapsed,
+            wrapped,
+            created: moment.now,
+        })
+    }
+}
+
+/// The purpose under which a signing key is encrypted. It binds the algorithm and the key id.
+pub(crate) fn purpose(alg: SigningAlg, kid: &Kid) -> String {
+    format!("signing-key/{alg}/{kid}")
+}
