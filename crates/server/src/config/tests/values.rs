@@ -1,0 +1,290 @@
+//! Values: where they come from and what they may be.
+
+use super::*;
+
+#[test]
+fn defaults_are_sound() {
+    let settings = settings(&complete("", &[]));
+    assert_eq!(settings.issuer.as_str(), "https://a.example");
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.server.tls, None);
+    assert!(settings.server.trusted_proxies.is_empty());
+    assert_eq!(settings.server.worker_threads, 8);
+    assert_eq!(settings.database.url, "sqlite:symbolon-data/symbolon.db");
+    assert_eq!(settings.keys.encryption_key.to_base64().as_str(), KEY);
+    assert_eq!(settings.keys.algorithms, [SigningAlg::Es256]);
+    assert_eq!(settings.keys.import_dir, None);
+    assert_eq!(settings.tokens.access_token_lifetime, Duration::from_secs(300));
+    assert_eq!(settings.tokens.session_lifetime, Duration::from_secs(90 * 86_400));
+    assert_eq!(settings.passwords.hash_threads, 7);
+    assert_eq!(settings.log.format, LogFormat::Auto);
+}
+
+#[test]
+fn overrides_beat_environment_beats_file_beats_default() {
+    let file =
+        "[tokens]\naccess_token_lifetime = \"1m\"\nrefresh_overlap = \"1s\"\nsession_lifetime = \"60d\"";
+    let mut sources = complete(
+        file,
+        &[
+            ("SYMBOLON_TOKENS_ACCESS_TOKEN_LIFETIME", "2m"),
+            ("SYMBOLON_TOKENS_REFRESH_OVERLAP", "2s"),
+        ],
+    );
+    sources
+        .overrides
+        .push(Override::new("tokens.access_token_lifetime", "3m", "--some-flag"));
+    let tokens = settings(&sources).tokens;
+    assert_eq!(tokens.access_token_lifetime, Duration::from_secs(180));
+    assert_eq!(tokens.refresh_overlap, Duration::from_secs(2));
+    assert_eq!(tokens.session_lifetime, Duration::from_secs(60 * 86_400));
+    assert_eq!(tokens.refresh_idle_lifetime, Duration::from_secs(30 * 86_400));
+    let origins: Vec<_> = explain(&sources)
+        .into_iter()
+        .filter(|row| {
+            row.key.starts_with("tokens.re")
+                || row.key.starts_with("tokens.acc")
+                || row.key.starts_with("tokens.ses")
+        })
+        .map(|row| row.source)
+        .collect();
+    assert_eq!(
+        origins,
+        [
+            "--some-flag",
+            "symbolon.toml:4",
+            "default",
+            "environment variable SYMBOLON_TOKENS_REFRESH_OVERLAP",
+            "default",
+        ]
+    );
+}
+
+#[test]
+fn every_form_of_value_is_read_from_file_and_environment_alike() {
+    let file = "server = { listen = \"[::]:0\", max_connections = 0x10, trusted_proxies = [\"10.0.0.0/8\", \"::1\"] }\n\
+                keys.algorithms = [\"RS256\", 'EdDSA']\nkeys.default_algorithm = \"EdDSA\"\nkeys.import_dir = \"keys\"\n\
+                [database]\nmigrate_on_start = false\n[log]\nlevel = \"info,symbolon_server=debug\"\nformat = \"json\"";
+    let environment = [
+        ("SYMBOLON_SERVER_LISTEN", "[::]:0"),
+        ("SYMBOLON_SERVER_MAX_CONNECTIONS", "16"),
+        ("SYMBOLON_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ("SYMBOLON_KEYS_ALGORITHMS", "RS256,EdDSA"),
+        ("SYMBOLON_KEYS_DEFAULT_ALGORITHM", "EdDSA"),
+        ("SYMBOLON_KEYS_IMPORT_DIR", "keys"),
+        ("SYMBOLON_DATABASE_MIGRATE_ON_START", "false"),
+        ("SYMBOLON_LOG_LEVEL", "info,symbolon_server=debug"),
+        ("SYMBOLON_LOG_FORMAT", "json"),
+    ];
+    let [by_file, by_environment] =
+        [complete(file, &[]), complete("", &environment)].map(|sources| settings(&sources));
+    assert_eq!(by_file.server.max_connections, 16);
+    assert_eq!(
+        by_file
+            .server
+            .trusted_proxies
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["10.0.0.0/8", "::1/128"]
+    );
+    assert_eq!(by_file.keys.algorithms, [SigningAlg::Rs256, SigningAlg::EdDsa]);
+    assert!(!by_file.database.migrate_on_start);
+    assert_eq!(format!("{by_file:?}"), format!("{by_environment:?}"));
+}
+
+#[test]
+fn values_at_their_bounds_are_accepted() {
+    for spec in TABLE {
+        let bounds = match spec.kind {
+            kind::Kind::Integer { min, max } => [min.to_string(), max.to_string()],
+            kind::Kind::Duration { min, max, .. } => [min, max].map(kind::duration_text),
+            _ => continue,
+        };
+        for bound in bounds {
+            let mut sources = complete("", &[]);
+            sources.environment.insert(spec.variable(), bound.clone());
+            if let Err(errors) = load(&sources, Mode::Production) {
+                // A bound may contradict another setting; it is never out of bounds.
+                let said = errors.to_string();
+                assert!(
+                    said.contains("is longer than `tokens.session_lifetime`"),
+                    "{} {bound}: {said}",
+                    spec.key
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_setting_is_judged() {
+    for spec in TABLE {
+        let mut sources = complete("", &[]);
+        if spec.is_secret() {
+            sources.environment.remove(&spec.file_variable().unwrap());
+        }
+        sources.environment.insert(spec.variable(), "\u{1}".to_owned());
+        let errors = load(&sources, Mode::Production).unwrap_err();
+        assert!(
+            errors
+                .findings()
+                .iter()
+                .any(|finding| finding.setting == spec.key),
+            "{}: {errors}",
+            spec.key
+        );
+        sources.environment.insert(spec.variable(), String::new());
+        let empty = load(&sources, Mode::Production);
+        assert_eq!(
+            empty.is_ok(),
+            spec.key == "server.trusted_proxies",
+            "{}",
+            spec.key
+        );
+    }
+}
+
+#[test]
+fn values_out_of_bounds_are_refused_by_name() {
+    for (variable, value, wrong) in [
+        ("SERVER_MAX_CONNECTIONS", "0", "0 is below the minimum of 1"),
+        ("SERVER_MAX_CONNECTIONS", "-5", "-5 is below the minimum of 1"),
+        (
+            "SERVER_MAX_CONNECTIONS",
+            "1000001",
+            "\"1000001\" is above the maximum of 1000000",
+        ),
+        (
+            "SERVER_MAX_CONNECTIONS",
+            "99999999999999999999",
+            "\"99999999999999999999\" is above the maximum of 1000000",
+        ),
+        ("SERVER_MAX_CONNECTIONS", "1e3", "\"1e3\" is not a whole number"),
+        ("SERVER_MAX_CONNECTIONS", "+5", "\"+5\" is not a whole number"),
+        (
+            "TOKENS_ACCESS_TOKEN_LIFETIME",
+            "9s",
+            "\"9s\" is below the minimum of 10s",
+        ),
+        (
+            "TOKENS_ACCESS_TOKEN_LIFETIME",
+            "3601s",
+            "\"3601s\" is above the maximum of 1h",
+        ),
+        (
+            "TOKENS_ACCESS_TOKEN_LIFETIME",
+            "10500ms",
+            "\"10500ms\" is too fine, the finest step is 1s",
+        ),
+        (
+            "TOKENS_ACCESS_TOKEN_LIFETIME",
+            "300",
+            "\"300\" is not a duration: time unit needed, for example 300sec or 300ms",
+        ),
+        (
+            "PASSWORDS_QUEUE_DEADLINE",
+            "99ms",
+            "\"99ms\" is below the minimum of 100ms",
+        ),
+        (
+            "DATABASE_MIGRATE_ON_START",
+            "yes",
+            "\"yes\" is neither true nor false",
+        ),
+        (
+            "SERVER_LISTEN",
+            "localhost:8080",
+            "\"localhost:8080\" is not an IP address and a port",
+        ),
+        (
+            "SERVER_TRUSTED_PROXIES",
+            "proxy",
+            "\"proxy\" is neither a network nor an address",
+        ),
+        (
+            "SERVER_TRUSTED_PROXIES",
+            "10.0.0.1/8",
+            "\"10.0.0.1/8\" has bits set beyond its prefix",
+        ),
+        (
+            "SERVER_TRUSTED_PROXIES",
+            "0.0.0.0/0",
+            "\"0.0.0.0/0\" trusts every address there is",
+        ),
+        ("KEYS_ALGORITHMS", "", "the list is empty"),
+        ("KEYS_ALGORITHMS", "ES256,ES256", "ES256 is listed twice"),
+        (
+            "KEYS_ALGORITHMS",
+            "ES256,none",
+            "\"none\" is not a supported signing algorithm",
+        ),
+        (
+            "KEYS_DEFAULT_ALGORITHM",
+            "HS256",
+            "\"HS256\" is not a supported signing algorithm",
+        ),
+        ("KEYS_IMPORT_DIR", "", "it is empty"),
+        ("LOG_LEVEL", "inof", "\"inof\" is not a log level"),
+        ("LOG_LEVEL", "a=b=c", "\"a=b=c\" is not a tracing filter"),
+        ("LOG_FORMAT", "xml", "\"xml\" is not a log format"),
+    ] {
+        let variable = format!("SYMBOLON_{variable}");
+        let errors = load(&complete("", &[(&variable, value)]), Mode::Production).unwrap_err();
+        assert_eq!(errors.findings()[0].wrong, wrong);
+        assert_eq!(errors.findings()[0].origin, Origin::Environment { variable });
+    }
+}
+
+#[test]
+fn databases_other_than_a_sqlite_file_are_refused_without_their_password() {
+    let refused = |url| refusal(&complete("", &[("SYMBOLON_DATABASE_URL", url)]));
+    assert_eq!(
+        refused("postgres://user:hunter2@db/symbolon"),
+        "database.url (environment variable SYMBOLON_DATABASE_URL): the scheme \"postgres\" is not supported\n    \
+         remedy: use sqlite, the one database that is supported, such as \"sqlite:symbolon.db\""
+    );
+    for (url, wrong) in [
+        ("hunter2", "it is not a URL"),
+        ("sqlite:", "\"sqlite:\" names no file"),
+        ("sqlite://?mode=rwc", "\"sqlite://?mode=rwc\" names no file"),
+        ("sqlite::memory:", "\"sqlite::memory:\" is lost at every restart"),
+        (
+            "sqlite:x?mode=memory",
+            "\"sqlite:x?mode=memory\" is lost at every restart",
+        ),
+    ] {
+        let said = refused(url);
+        assert!(said.contains(&format!("): {wrong}\n")), "{said}");
+        assert!(!said.contains("hunter2"));
+    }
+}
+
+#[test]
+fn hash_threads_leave_a_core_to_everything_else() {
+    for (configured, cores, threads) in [(0, 1, 1), (0, 2, 1), (0, 8, 7), (0, 200, 64), (5, 2, 5)] {
+        assert_eq!(load::hash_threads(configured, cores), threads);
+    }
+}
+
+#[test]
+fn dev_takes_what_is_required_from_overrides_and_stays_on_loopback() {
+    let mut sources = sources("", &[("SYMBOLON_KEYS_ENCRYPTION_KEY_FILE", "/none")]);
+    sources
+        .overrides
+        .push(Override::new("issuer", "http://127.0.0.1:8080", "--dev"));
+    sources
+        .overrides
+        .push(Override::new("keys.encryption_key", KEY, "--dev"));
+    let settings = load(&sources, Mode::Dev).unwrap().settings;
+    assert_eq!(settings.issuer.as_str(), "http://127.0.0.1:8080");
+    assert_eq!(settings.keys.encryption_key.to_base64().as_str(), KEY);
+    sources
+        .overrides
+        .push(Override::new("server.listen", "0.0.0.0:8080", "--listen"));
+    assert_eq!(
+        load(&sources, Mode::Dev).unwrap_err().to_string(),
+        "the configuration is refused:\n  server.listen (--listen): 0.0.0.0:8080 is not loopback, where alone --dev \
+         listens\n    remedy: give an address such as 127.0.0.1:8080, or start without --dev"
+    );
+}
