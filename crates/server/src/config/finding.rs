@@ -24,6 +24,13 @@ pub enum Origin {
     NotSet,
     /// A command line flag or the development mode, in its own words.
     Override(String),
+    /// The standard output of the command that a `*_command` setting holds.
+    SecretCommand {
+        /// The `*_command` setting.
+        setting: String,
+        /// Where it was read.
+        named_by: Box<Origin>,
+    },
     /// The content of a file that a `*_file` setting names.
     SecretFile {
         /// Where the `*_file` setting was read.
@@ -41,6 +48,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::NotSet => f.write_str("not set"),
             Self::Override(by) => f.write_str(by),
+            Self::SecretCommand { setting, named_by } => write!(f, "output of {setting}, set by {named_by}"),
             Self::SecretFile { named_by, path } => write!(f, "file {}, named by {named_by}", path.display()),
         }
     }

@@ -14,6 +14,7 @@ pub(super) enum Kind {
     Algorithms,
     Boolean,
     Choice(&'static [&'static str]),
+    Command,
     DatabaseUrl,
     Duration {
         min: Duration,
@@ -79,6 +80,7 @@ impl Kind {
             ),
             Self::Boolean => "true or false".to_owned(),
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
+            Self::Command => "a command line for `/bin/sh -c`, in one line of at most 4096 bytes".to_owned(),
             Self::DatabaseUrl => "a `sqlite:` URL with the path of a file".to_owned(),
             Self::Duration { min, max, step } => format!(
                 "a duration from {} to {} in whole {}",
@@ -111,6 +113,8 @@ impl Kind {
     /// A value as it may be shown to the operator: without secrets, passwords and control characters.
     pub(super) fn shown(self, text: &str) -> String {
         match self {
+            // It may hold a password or a token.
+            Self::Command => "(command, hidden)".to_owned(),
             Self::DatabaseUrl if !text.starts_with("sqlite:") => match text.split_once(':') {
                 Some((scheme, _)) => format!("{}:(hidden)", scheme.escape_debug()),
                 None => "(hidden)".to_owned(),
@@ -190,6 +194,7 @@ mod tests {
             Kind::Issuer.shown("https://u:hunter2@a"),
             "(hidden, it holds user information)"
         );
+        assert_eq!(Kind::Command.shown("fetch --token hunter2"), "(command, hidden)");
         assert_eq!(Kind::Path.shown("a\n\u{1b}[31m"), "a\\n\\u{1b}[31m");
     }
 }

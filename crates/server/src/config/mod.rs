@@ -4,6 +4,7 @@
 //! [`load`] reports everything that is wrong at once; [`explain`] shows where each value comes from, sound or not;
 //! [`reference_markdown`] and [`example_toml`] write the documentation.
 
+mod command;
 mod contradictions;
 mod environment;
 mod explain;
@@ -20,6 +21,7 @@ mod table;
 mod toml_file;
 mod values;
 
+pub use command::{CommandError, run_command};
 pub use explain::{Explained, explain, explain_json, explain_text};
 pub use finding::{ConfigErrors, Finding, Origin};
 pub use issuer::Issuer;
@@ -29,7 +31,7 @@ pub use settings::{
     DatabaseSettings, JwksSettings, KeySettings, LogFormat, LogSettings, LoginSettings, ManagementSettings,
     PasswordSettings, ServerSettings, Settings, TlsFiles, TokenSettings,
 };
-pub use sources::{ConfigFile, FileReader, FileText, Override, Sources, read_file};
+pub use sources::{CommandRunner, ConfigFile, FileReader, FileText, Override, Sources, read_file};
 
 #[cfg(test)]
 mod tests;

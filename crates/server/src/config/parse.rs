@@ -115,6 +115,10 @@ pub(super) fn path(kind: Kind, text: &str) -> Result<PathBuf, Problem> {
     Ok(PathBuf::from(bounded(kind, text)?))
 }
 
+pub(super) fn command(kind: Kind, text: &str) -> Result<&str, Problem> {
+    bounded(kind, text)
+}
+
 pub(super) fn issuer(_: Kind, text: &str) -> Result<Issuer, Problem> {
     Issuer::parse(text)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{Preset, Spec, TABLE, sections};
+use super::table::{Pointer, Preset, Spec, TABLE, sections};
 
 const INTRODUCTION: &str = "\
 # Configuration
@@ -20,9 +20,18 @@ In the environment lists are separated by commas. Durations are text such as `\"
 `\"90d\"`, also in the file. Relative paths start at the working directory.
 
 A secret is best kept in a file of its own: instead of the secret itself give the file's path, in the file under
-the key with `_file` behind it, in the environment by the variable with `_FILE` behind it. White space around the
-secret is ignored. Giving both the secret and its file is refused, wherever each stands. A file that others than
+the key with `_file` behind it, in the environment by the variable with `_FILE` behind it. A file that others than
 its owner may read is reported in the log.
+
+A secret that is kept elsewhere comes from a command: give a command line with `_command` or `_COMMAND` behind the
+name, such as `encryption_key_command = \"vault kv get -field=key secret/symbolon\"`. `/bin/sh -c` runs it whenever
+settings are read, `symbolon config explain` included, and what it writes to its standard output is the secret: at
+most 4 KiB, within 30 seconds, after which it is killed with everything that it started. It gets no input and no
+`SYMBOLON_*` variables; its standard error is the server's. A command that fails, or writes nothing, is refused.
+The command line and its output are never shown.
+
+White space around a secret is ignored. Giving a secret in more than one of these ways is refused, wherever each
+stands.
 
 The server refuses to start on unknown keys, unknown `SYMBOLON_*` variables, values out of bounds, and settings
 that contradict each other, and lists everything that is wrong at once. Variables that Kubernetes and Docker make
@@ -91,8 +100,13 @@ fn append_reference(text: &mut String, spec: &Spec) {
         Preset::Value(value) => append(text, format_args!("- Default: `{}`\n", spec.toml(value))),
     }
     append(text, format_args!("- Environment: `{}`\n", spec.variable()));
-    if let (Some(key), Some(variable)) = (spec.file_key(), spec.file_variable()) {
-        append(text, format_args!("- By file: `{key}` or `{variable}`\n"));
+    for pointer in Pointer::ALL {
+        if let (Some(key), Some(variable)) = (spec.pointer_key(pointer), spec.pointer_variable(pointer)) {
+            append(
+                text,
+                format_args!("- By {}: `{key}` or `{variable}`\n", pointer.name()),
+            );
+        }
     }
 }
 

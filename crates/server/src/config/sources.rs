@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
+use super::command::{CommandError, run_command};
 use super::finding::{ConfigErrors, Finding, Origin};
 use super::table::ENVIRONMENT_PREFIX;
 
@@ -53,7 +55,10 @@ impl Override {
 }
 
 /// Reads a file as [`read_file`] does.
-pub type FileReader = Box<dyn Fn(&Path) -> io::Result<FileText>>;
+pub type FileReader = Box<dyn Fn(&Path) -> io::Result<FileText> + Send + Sync>;
+
+/// Runs a command line as [`run_command`] does.
+pub type CommandRunner = Box<dyn Fn(&str) -> Result<Zeroizing<String>, CommandError> + Send + Sync>;
 
 /// Everything that settings are read from, the least important first: the defaults, `file`, `environment`,
 /// `overrides`. Has no `Debug`: it may hold secrets.
@@ -66,12 +71,14 @@ pub struct Sources {
     pub overrides: Vec<Override>,
     /// Reads the file that a `*_file` setting names.
     pub read_file: FileReader,
+    /// Runs the command of a `*_command` setting.
+    pub run_command: CommandRunner,
     /// Cores of this machine, for settings where zero means "as many as there are".
     pub cores: NonZeroUsize,
 }
 
 impl Sources {
-    /// The sources of this process: the named file, its environment, the file system, its cores.
+    /// The sources of this process: the named file, its environment, the file system, its shell, its cores.
     ///
     /// # Errors
     /// The configuration file cannot be read, or a `SYMBOLON_*` variable is not UTF-8.
@@ -104,6 +111,7 @@ impl Sources {
             environment,
             overrides,
             read_file: Box::new(read_file),
+            run_command: Box::new(run_command),
             cores,
         })
     }

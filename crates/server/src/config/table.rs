@@ -25,6 +25,35 @@ pub(super) enum Preset {
     Value(&'static str),
 }
 
+/// How a secret is given other than by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pointer {
+    /// By a file that holds it.
+    File,
+    /// By a command that writes it.
+    Command,
+}
+
+impl Pointer {
+    pub(super) const ALL: [Self; 2] = [Self::File, Self::Command];
+
+    /// What stands behind the key of the secret, and the word for it in messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Command => "command",
+        }
+    }
+
+    /// The form of the value.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::File => Kind::Path,
+            Self::Command => Kind::Command,
+        }
+    }
+}
+
 /// One row of the table, without the type of its value.
 #[derive(Debug)]
 pub(super) struct Spec {
@@ -47,14 +76,16 @@ impl Spec {
         self.kind == Kind::Secret
     }
 
-    /// The key that names a file with the secret, `<key>_file`.
-    pub(super) fn file_key(&self) -> Option<String> {
-        self.is_secret().then(|| format!("{}_file", self.key))
+    /// The key beside that of a secret that says where it is: `<key>_file` or `<key>_command`.
+    pub(super) fn pointer_key(&self, pointer: Pointer) -> Option<String> {
+        self.is_secret()
+            .then(|| format!("{}_{}", self.key, pointer.name()))
     }
 
-    /// The variable that names a file with the secret.
-    pub(super) fn file_variable(&self) -> Option<String> {
-        self.is_secret().then(|| format!("{}_FILE", self.variable()))
+    /// The variable beside that of a secret that says where it is.
+    pub(super) fn pointer_variable(&self, pointer: Pointer) -> Option<String> {
+        let suffix = pointer.name().to_ascii_uppercase();
+        self.is_secret().then(|| format!("{}_{suffix}", self.variable()))
     }
 
     /// Section and name: `tokens` and `session_lifetime`; the section is empty at the top level.
@@ -237,8 +268,8 @@ settings! {
 /// What a key or a variable sets.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Target {
-    /// The path of the file that holds a secret.
-    SecretFile(&'static Spec),
+    /// Where a secret is.
+    Pointer(Pointer, &'static Spec),
     /// The setting itself.
     Setting(&'static Spec),
 }
@@ -248,7 +279,7 @@ impl Target {
     pub(super) fn of_key(key: &str) -> Option<Self> {
         Self::find(
             |spec| spec.key == key,
-            |spec| spec.file_key().as_deref() == Some(key),
+            |spec, pointer| spec.pointer_key(pointer).as_deref() == Some(key),
         )
     }
 
@@ -256,23 +287,27 @@ impl Target {
     pub(super) fn of_variable(name: &str) -> Option<Self> {
         Self::find(
             |spec| spec.variable() == name,
-            |spec| spec.file_variable().as_deref() == Some(name),
+            |spec, pointer| spec.pointer_variable(pointer).as_deref() == Some(name),
         )
     }
 
     /// The form of the value.
     pub(super) fn kind(self) -> Kind {
         match self {
-            Self::SecretFile(_) => Kind::Path,
+            Self::Pointer(pointer, _) => pointer.kind(),
             Self::Setting(spec) => spec.kind,
         }
     }
 
-    fn find(is_setting: impl Fn(&Spec) -> bool, is_file: impl Fn(&Spec) -> bool) -> Option<Self> {
-        TABLE.iter().find_map(|spec| match spec {
-            spec if is_setting(spec) => Some(Self::Setting(spec)),
-            spec if is_file(spec) => Some(Self::SecretFile(spec)),
-            _ => None,
+    fn find(is_setting: impl Fn(&Spec) -> bool, is_pointer: impl Fn(&Spec, Pointer) -> bool) -> Option<Self> {
+        TABLE.iter().find_map(|spec| {
+            if is_setting(spec) {
+                return Some(Self::Setting(spec));
+            }
+            let pointer = Pointer::ALL
+                .into_iter()
+                .find(|pointer| is_pointer(spec, *pointer))?;
+            Some(Self::Pointer(pointer, spec))
         })
     }
 }
@@ -281,7 +316,12 @@ impl Target {
 pub(super) fn keys() -> Vec<String> {
     TABLE
         .iter()
-        .flat_map(|spec| std::iter::once(spec.key.to_owned()).chain(spec.file_key()))
+        .flat_map(|spec| {
+            let pointers = Pointer::ALL
+                .into_iter()
+                .filter_map(|pointer| spec.pointer_key(pointer));
+            std::iter::once(spec.key.to_owned()).chain(pointers)
+        })
         .collect()
 }
 
@@ -289,7 +329,12 @@ pub(super) fn keys() -> Vec<String> {
 pub(super) fn variables() -> Vec<String> {
     TABLE
         .iter()
-        .flat_map(|spec| std::iter::once(spec.variable()).chain(spec.file_variable()))
+        .flat_map(|spec| {
+            let pointers = Pointer::ALL
+                .into_iter()
+                .filter_map(|pointer| spec.pointer_variable(pointer));
+            std::iter::once(spec.variable()).chain(pointers)
+        })
         .collect()
 }
 
@@ -330,7 +375,7 @@ mod tests {
             "SYMBOLON_TOKENS_ACCESS_TOKEN_LIFETIME"
         );
         assert_eq!(
-            KEYS_ENCRYPTION_KEY.spec.file_variable().unwrap(),
+            KEYS_ENCRYPTION_KEY.spec.pointer_variable(Pointer::File).unwrap(),
             "SYMBOLON_KEYS_ENCRYPTION_KEY_FILE"
         );
     }

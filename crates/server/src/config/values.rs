@@ -10,7 +10,7 @@ use super::kind::Kind;
 use super::parse;
 use super::sources::{ConfigFile, FileText, Sources};
 use super::suggest;
-use super::table::{ENVIRONMENT_PREFIX, Preset, Setting, Spec, TABLE, Target};
+use super::table::{ENVIRONMENT_PREFIX, Pointer, Preset, Setting, Spec, TABLE, Target};
 use super::toml_file;
 
 /// Permission bits that let others than the owner read.
@@ -49,7 +49,7 @@ impl Values {
         }
         layers.environment(&sources.environment);
         let file_unreadable = layers.file_unreadable;
-        layers.secret_files(sources);
+        layers.secrets(sources);
         layers.overrides(sources);
         Self {
             given: layers.inline,
@@ -122,12 +122,15 @@ impl Values {
 
     fn missing(&self, spec: &Spec) -> Finding {
         let variable = spec.variable();
-        let remedy = match (spec.file_key(), spec.file_variable()) {
-            (Some(key), Some(file_variable)) => {
-                format!(
-                    "name a file that holds it with `{key}` or {file_variable}, or give it with {variable}"
-                )
-            }
+        let either = |pointer| {
+            let (key, variable) = (spec.pointer_key(pointer)?, spec.pointer_variable(pointer)?);
+            Some(format!("`{key}` or {variable}"))
+        };
+        let remedy = match (either(Pointer::File), either(Pointer::Command)) {
+            (Some(file), Some(command)) => format!(
+                "name a file that holds it with {file}, or a command that writes it with {command}, or give it \
+                 with {variable}"
+            ),
             _ => format!("set it in the configuration file or with {variable}"),
         };
         self.finding(spec, "it is required and has no default".to_owned(), Some(remedy))
@@ -138,8 +141,8 @@ impl Values {
 #[derive(Default)]
 struct Layers {
     inline: BTreeMap<&'static str, Given>,
-    /// Secret settings by key: the path of the file that holds the secret.
-    by_file: BTreeMap<&'static str, Given>,
+    /// Where secrets are, by the key of the secret: paths of files and command lines.
+    pointers: BTreeMap<(&'static str, Pointer), Given>,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
     file_unreadable: bool,
@@ -193,42 +196,100 @@ impl Layers {
 
     fn lay(&mut self, target: Target, given: Given) {
         match target {
-            Target::SecretFile(spec) => self.by_file.insert(spec.key, given),
+            Target::Pointer(pointer, spec) => self.pointers.insert((spec.key, pointer), given),
             Target::Setting(spec) => self.inline.insert(spec.key, given),
         };
     }
 
-    /// Reads the secrets that are given by file, unless an override makes that needless.
-    fn secret_files(&mut self, sources: &Sources) {
-        for spec in TABLE {
-            let Some(pointer) = self.by_file.remove(spec.key) else {
-                continue;
-            };
+    /// Reads the secrets that are given by file or by command, unless an override makes that needless.
+    fn secrets(&mut self, sources: &Sources) {
+        for spec in TABLE.iter().filter(|spec| spec.is_secret()) {
+            let mut pointers: Vec<_> = Pointer::ALL
+                .into_iter()
+                .filter_map(|pointer| Some((pointer, self.pointers.remove(&(spec.key, pointer))?)))
+                .collect();
             if sources.overrides.iter().any(|set| set.key == spec.key) {
                 continue;
             }
-            if let Some(inline) = self.inline.get(spec.key) {
-                self.errors.push(Finding {
-                    setting: spec.key.to_owned(),
-                    origin: inline.origin().clone(),
-                    wrong: format!("the secret is also given by file ({})", pointer.origin()),
-                    remedy: "keep one of the two".to_owned(),
-                });
-                self.inline
-                    .insert(spec.key, Given::Refused(pointer.origin().clone()));
-                continue;
-            }
-            let given = match pointer {
-                Given::Refused(origin) => Given::Refused(origin),
-                Given::Text { text, origin } => self.secret_file(spec, text.expose_secret(), origin, sources),
+            let given = match (self.inline.remove(spec.key), pointers.pop()) {
+                (Some(inline), None) => inline,
+                (None, Some((pointer, at))) if pointers.is_empty() => self.follow(spec, pointer, at, sources),
+                (None, None) => continue,
+                (inline, last) => {
+                    pointers.extend(last);
+                    self.given_twice(spec, inline, pointers)
+                }
             };
             self.inline.insert(spec.key, given);
         }
     }
 
+    /// Refuses a secret that is given in several ways, wherever each stands.
+    fn given_twice(&mut self, spec: &Spec, inline: Option<Given>, pointers: Vec<(Pointer, Given)>) -> Given {
+        let mut ways = inline
+            .into_iter()
+            .map(|given| ("itself", given.origin().clone()))
+            .chain(
+                pointers
+                    .iter()
+                    .map(|(pointer, given)| (pointer.name(), given.origin().clone())),
+            );
+        let origin = ways.next().map_or(Origin::NotSet, |(_, origin)| origin);
+        let others: Vec<_> = ways.map(|(way, origin)| format!("by {way} ({origin})")).collect();
+        self.errors.push(Finding {
+            setting: spec.key.to_owned(),
+            origin: origin.clone(),
+            wrong: format!("the secret is also given {}", others.join(" and ")),
+            remedy: "keep one of them".to_owned(),
+        });
+        Given::Refused(origin)
+    }
+
+    /// Reads the secret that is where `at` says.
+    fn follow(&mut self, spec: &Spec, pointer: Pointer, at: Given, sources: &Sources) -> Given {
+        match at {
+            Given::Refused(origin) => Given::Refused(origin),
+            Given::Text { text, origin } => {
+                let text = text.expose_secret();
+                match pointer {
+                    Pointer::Command => self.secret_command(spec, text, origin, sources),
+                    Pointer::File => self.secret_file(spec, text, origin, sources),
+                }
+            }
+        }
+    }
+
+    fn secret_command(&mut self, spec: &Spec, line: &str, named_by: Origin, sources: &Sources) -> Given {
+        let setting = spec.pointer_key(Pointer::Command).unwrap_or_default();
+        let output = parse::command(Kind::Command, line)
+            .map_err(|problem| problem.wrong)
+            .and_then(|line| (sources.run_command)(line).map_err(|error| error.to_string()));
+        let wrong = match output {
+            Ok(output) if !output.trim().is_empty() => {
+                return Given::Text {
+                    text: output.trim().into(),
+                    origin: Origin::SecretCommand {
+                        setting,
+                        named_by: Box::new(named_by),
+                    },
+                };
+            }
+            Ok(_) => "the command wrote nothing".to_owned(),
+            Err(wrong) => wrong,
+        };
+        self.errors.push(Finding {
+            setting,
+            origin: named_by.clone(),
+            wrong,
+            remedy: "give a command line that writes nothing but the secret, and ends with status 0"
+                .to_owned(),
+        });
+        Given::Refused(named_by)
+    }
+
     fn secret_file(&mut self, spec: &Spec, path: &str, named_by: Origin, sources: &Sources) -> Given {
         let refuse = |wrong: String, origin: &Origin| Finding {
-            setting: spec.file_key().unwrap_or_default(),
+            setting: spec.pointer_key(Pointer::File).unwrap_or_default(),
             origin: origin.clone(),
             wrong,
             remedy: "name a file that holds the secret and that this process may read".to_owned(),

@@ -14,13 +14,14 @@ use std::time::Duration;
 use symbolon_jose::SigningAlg;
 
 use super::kind::TomlType;
-use super::table::{Preset, TABLE, keys};
+use super::table::{Pointer, Preset, TABLE, keys};
 use super::*;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Sources of an imagined machine with eight cores and these files: `/kek`, owner only; `/open`, readable by
-/// all; `/empty`; `/tail`, with white space around the key.
+/// all; `/empty`; `/tail`, with white space around the key. `kek` and `tail` are commands that write the same;
+/// `nothing` writes white space; there is no other.
 fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
     let read_file = |path: &Path| {
         let (text, mode) = match path.to_str().unwrap() {
@@ -34,6 +35,12 @@ fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
             text,
             mode: Some(mode),
         })
+    };
+    let run_command = |line: &str| match line {
+        "kek" => Ok(KEY.to_owned().into()),
+        "tail" => Ok(format!("\n {KEY} \r\n").into()),
+        "nothing" => Ok(" \n".to_owned().into()),
+        _ => Err(CommandError::Failed(127)),
     };
     Sources {
         file: Some(ConfigFile {
@@ -49,6 +56,7 @@ fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
             .collect(),
         overrides: Vec::new(),
         read_file: Box::new(read_file),
+        run_command: Box::new(run_command),
         cores: NonZeroUsize::new(8).unwrap(),
     }
 }

@@ -12,6 +12,7 @@ fn production_requires_issuer_and_encryption_key() {
          \n    remedy: set it in the configuration file or with SYMBOLON_ISSUER\
          \n  keys.encryption_key (not set): it is required and has no default\
          \n    remedy: name a file that holds it with `keys.encryption_key_file` or SYMBOLON_KEYS_ENCRYPTION_KEY_FILE, \
+         or a command that writes it with `keys.encryption_key_command` or SYMBOLON_KEYS_ENCRYPTION_KEY_COMMAND, \
          or give it with SYMBOLON_KEYS_ENCRYPTION_KEY"
     );
 }
@@ -45,6 +46,7 @@ fn all_errors_are_reported_together() {
          \n    remedy: write \"https://a.example\"\
          \n  keys.encryption_key (not set): it is required and has no default\
          \n    remedy: name a file that holds it with `keys.encryption_key_file` or SYMBOLON_KEYS_ENCRYPTION_KEY_FILE, \
+         or a command that writes it with `keys.encryption_key_command` or SYMBOLON_KEYS_ENCRYPTION_KEY_COMMAND, \
          or give it with SYMBOLON_KEYS_ENCRYPTION_KEY\
          \n  tokens.access_token_lifetime (symbolon.toml:3): \"2h\" is above the maximum of 1h\
          \n    remedy: give a duration from 10s to 1h in whole seconds\

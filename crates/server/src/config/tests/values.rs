@@ -4,7 +4,9 @@ use super::*;
 
 #[test]
 fn defaults_are_sound() {
-    let settings = settings(&complete("", &[]));
+    let loaded = load(&complete("", &[]), Mode::Production).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let settings = loaded.settings;
     assert_eq!(settings.issuer.as_str(), "https://a.example");
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.server.tls, None);
@@ -122,7 +124,9 @@ fn every_setting_is_judged() {
     for spec in TABLE {
         let mut sources = complete("", &[]);
         if spec.is_secret() {
-            sources.environment.remove(&spec.file_variable().unwrap());
+            sources
+                .environment
+                .remove(&spec.pointer_variable(Pointer::File).unwrap());
         }
         sources.environment.insert(spec.variable(), "\u{1}".to_owned());
         let errors = load(&sources, Mode::Production).unwrap_err();
