@@ -145,7 +145,10 @@ mod tests {
         let settings = load(&given, mode).unwrap().settings;
         let path = dir.path().join(DEV_DATABASE);
         assert_eq!(settings.database.url, format!("sqlite:{}", path.display()));
-        assert_eq!(settings.keys.encryption_key.to_base64().as_str(), KEY.trim());
+        assert_eq!(
+            settings.keys.encryption_keys.current().to_base64().as_str(),
+            KEY.trim()
+        );
         let explained = explain(&given);
         let row = explained
             .iter()

@@ -23,6 +23,7 @@ pub(super) fn check(
     errors.extend(plain_http_off_loopback(values, mode));
     errors.extend(http_issuer_off_loopback(values, mode));
     errors.extend(same_listener_twice(values));
+    errors.extend(same_encryption_key_twice(values));
     errors.extend(default_algorithm_not_offered(values));
     errors.extend(idle_beyond_session(values));
     errors.extend(hash_memory(values, cores));
@@ -95,6 +96,25 @@ fn same_listener_twice(values: &Values) -> Option<Finding> {
                 values.origin(&table::SERVER_LISTEN.spec)
             ),
             Some("give each listener a port of its own".to_owned()),
+        )
+    })
+}
+
+fn same_encryption_key_twice(values: &Values) -> Option<Finding> {
+    let current = values.sound(&table::KEYS_ENCRYPTION_KEY)?;
+    let previous = values.sound(&table::KEYS_PREVIOUS_ENCRYPTION_KEY)?;
+    (current.id() == previous.id()).then(|| {
+        values.finding(
+            &table::KEYS_PREVIOUS_ENCRYPTION_KEY.spec,
+            format!(
+                "it is the same key as `keys.encryption_key` ({})",
+                values.origin(&table::KEYS_ENCRYPTION_KEY.spec)
+            ),
+            Some(
+                "give the key that `keys.encryption_key` was before, or unset it once `symbolon keys rewrap` \
+                 has been run"
+                    .to_owned(),
+            ),
         )
     })
 }

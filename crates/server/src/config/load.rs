@@ -1,5 +1,9 @@
 //! Values to validated settings: every setting is read once, every error is kept.
 
+use std::sync::Arc;
+
+use symbolon_jose::EncryptionKeys;
+
 use super::contradictions;
 use super::finding::{ConfigErrors, Finding};
 use super::settings::{
@@ -55,6 +59,15 @@ pub fn load(sources: &Sources, mode: Mode) -> Result<Loaded, ConfigErrors> {
         Some(settings) if errors.is_empty() => Ok(Loaded { settings, warnings }),
         _ => Err(ConfigErrors::new(errors)),
     }
+}
+
+/// Reads the key-encryption keys anew: secrets by file and by command may have changed since the settings were
+/// loaded. The file and the environment are those in `sources`; make it anew to see changes of the file, too.
+///
+/// # Errors
+/// As [`load`]: nothing is taken from a configuration that the server would not start with.
+pub fn reload_encryption_keys(sources: &Sources, mode: Mode) -> Result<Arc<EncryptionKeys>, ConfigErrors> {
+    load(sources, mode).map(|loaded| loaded.settings.keys.encryption_keys)
 }
 
 /// The number of hash threads: zero stands for one fewer than there are cores, at least one.
@@ -164,11 +177,13 @@ impl Assembly<'_> {
 
     fn keys(&mut self) -> Option<KeySettings> {
         let encryption_key = self.value(&table::KEYS_ENCRYPTION_KEY);
+        let previous_encryption_key = self.optional(&table::KEYS_PREVIOUS_ENCRYPTION_KEY);
         let algorithms = self.value(&table::KEYS_ALGORITHMS);
         let default_algorithm = self.value(&table::KEYS_DEFAULT_ALGORITHM);
         let import_dir = self.optional(&table::KEYS_IMPORT_DIR);
+        let previous = previous_encryption_key?.into_iter().collect();
         Some(KeySettings {
-            encryption_key: encryption_key?,
+            encryption_keys: Arc::new(EncryptionKeys::new(encryption_key?, previous)),
             algorithms: algorithms?,
             default_algorithm: default_algorithm?,
             import_dir: import_dir?,

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -196,19 +195,15 @@ pub(super) fn log_filter(kind: Kind, text: &str) -> Result<String, Problem> {
     }
 }
 
-pub(super) fn encryption_key(_: Kind, text: &str) -> Result<Arc<KeyEncryptionKey>, Problem> {
+pub(super) fn encryption_key(_: Kind, text: &str) -> Result<KeyEncryptionKey, Problem> {
     let wrong = |error| match error {
         KeyError::KekNotRandom => "all its bytes are the same: it is a placeholder, not a key",
         _ => "it is not 32 bytes in base64",
     };
-    KeyEncryptionKey::from_base64(text)
-        .map(Arc::new)
-        .map_err(|error| Problem {
-            wrong: wrong(error).to_owned(),
-            remedy: Some(
-                "make a key with `openssl rand -base64 32` and keep it in a file of its own".to_owned(),
-            ),
-        })
+    KeyEncryptionKey::from_base64(text).map_err(|error| Problem {
+        wrong: wrong(error).to_owned(),
+        remedy: Some("make a key with `openssl rand -base64 32` and keep it in a file of its own".to_owned()),
+    })
 }
 
 /// The items of a list, which is written with commas; an empty text is an empty list.

@@ -48,6 +48,7 @@ const CONTRADICTIONS: &str = "
 - `server.listen` off loopback in plain HTTP without `server.trusted_proxies`.
 - An `issuer` of scheme http with `server.listen` off loopback.
 - `management.listen` on the address and port of `server.listen`.
+- `keys.previous_encryption_key` that is the same key as `keys.encryption_key`.
 - `keys.default_algorithm` outside `keys.algorithms`.
 - `tokens.refresh_idle_lifetime` longer than `tokens.session_lifetime`.
 - `passwords.memory_kib` times `passwords.hash_threads` above 8 GiB.
@@ -122,6 +123,7 @@ fn append_example(text: &mut String, spec: &Spec) {
             append(text, format_args!("{name}_file = \"{example}\"\n"))
         }
         Preset::Required(example) => append(text, format_args!("{name} = {}\n", spec.toml(example))),
+        Preset::Unset if spec.is_secret() => append(text, format_args!("# {name}_file =\n")),
         Preset::Unset => append(text, format_args!("# {name} =\n")),
         Preset::Value(value) => append(text, format_args!("# {name} = {}\n", spec.toml(value))),
     }

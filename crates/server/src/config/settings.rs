@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use symbolon_jose::{KeyEncryptionKey, SigningAlg};
+use symbolon_jose::{EncryptionKeys, SigningAlg};
 
 use super::issuer::Issuer;
 
@@ -92,8 +92,8 @@ pub struct DatabaseSettings {
 /// Signing keys and the key that encrypts them.
 #[derive(Clone, Debug)]
 pub struct KeySettings {
-    /// `keys.encryption_key`
-    pub encryption_key: Arc<KeyEncryptionKey>,
+    /// `keys.encryption_key`, which encrypts, and `keys.previous_encryption_key`, which may only open.
+    pub encryption_keys: Arc<EncryptionKeys>,
     /// `keys.algorithms`: at least one, no repeats.
     pub algorithms: Vec<SigningAlg>,
     /// `keys.default_algorithm`: one of `algorithms`.

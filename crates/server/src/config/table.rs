@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -193,10 +192,14 @@ settings! {
         Kind::Boolean, Value("true"),
         "Whether `symbolon serve` brings the database schema up to date; otherwise `symbolon migrate` does.";
 
-    KEYS_ENCRYPTION_KEY: Arc<KeyEncryptionKey> = parse::encryption_key, "keys.encryption_key", Kind::Secret,
+    KEYS_ENCRYPTION_KEY: KeyEncryptionKey = parse::encryption_key, "keys.encryption_key", Kind::Secret,
         Required("/etc/symbolon/encryption-key"),
         "The key-encryption key, under which signing keys and server secrets are stored. Without it they are \
          lost.";
+    KEYS_PREVIOUS_ENCRYPTION_KEY: KeyEncryptionKey = parse::encryption_key, "keys.previous_encryption_key",
+        Kind::Secret, Unset,
+        "An earlier key-encryption key that may still open records while `symbolon keys rewrap` has not been \
+         run; it encrypts nothing.";
     KEYS_ALGORITHMS: Vec<SigningAlg> = parse::algorithms, "keys.algorithms", Kind::Algorithms, Value("ES256"),
         "Signature algorithms of access tokens; a key for each is generated at the first start, and \
          published.";

@@ -1,6 +1,7 @@
 //! The whole of the configuration, from its sources to settings or refusals.
 
 mod documents;
+mod keys;
 mod refusals;
 mod secrets;
 mod values;
@@ -19,13 +20,16 @@ use super::*;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Sources of an imagined machine with eight cores and these files: `/kek`, owner only; `/open`, readable by
-/// all; `/empty`; `/tail`, with white space around the key. `kek` and `tail` are commands that write the same;
-/// `nothing` writes white space; there is no other.
+const OTHER_KEY: &str = "HxwdHhsYGRoXFBUWExAREg8MDQ4LCAkKBwQFBgMAAQI=";
+
+/// Sources of an imagined machine with eight cores and these files: `/kek` and `/other`, owner only; `/open`,
+/// readable by all; `/empty`; `/tail`, with white space around the key. `kek`, `other` and `tail` are commands that
+/// write the same; `nothing` writes white space; there is no other.
 fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
     let read_file = |path: &Path| {
         let (text, mode) = match path.to_str().unwrap() {
             "/kek" => (KEY.to_owned(), 0o100_600),
+            "/other" => (OTHER_KEY.to_owned(), 0o100_600),
             "/open" => (KEY.to_owned(), 0o100_644),
             "/empty" => (" \n".to_owned(), 0o100_600),
             "/tail" => (format!("\n {KEY} \r\n"), 0o100_400),
@@ -38,6 +42,7 @@ fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
     };
     let run_command = |line: &str| match line {
         "kek" => Ok(KEY.to_owned().into()),
+        "other" => Ok(OTHER_KEY.to_owned().into()),
         "tail" => Ok(format!("\n {KEY} \r\n").into()),
         "nothing" => Ok(" \n".to_owned().into()),
         _ => Err(CommandError::Failed(127)),

@@ -27,7 +27,12 @@ fn encryption_keys_are_accepted_in_either_alphabet_and_normalised() {
         let mut sources = complete("", &[("SYMBOLON_KEYS_ENCRYPTION_KEY", &engine.encode(&bytes))]);
         sources.environment.remove("SYMBOLON_KEYS_ENCRYPTION_KEY_FILE");
         assert_eq!(
-            settings(&sources).keys.encryption_key.to_base64().as_str(),
+            settings(&sources)
+                .keys
+                .encryption_keys
+                .current()
+                .to_base64()
+                .as_str(),
             STANDARD.encode(&bytes)
         );
     }
@@ -40,13 +45,30 @@ fn secrets_are_read_from_files_and_trimmed() {
         Mode::Production,
     )
     .unwrap();
-    assert_eq!(loaded.settings.keys.encryption_key.to_base64().as_str(), KEY);
+    assert_eq!(
+        loaded
+            .settings
+            .keys
+            .encryption_keys
+            .current()
+            .to_base64()
+            .as_str(),
+        KEY
+    );
     assert_eq!(loaded.warnings, []);
     let by_file = sources(
         "issuer = \"https://a.example\"\nkeys.encryption_key_file = \"/kek\"",
         &[],
     );
-    assert_eq!(settings(&by_file).keys.encryption_key.to_base64().as_str(), KEY);
+    assert_eq!(
+        settings(&by_file)
+            .keys
+            .encryption_keys
+            .current()
+            .to_base64()
+            .as_str(),
+        KEY
+    );
 }
 
 #[test]
@@ -129,7 +151,16 @@ fn secrets_are_taken_from_commands_and_trimmed() {
     for sources in [by_command("kek"), by_command("tail"), by_file] {
         let loaded = load(&sources, Mode::Production).unwrap();
         assert_eq!(loaded.warnings, []);
-        assert_eq!(loaded.settings.keys.encryption_key.to_base64().as_str(), KEY);
+        assert_eq!(
+            loaded
+                .settings
+                .keys
+                .encryption_keys
+                .current()
+                .to_base64()
+                .as_str(),
+            KEY
+        );
     }
 }
 
@@ -137,7 +168,15 @@ fn secrets_are_taken_from_commands_and_trimmed() {
 fn the_real_shell_gives_a_secret() {
     let mut sources = by_command(&format!("echo {KEY} && : token=hunter2"));
     sources.run_command = Box::new(run_command);
-    assert_eq!(settings(&sources).keys.encryption_key.to_base64().as_str(), KEY);
+    assert_eq!(
+        settings(&sources)
+            .keys
+            .encryption_keys
+            .current()
+            .to_base64()
+            .as_str(),
+        KEY
+    );
     for line in [
         "echo hunter2; exit 3",
         "kill -9 $$; : hunter2",

@@ -13,7 +13,7 @@ fn defaults_are_sound() {
     assert!(settings.server.trusted_proxies.is_empty());
     assert_eq!(settings.server.worker_threads, 8);
     assert_eq!(settings.database.url, "sqlite:symbolon-data/symbolon.db");
-    assert_eq!(settings.keys.encryption_key.to_base64().as_str(), KEY);
+    assert_eq!(settings.keys.encryption_keys.current().to_base64().as_str(), KEY);
     assert_eq!(settings.keys.algorithms, [SigningAlg::Es256]);
     assert_eq!(settings.keys.import_dir, None);
     assert_eq!(settings.tokens.access_token_lifetime, Duration::from_secs(300));
@@ -282,7 +282,7 @@ fn dev_takes_what_is_required_from_overrides_and_stays_on_loopback() {
         .push(Override::new("keys.encryption_key", KEY, "--dev"));
     let settings = load(&sources, Mode::Dev).unwrap().settings;
     assert_eq!(settings.issuer.as_str(), "http://127.0.0.1:8080");
-    assert_eq!(settings.keys.encryption_key.to_base64().as_str(), KEY);
+    assert_eq!(settings.keys.encryption_keys.current().to_base64().as_str(), KEY);
     sources
         .overrides
         .push(Override::new("server.listen", "0.0.0.0:8080", "--listen"));
