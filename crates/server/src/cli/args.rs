@@ -35,6 +35,9 @@ pub struct GlobalArgs {
     /// Work on the data folder of `serve --dev`, which has its own database and encryption key.
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Accept key timings that make verifiers refuse valid tokens.
+    #[arg(long, global = true)]
+    pub dangerous_key_timings: bool,
     /// Write results and errors as JSON objects.
     #[arg(long, global = true)]
     pub json: bool,

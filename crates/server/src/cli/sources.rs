@@ -50,7 +50,7 @@ pub fn sources(global: &GlobalArgs) -> Result<(Sources, Mode), CliError> {
     match &global.data_dir {
         Some(dir) => {
             refuse_config(global, "--data-dir")?;
-            Ok((dev_sources(dir, "--data-dir", Vec::new())?, Mode::Dev))
+            Ok((dev_sources(global, dir, "--data-dir", Vec::new())?, Mode::Dev))
         }
         None => production_sources(global, Vec::new()),
     }
@@ -71,7 +71,7 @@ pub fn serve_sources(
     if let Some(dir) = dev_folder {
         refuse_config(global, "--dev")?;
         overrides.push(Override::new("management.listen", "127.0.0.1:0", "--dev"));
-        return Ok((dev_sources(dir, "--dev", overrides)?, Mode::Dev));
+        return Ok((dev_sources(global, dir, "--dev", overrides)?, Mode::Dev));
     }
     if global.data_dir.is_some() {
         return Err(CliError::refused(
@@ -83,14 +83,25 @@ pub fn serve_sources(
 }
 
 fn production_sources(global: &GlobalArgs, overrides: Vec<Override>) -> Result<(Sources, Mode), CliError> {
-    let sources = Sources::from_process(global.config.as_deref(), overrides)?;
-    Ok((sources, Mode::Production))
+    Ok((process_sources(global, overrides)?, Mode::Production))
 }
 
-fn dev_sources(dir: &Path, by: &str, mut overrides: Vec<Override>) -> Result<Sources, CliError> {
+fn dev_sources(
+    global: &GlobalArgs,
+    dir: &Path,
+    by: &str,
+    mut overrides: Vec<Override>,
+) -> Result<Sources, CliError> {
     // No command but `serve` uses the issuer, and that makes its own of the address that it is bound to.
     overrides.extend(dev_overrides(dir, "http://127.0.0.1", by)?);
-    Ok(Sources::from_process(None, overrides)?)
+    process_sources(global, overrides)
+}
+
+fn process_sources(global: &GlobalArgs, overrides: Vec<Override>) -> Result<Sources, CliError> {
+    Ok(Sources {
+        dangerous_key_timings: global.dangerous_key_timings,
+        ..Sources::from_process(global.config.as_deref(), overrides)?
+    })
 }
 
 /// Refuses `--config` beside a flag that stands in place of a configuration.
@@ -205,6 +216,31 @@ mod tests {
             dev_overrides(Path::new("/a?mode=memory"), "http://127.0.0.1", "x"),
             "can't stand in a URL",
         );
+    }
+
+    #[test]
+    fn dangerous_key_timings_are_accepted_by_a_flag_of_every_command() {
+        use clap::Parser as _;
+        let dangerous = |arguments: &[&str]| {
+            let cli = crate::cli::Cli::try_parse_from(arguments).unwrap();
+            sources(&cli.global).unwrap().0.dangerous_key_timings
+        };
+        assert!(!dangerous(&["symbolon", "config", "check"]));
+        assert!(dangerous(&[
+            "symbolon",
+            "config",
+            "check",
+            "--dangerous-key-timings"
+        ]));
+        assert!(dangerous(&["symbolon", "--dangerous-key-timings", "serve"]));
+        let (dir, global) = folder();
+        let global = GlobalArgs {
+            dangerous_key_timings: true,
+            ..global
+        };
+        assert!(sources(&global).unwrap().0.dangerous_key_timings);
+        let (served, _) = serve_sources(&global, None, Some(dir.path())).unwrap();
+        assert!(served.dangerous_key_timings);
     }
 
     #[test]

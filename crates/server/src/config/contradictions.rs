@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use super::finding::Finding;
+use super::key_timings;
 use super::kind::{algorithm_names, duration_text};
 use super::load::{Mode, hash_threads};
+use super::sources::Sources;
 use super::table::{self, Spec};
 use super::values::Values;
 
@@ -14,8 +16,8 @@ const HASH_MEMORY_KIB: u64 = 8 * 1024 * 1024;
 /// Reports every contradiction between settings that are sound by themselves.
 pub(super) fn check(
     values: &Values,
+    sources: &Sources,
     mode: Mode,
-    cores: usize,
     errors: &mut Vec<Finding>,
     warnings: &mut Vec<Finding>,
 ) {
@@ -26,7 +28,13 @@ pub(super) fn check(
     errors.extend(same_encryption_key_twice(values));
     errors.extend(default_algorithm_not_offered(values));
     errors.extend(idle_beyond_session(values));
-    errors.extend(hash_memory(values, cores));
+    errors.extend(hash_memory(values, sources.cores.get()));
+    let dangerous = key_timings::dangers(values);
+    if sources.dangerous_key_timings {
+        warnings.extend(dangerous);
+    } else {
+        errors.extend(dangerous);
+    }
     match mode {
         Mode::Dev => errors.extend(dev_off_loopback(values)),
         Mode::Production => warnings.extend(management_off_loopback(values)),

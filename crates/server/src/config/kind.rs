@@ -171,6 +171,27 @@ pub(super) fn duration_text(duration: Duration) -> String {
         )
 }
 
+/// The exact text of a duration of whole seconds, in as many units as it takes; days from two days on: `24h`,
+/// `2h 10m`, `90d`.
+pub(super) fn sum_text(duration: Duration) -> String {
+    const DAY: u64 = 86_400;
+    let seconds = duration.as_secs();
+    let days = if seconds < 2 * DAY { 0 } else { seconds / DAY };
+    let rest = seconds - days * DAY;
+    let parts = [
+        (days, "d"),
+        (rest / 3600, "h"),
+        (rest % 3600 / 60, "m"),
+        (rest % 60, "s"),
+    ];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|(number, _)| *number != 0)
+        .map(|(number, suffix)| format!("{number}{suffix}"))
+        .collect();
+    parts.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +200,25 @@ mod tests {
     fn durations_are_shown_in_their_largest_exact_unit() {
         for text in ["0s", "100ms", "1500ms", "30s", "90s", "5m", "1h", "25h", "90d"] {
             assert_eq!(duration_text(humantime::parse_duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn sums_are_shown_in_several_units() {
+        for text in [
+            "1s",
+            "59s",
+            "1m",
+            "1m 1s",
+            "24h",
+            "26h 10m",
+            "47h 59m 59s",
+            "2d",
+            "2d 1s",
+            "90d",
+            "400d 2h 10m",
+        ] {
+            assert_eq!(sum_text(humantime::parse_duration(text).unwrap()), text);
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use symbolon_core::keys::KeyTimings;
 use symbolon_jose::EncryptionKeys;
 
 use super::contradictions;
 use super::finding::{ConfigErrors, Finding};
+use super::key_timings;
 use super::settings::{
     DatabaseSettings, JwksSettings, KeySettings, LogSettings, LoginSettings, ManagementSettings,
     PasswordSettings, ServerSettings, Settings, TlsFiles, TokenSettings,
@@ -47,14 +49,13 @@ pub fn load(sources: &Sources, mode: Mode) -> Result<Loaded, ConfigErrors> {
     if values.file_unreadable {
         return Err(ConfigErrors::new(errors));
     }
-    let cores = sources.cores.get();
     let settings = Assembly {
         values: &values,
         errors: &mut errors,
-        cores,
+        cores: sources.cores.get(),
     }
     .settings();
-    contradictions::check(&values, mode, cores, &mut errors, &mut warnings);
+    contradictions::check(&values, sources, mode, &mut errors, &mut warnings);
     match settings {
         Some(settings) if errors.is_empty() => Ok(Loaded { settings, warnings }),
         _ => Err(ConfigErrors::new(errors)),
@@ -181,13 +182,31 @@ impl Assembly<'_> {
         let algorithms = self.value(&table::KEYS_ALGORITHMS);
         let default_algorithm = self.value(&table::KEYS_DEFAULT_ALGORITHM);
         let import_dir = self.optional(&table::KEYS_IMPORT_DIR);
+        let rotate_automatically = self.value(&table::KEYS_ROTATE_AUTOMATICALLY);
+        let timings = self.key_timings();
         let previous = previous_encryption_key?.into_iter().collect();
         Some(KeySettings {
             encryption_keys: Arc::new(EncryptionKeys::new(encryption_key?, previous)),
             algorithms: algorithms?,
             default_algorithm: default_algorithm?,
             import_dir: import_dir?,
+            rotate_automatically: rotate_automatically?,
+            timings: timings?,
         })
+    }
+
+    fn key_timings(&mut self) -> Option<KeyTimings> {
+        let rotate_every = self.value(&table::KEYS_ROTATION_INTERVAL);
+        let publish_before = self.optional(&table::KEYS_PUBLISH_BEFORE_SIGNING);
+        let publish_after = self.optional(&table::KEYS_PUBLISH_AFTER_SIGNING);
+        // Its error is kept where the key set's settings are read.
+        let max_age = self.values.sound(&table::JWKS_MAX_AGE)?;
+        Some(key_timings::derived(
+            rotate_every?,
+            publish_before?,
+            publish_after?,
+            max_age,
+        ))
     }
 
     fn tokens(&mut self) -> Option<TokenSettings> {

@@ -10,6 +10,7 @@ mod environment;
 mod explain;
 mod finding;
 mod issuer;
+mod key_timings;
 mod kind;
 mod load;
 mod parse;

@@ -53,6 +53,18 @@ const CONTRADICTIONS: &str = "
 - `tokens.refresh_idle_lifetime` longer than `tokens.session_lifetime`.
 - `passwords.memory_kib` times `passwords.hash_threads` above 8 GiB.
 - With `--dev`, any listener off loopback.
+
+By these timings verifiers would refuse valid tokens or ask for the key set all the time, or rotation could not keep
+its schedule. The flag `--dangerous-key-timings`, which every command has, turns the refusals into warnings; it is
+meant for tests.
+
+- `keys.publish_before_signing` below 24h, or below twice `jwks.max_age` where that is longer: a verifier that read
+  the key set just before the new key came would refuse its tokens.
+- `keys.publish_after_signing` below 2h 10m = 1h (the longest access token) + 1h (that a node may sign from memory) +
+  10m (clocks of verifiers): the last tokens that the key signed would be refused before they expire.
+- `keys.rotation_interval` below `keys.publish_before_signing` + `keys.publish_after_signing`: a key would be due for
+  rotation before its successor is ready or its predecessor gone.
+- `jwks.max_age` below 1m: caches would come back for nearly every token.
 ";
 
 const EXAMPLE_INTRODUCTION: &str = "\

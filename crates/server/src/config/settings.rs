@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use symbolon_core::keys::KeyTimings;
 use symbolon_jose::{EncryptionKeys, SigningAlg};
 
 use super::issuer::Issuer;
@@ -100,6 +101,11 @@ pub struct KeySettings {
     pub default_algorithm: SigningAlg,
     /// `keys.import_dir`
     pub import_dir: Option<PathBuf>,
+    /// `keys.rotate_automatically`
+    pub rotate_automatically: bool,
+    /// `keys.rotation_interval`, `keys.publish_before_signing`, `keys.publish_after_signing`; the latter two are
+    /// derived where nobody set them.
+    pub timings: KeyTimings,
 }
 
 /// The published key set.

@@ -73,6 +73,9 @@ pub struct Sources {
     pub read_file: FileReader,
     /// Runs the command of a `*_command` setting.
     pub run_command: CommandRunner,
+    /// Whether timings of signing keys that make verifiers refuse valid tokens are accepted, with a warning. Not a
+    /// setting: nobody should find it in a file years later.
+    pub dangerous_key_timings: bool,
     /// Cores of this machine, for settings where zero means "as many as there are".
     pub cores: NonZeroUsize,
 }
@@ -112,6 +115,7 @@ impl Sources {
             overrides,
             read_file: Box::new(read_file),
             run_command: Box::new(run_command),
+            dangerous_key_timings: false,
             cores,
         })
     }

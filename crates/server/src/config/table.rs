@@ -208,9 +208,24 @@ settings! {
         "The algorithm for clients and resource servers that name none; one of `keys.algorithms`.";
     KEYS_IMPORT_DIR: PathBuf = parse::path, "keys.import_dir", Kind::Path, Unset,
         "Folder of PEM private keys that are imported at start.";
+    KEYS_ROTATE_AUTOMATICALLY: bool = parse::boolean, "keys.rotate_automatically",
+        Kind::Boolean, Value("true"),
+        "Whether signing keys are rotated on schedule; otherwise `symbolon keys rotate` does it.";
+    KEYS_ROTATION_INTERVAL: Duration = parse::duration, "keys.rotation_interval",
+        Kind::seconds(1, 400 * DAY), Value("90d"),
+        "Time for which a key signs before its successor takes over; at least \
+         `keys.publish_before_signing` and `keys.publish_after_signing` together.";
+    KEYS_PUBLISH_BEFORE_SIGNING: Duration = parse::duration, "keys.publish_before_signing",
+        Kind::seconds(1, 200 * DAY), Unset,
+        "Time for which a key is published before it signs, so that every verifier knows it by then. Unset, it \
+         is the least that is accepted: 24h, or twice `jwks.max_age` where that is longer.";
+    KEYS_PUBLISH_AFTER_SIGNING: Duration = parse::duration, "keys.publish_after_signing",
+        Kind::seconds(1, 200 * DAY), Unset,
+        "Time for which a key is published after it has stopped signing, so that the last token that it signed \
+         is accepted until it expires. Unset, it is the least that is accepted: 2h 10m.";
 
-    JWKS_MAX_AGE: Duration = parse::duration, "jwks.max_age", Kind::seconds(MINUTE, DAY), Value("15m"),
-        "How long others may cache the published key set.";
+    JWKS_MAX_AGE: Duration = parse::duration, "jwks.max_age", Kind::seconds(1, DAY), Value("15m"),
+        "How long others may cache the published key set; at least 1m.";
 
     TOKENS_ACCESS_TOKEN_LIFETIME: Duration = parse::duration, "tokens.access_token_lifetime",
         Kind::seconds(10, HOUR), Value("5m"),

@@ -62,6 +62,7 @@ fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
         overrides: Vec::new(),
         read_file: Box::new(read_file),
         run_command: Box::new(run_command),
+        dangerous_key_timings: false,
         cores: NonZeroUsize::new(8).unwrap(),
     }
 }
