@@ -122,10 +122,13 @@ impl Keyring {
     }
 
     /// Reads the store again, for when its facts have changed. Opens only keys that this node does not have yet.
+    /// Returns whether a key is in another state than before.
+    ///
+    /// A key that can't be opened is not published, which is logged and told to the other nodes.
     ///
     /// # Errors
     /// [`KeyringError`]; the keys stay as they were.
-    pub async fn reload(&self) -> Result<(), KeyringError> {
+    pub async fn reload(&self) -> Result<bool, KeyringError> {
         let _one_at_a_time = self.reloading.lock().await;
         let read = self.clock.monotonic();
         let records = self.store.signing_keys().await?;
@@ -139,6 +142,12 @@ impl Keyring {
             },
         )?;
         let changes = snapshot.changes_since(&known);
+        for error in &snapshot.unopened {
+            tracing::error!(%error, "this node does not publish a signing key: others wait with it");
+        }
+        // What it published meanwhile was not what the store said.
+        let was_incomplete =
+            !known.unopened.is_empty() || (!changes.is_empty() && self.unconfirmed_for() > SETTLE);
         if snapshot.jwks != known.jwks {
             let cache_control = self.caching.header(self.change_in());
             self.document.store(Arc::new(Served {
@@ -147,13 +156,12 @@ impl Keyring {
             }));
         }
         self.current.store(Arc::new(snapshot));
-        if !changes.is_empty() && self.unconfirmed_for() > SETTLE {
-            // What it published meanwhile was not what the store said.
+        if was_incomplete {
             self.publication().complete_since = Some(self.clock.monotonic());
         }
         self.confirm(read);
         changes.iter().for_each(log);
-        Ok(())
+        Ok(!changes.is_empty())
     }
 
     /// The keys are still those of the store: nothing had changed at that monotonic time.
@@ -166,9 +174,9 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`]; the old ones stay.
     pub async fn replace_encryption_keys(&self, keys: Arc<EncryptionKeys>) -> Result<(), KeyringError> {
-        let _no_reload = self.reloading.lock().await;
+        let no_reload = self.reloading.lock().await;
         let records = self.store.signing_keys().await?;
-        Snapshot::open(
+        Snapshot::open_all(
             &records,
             &Opening {
                 keys: &keys,
@@ -177,7 +185,8 @@ impl Keyring {
             },
         )?;
         self.encryption_keys.store(keys);
-        Ok(())
+        drop(no_reload);
+        self.reload().await.map(drop)
     }
 
     /// Brings `Cache-Control` of the key set up to date with the time that is left until its next change. Costs
@@ -208,7 +217,8 @@ impl Keyring {
     /// always has, nothing where it does not.
     pub(crate) fn complete_since(&self) -> Option<Duration> {
         let since = self.publication().complete_since.unwrap_or_default();
-        (self.unconfirmed_for() <= SETTLE).then_some(since)
+        let complete = self.current.load().unopened.is_empty() && self.unconfirmed_for() <= SETTLE;
+        complete.then_some(since)
     }
 
     #[cfg(test)]

@@ -35,7 +35,7 @@ pub use endpoints::{Endpoints, INTROSPECTION_PATH, IssuerPathError, REVOCATION_P
 pub use error::{ImportProblem, KeyOperationError, KeyringError, Refusal};
 pub use keyring::{Keyring, KeyringConfig};
 pub use listing::{KeyInfo, NextStep};
-pub use maker::SharedEncryptionKeys;
+pub use maker::{SharedEncryptionKeys, share_encryption_keys};
 pub use metadata::Published;
 pub use operations::{Compromised, KeyOperation, KeyOperations};
 pub use plan::{Plan, PlannedStep};

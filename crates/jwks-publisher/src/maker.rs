@@ -12,6 +12,11 @@ use crate::error::KeyringError;
 /// The key-encryption keys of a node; they can be replaced while it runs.
 pub type SharedEncryptionKeys = Arc<ArcSwap<EncryptionKeys>>;
 
+/// Lets all parts of a node share the key-encryption keys, so that they can be replaced in one place.
+pub fn share_encryption_keys(keys: Arc<EncryptionKeys>) -> SharedEncryptionKeys {
+    Arc::new(ArcSwap::new(keys))
+}
+
 /// What new records are made with.
 #[derive(Clone)]
 pub(crate) struct KeyMaker {

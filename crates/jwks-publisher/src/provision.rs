@@ -73,7 +73,7 @@ impl<'a> Provision<'a> {
     }
 
     fn open(&self, records: &[SigningKeyRecord]) -> Result<Snapshot, KeyringError> {
-        Snapshot::open(
+        Snapshot::open_all(
             records,
             &Opening {
                 keys: &self.maker.encryption_keys.load(),

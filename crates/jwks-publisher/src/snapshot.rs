@@ -18,6 +18,8 @@ pub(crate) struct Snapshot {
     active: Vec<PrivateKey>,
     /// The key set.
     pub(crate) jwks: JwkSet,
+    /// Why keys are missing that should be published.
+    pub(crate) unopened: Vec<KeyringError>,
 }
 
 /// What a snapshot is made with.
@@ -30,8 +32,10 @@ pub(crate) struct Opening<'a> {
 }
 
 impl Snapshot {
-    /// Opens every published key of the records; all of them or none. Retired and compromised keys stay closed. A
-    /// private key is kept for as long as it signs and no longer.
+    /// Opens every published key of the records. Retired and compromised keys stay closed. A private key is kept for
+    /// as long as it signs and no longer.
+    ///
+    /// A key that can't be opened is left out, and said to be: one that is gone must go all the same.
     pub(crate) fn open(records: &[SigningKeyRecord], with: &Opening<'_>) -> Result<Self, KeyringError> {
         let mut published: Vec<&SigningKeyRecord> = records
             .iter()
@@ -41,10 +45,17 @@ impl Snapshot {
         published.sort_by_key(|record| place(record));
         let mut public = HashMap::with_capacity(published.len());
         let mut active: Vec<PrivateKey> = Vec::new();
+        let mut unopened = Vec::new();
         let mut keys: Vec<PublicJwk> = Vec::with_capacity(published.len());
         for record in published {
             let signs = record.state.is_active();
-            let key = open(record, signs, with)?;
+            let key = match open(record, signs, with) {
+                Ok(key) => key,
+                Err(error) => {
+                    unopened.push(error);
+                    continue;
+                }
+            };
             if let Some(private) = key.private.filter(|_| signs) {
                 if active.iter().any(|other| other.alg() == record.alg) {
                     return Err(KeyringError::SeveralActive(record.alg));
@@ -56,7 +67,22 @@ impl Snapshot {
         }
         active.retain(|key| with.algorithms.contains(&key.alg()));
         let jwks = JwkSet { keys };
-        Ok(Self { public, active, jwks })
+        Ok(Self {
+            public,
+            active,
+            jwks,
+            unopened,
+        })
+    }
+
+    /// Opens every published key of the records, all of them or none.
+    pub(crate) fn open_all(records: &[SigningKeyRecord], with: &Opening<'_>) -> Result<Self, KeyringError> {
+        let mut snapshot = Self::open(records, with)?;
+        if snapshot.unopened.is_empty() {
+            Ok(snapshot)
+        } else {
+            Err(snapshot.unopened.swap_remove(0))
+        }
     }
 
     /// The key that signs with the algorithm.
