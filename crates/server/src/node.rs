@@ -12,7 +12,11 @@ use symbolon_core::password::PasswordCost;
 use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, ServerStore, SessionStore, StoreResult};
 use symbolon_core::tokens::AccessTokens;
 use symbolon_core::{Clock, Rng, UnixMillis};
-use symbolon_jwks_publisher::{Endpoints, Keyring, KeyringConfig, Published, PublisherState};
+use symbolon_jose::EncryptionKeys;
+use symbolon_jwks_publisher::{
+    Endpoints, Keyring, KeyringConfig, KeyringError, Published, PublisherState, RotationConfig, RotationSchedule,
+    ScheduleParts, share_encryption_keys,
+};
 use symbolon_revocation::{LiveLog, drain_killed};
 use symbolon_store_sql::{SqlConfig, SqlStore};
 use symbolon_token_endpoint::{
@@ -43,6 +47,8 @@ pub struct Wraps {
     pub sessions: Wrap<dyn SessionStore>,
     /// Around the revocation log.
     pub log: Wrap<dyn RevocationLog>,
+    /// Around the store of the signing keys.
+    pub keys: Wrap<dyn KeyStore>,
 }
 
 /// Puts something around a port.
@@ -54,6 +60,7 @@ impl Default for Wraps {
             tokens: Box::new(|port| port),
             sessions: Box::new(|port| port),
             log: Box::new(|port| port),
+            keys: Box::new(|port| port),
         }
     }
 }
@@ -70,6 +77,8 @@ pub struct Node {
     pub registry: Registry,
     /// Health.
     pub health: Arc<Health>,
+    /// The rotation of the signing keys.
+    pub schedule: Arc<RotationSchedule>,
     keyring: Arc<Keyring>,
     published: Arc<Published>,
     issuer_path: String,
@@ -79,6 +88,8 @@ pub struct Node {
 const FOLLOW: Duration = Duration::from_millis(250);
 /// How often kills that are not on the log are looked for.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How often it is noted that the keys are still those of the store, and for how long the key set may be cached.
+const CONFIRM: Duration = Duration::from_secs(1);
 /// How often expired rows are deleted, and how many at a time.
 const SWEEP: Duration = Duration::from_secs(30);
 const SWEEP_BATCH: u32 = 500;
@@ -124,19 +135,29 @@ impl Node {
     /// Whatever keeps the node from serving, with what to do about it.
     pub async fn open(settings: &Settings, store: SqlStore, around: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, rng, wraps } = around;
-        let kek = settings.keys.encryption_key.clone();
-        let keys = open_server_keys(&store, &kek, &*rng).await?;
+        let keys = open_server_keys(&store, &settings.keys.encryption_keys, &*rng).await?;
+        let encryption_keys = share_encryption_keys(settings.keys.encryption_keys.clone());
         let ports = Arc::new(store.clone());
         let log = (wraps.log)(ports.clone());
         let log = Arc::new(LiveLog::open(log, clock.clone()).await?);
+        let key_store = (wraps.keys)(ports.clone());
         let keyring = Keyring::open(
-            ports.clone() as Arc<dyn KeyStore>,
+            key_store.clone(),
             keyring_config(settings),
-            kek,
-            &*clock,
+            encryption_keys.clone(),
+            clock.clone(),
             rng.clone(),
         );
         let keyring = Arc::new(keyring.await?);
+        let schedule = RotationSchedule::new(ScheduleParts {
+            store: key_store,
+            keyring: keyring.clone(),
+            encryption_keys,
+            config: rotation_config(settings),
+            name: node_name(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        });
         let published = Published::new(
             Endpoints::new(settings.issuer.as_str())?,
             store.published().await?,
@@ -177,6 +198,7 @@ impl Node {
             store,
             registry,
             health,
+            schedule: Arc::new(schedule),
             keyring,
             published,
             issuer_path,
@@ -190,7 +212,21 @@ impl Node {
     pub async fn refresh(&self) -> anyhow::Result<()> {
         self.log.catch_up().await?;
         self.published.refresh(self.store.published().await?);
+        self.keyring.reload().await?;
         Ok(())
+    }
+
+    /// Replaces the key-encryption keys, if the new ones open everything that is published.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; the old ones stay.
+    pub async fn replace_encryption_keys(&self, keys: Arc<EncryptionKeys>) -> Result<(), KeyringError> {
+        self.keyring.replace_encryption_keys(keys).await
+    }
+
+    /// The opened signing keys.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.clone()
     }
 
     /// Everything that the public listener answers.
@@ -204,19 +240,22 @@ impl Node {
             .merge(health::router(self.health.clone()))
     }
 
-    /// Starts what runs beside requests: following the log, renewing what is published, draining and sweeping.
+    /// Starts what runs beside requests: following the log, renewing what is published, rotating keys, draining and
+    /// sweeping.
     pub fn spawn(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
         let spawn = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
             tasks.spawn(shutdown.clone().run_until_cancelled_owned(task));
         };
         let log = self.log.clone();
         spawn(Box::pin(async move { log.follow(FOLLOW).await }));
-        spawn(Box::pin(renew(
-            self.log.clone(),
-            self.store.clone(),
-            self.keyring.clone(),
-            self.published.clone(),
-        )));
+        spawn(Box::pin(renew(Renewal {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            keyring: self.keyring.clone(),
+            schedule: self.schedule.clone(),
+            published: self.published.clone(),
+        })));
+        tasks.spawn(rotate(self.schedule.clone(), shutdown.clone()));
         spawn(Box::pin(drain(self.log.clone(), self.store.clone())));
         spawn(Box::pin(sweep(self.health.clock(), self.store.clone())));
     }
@@ -238,10 +277,25 @@ pub async fn claim_issuer(store: &SqlStore, issuer: &str, replace: bool) -> anyh
     Ok(())
 }
 
+/// How keys come and go, by the settings.
+pub fn rotation_config(settings: &Settings) -> RotationConfig {
+    RotationConfig {
+        algorithms: settings.keys.algorithms.clone(),
+        timings: settings.keys.timings,
+        automatically: settings.keys.rotate_automatically,
+    }
+}
+
+/// Which process this is, for people: host and process id.
+fn node_name() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}:{}", std::process::id())
+}
+
 fn keyring_config(settings: &Settings) -> KeyringConfig {
     KeyringConfig {
         issuer: settings.issuer.as_str().to_owned(),
-        algorithms: settings.keys.algorithms.clone(),
+        rotation: rotation_config(settings),
         default_algorithm: settings.keys.default_algorithm,
         import_dir: settings.keys.import_dir.clone(),
         max_age: settings.jwks.max_age,
@@ -281,34 +335,73 @@ fn lifetimes(settings: &Settings) -> Lifetimes {
     }
 }
 
-/// Renews the published documents and the keys when a fact changes; tries again until it has.
-async fn renew(log: Arc<LiveLog>, store: SqlStore, keyring: Arc<Keyring>, published: Arc<Published>) {
-    let mut heads = log.heads();
+/// What [`renew`] works with.
+struct Renewal {
+    log: Arc<LiveLog>,
+    store: SqlStore,
+    keyring: Arc<Keyring>,
+    schedule: Arc<RotationSchedule>,
+    published: Arc<Published>,
+}
+
+/// Renews the published documents and the keys when a fact changes; tries again until it has. While nothing changes, it
+/// notes that the keys are still those of the store.
+async fn renew(with: Renewal) {
+    let mut heads = with.log.heads();
     // What changed while the node was opened is renewed first.
     let mut renewed = None;
     loop {
         let facts = heads.borrow_and_update().facts;
         if renewed == Some(facts) {
-            if heads.changed().await.is_err() {
-                return;
+            tokio::select! {
+                changed = heads.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(CONFIRM) => with.confirm(facts),
             }
             continue;
         }
-        let outcome = async {
-            published.refresh(store.published().await?);
-            Ok::<_, anyhow::Error>(keyring.reload().await?)
-        };
-        match outcome.await {
-            Ok(()) => renewed = Some(facts),
+        match with.renew().await {
+            Ok(keys_changed) => {
+                renewed = Some(facts);
+                if keys_changed {
+                    with.schedule.wake();
+                }
+            }
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::error!(
                     error,
                     "metadata and signing keys could not be renewed: the old ones go on"
                 );
+                with.schedule.wake();
                 tokio::time::sleep(RENEW_AGAIN).await;
             }
         }
+    }
+}
+
+impl Renewal {
+    async fn renew(&self) -> anyhow::Result<bool> {
+        self.published.refresh(self.store.published().await?);
+        Ok(self.keyring.reload().await?)
+    }
+
+    fn confirm(&self, facts: u64) {
+        let (head, observed) = {
+            let applied = self.log.applied();
+            (applied.head, applied.observed)
+        };
+        if head.facts == facts {
+            self.keyring.confirm(observed);
+        }
+        self.keyring.refresh_caching();
+    }
+}
+
+/// Follows the schedule of the signing keys; when the node stops, nobody has to wait for it.
+async fn rotate(schedule: Arc<RotationSchedule>, shutdown: CancellationToken) {
+    shutdown.run_until_cancelled(schedule.run()).await;
+    if let Err(error) = schedule.leave().await {
+        tracing::warn!(%error, "other nodes will wait for this one's keys until it is taken for gone");
     }
 }
 

@@ -6,7 +6,7 @@ use symbolon_core::ports::{ServerStore, WrappedSecret};
 use symbolon_core::refresh::RefreshSeal;
 use symbolon_core::secret::{ClientSecrets, SecretPurpose, ServerSecret};
 use symbolon_core::{Rng, UnixMillis};
-use symbolon_jose::KeyEncryptionKey;
+use symbolon_jose::{EncryptionKeys, KeyEncryptionKey};
 use zeroize::Zeroizing;
 
 /// The one issuer of this server. Records and seals carry its number.
@@ -29,14 +29,14 @@ pub struct ServerKeys {
 /// The store's, or a secret that the key-encryption key does not open; nothing is overwritten.
 pub async fn open_server_keys(
     store: &dyn ServerStore,
-    kek: &KeyEncryptionKey,
+    keys: &EncryptionKeys,
     rng: &dyn Rng,
 ) -> anyhow::Result<ServerKeys> {
     let mut kept = store.secrets().await?;
     for purpose in SecretPurpose::ALL {
         if !kept.iter().any(|secret| secret.purpose == purpose) {
             // Another node that starts at the same time may have been first: then its secret holds.
-            store.add_secret(&fresh(purpose, kek, rng)?).await?;
+            store.add_secret(&fresh(purpose, keys, rng)?).await?;
         }
     }
     if kept.len() < SecretPurpose::ALL.len() {
@@ -46,7 +46,7 @@ pub async fn open_server_keys(
         let mut secrets: Vec<_> = kept
             .iter()
             .filter(|s| s.purpose == purpose)
-            .map(|s| open(s, kek))
+            .map(|s| open(s, keys))
             .collect::<Result<_, _>>()?;
         secrets.sort_by_key(|secret| (secret.active_from, secret.id));
         Ok(secrets)
@@ -64,10 +64,10 @@ pub async fn open_server_keys(
 
 /// The first secret of a purpose. It is active from the epoch on, so that it seals whatever was issued before a
 /// second one.
-fn fresh(purpose: SecretPurpose, kek: &KeyEncryptionKey, rng: &dyn Rng) -> anyhow::Result<WrappedSecret> {
+fn fresh(purpose: SecretPurpose, keys: &EncryptionKeys, rng: &dyn Rng) -> anyhow::Result<WrappedSecret> {
     let mut key = Zeroizing::new([0; 32]);
     rng.fill(&mut *key);
-    let wrapped = kek.wrap(&binding(purpose, 1), &*key)?;
+    let wrapped = keys.wrap(&binding(purpose, 1), &*key)?;
     Ok(WrappedSecret {
         purpose,
         id: 1,
@@ -76,14 +76,16 @@ fn fresh(purpose: SecretPurpose, kek: &KeyEncryptionKey, rng: &dyn Rng) -> anyho
     })
 }
 
-fn open(secret: &WrappedSecret, kek: &KeyEncryptionKey) -> anyhow::Result<ServerSecret> {
-    let plain = kek.unwrap(&binding(secret.purpose, secret.id), &secret.wrapped).with_context(|| {
+fn open(secret: &WrappedSecret, keys: &EncryptionKeys) -> anyhow::Result<ServerSecret> {
+    let plain = keys.unwrap(&binding(secret.purpose, secret.id), &secret.wrapped).with_context(|| {
         format!(
-            "the server secret {} {} could not be opened with the key-encryption key {}; nothing was changed; \
-             set keys.encryption_key to the key that this database was made with",
+            "the server secret {} {} is encrypted under the key-encryption key {} and could not be opened; nothing was \
+             changed; set keys.encryption_key or keys.previous_encryption_key to that key",
             secret.purpose.as_str(),
             secret.id,
-            kek.id(),
+            KeyEncryptionKey::key_id_of(&secret.wrapped)
+                .as_ref()
+                .map_or("(unreadable)", AsRef::as_ref),
         )
     })?;
     ensure!(
@@ -104,4 +106,34 @@ fn open(secret: &WrappedSecret, kek: &KeyEncryptionKey) -> anyhow::Result<Server
 /// Bound into the encryption, so that a record can't be put in the place of another.
 fn binding(purpose: SecretPurpose, id: u16) -> String {
     format!("server-secret/{}/{id}", purpose.as_str())
+}
+
+/// Encrypts every server secret that is not yet under the current key-encryption key again; with `dry_run` it only opens
+/// them all. Returns how many there are, and how many of them were, or would be, encrypted again.
+///
+/// # Errors
+/// The store's, or a secret can't be opened; every secret is under a key that was given.
+pub async fn rewrap_secrets(
+    store: &dyn ServerStore,
+    keys: &EncryptionKeys,
+    dry_run: bool,
+) -> anyhow::Result<(usize, usize)> {
+    let kept = store.secrets().await?;
+    for secret in &kept {
+        open(secret, keys)?;
+    }
+    let mut changed = 0;
+    for secret in &kept {
+        let Some(new) = keys.rewrap(&binding(secret.purpose, secret.id), &secret.wrapped)? else {
+            continue;
+        };
+        if !dry_run {
+            // Refused where somebody else has encrypted it again meanwhile, under the same key as they must.
+            store
+                .rewrap_secret(secret.purpose, secret.id, &secret.wrapped, &new)
+                .await?;
+        }
+        changed += 1;
+    }
+    Ok((kept.len(), changed))
 }
