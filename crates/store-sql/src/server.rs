@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::{EntityTrait, QueryOrder, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::ports::{ServerStore, StoreError, StoreResult, WrappedSecret};
 use symbolon_core::secret::SecretPurpose;
 
@@ -45,6 +46,28 @@ impl ServerStore for SqlStore {
         }
         commit(tx).await?;
         Ok(true)
+    }
+
+    async fn rewrap_secret(
+        &self,
+        purpose: SecretPurpose,
+        id: u16,
+        from: &str,
+        to: &str,
+    ) -> StoreResult<bool> {
+        use server_secrets::Column;
+
+        let tx = self.writing().await?;
+        let updated = server_secrets::Entity::update_many()
+            .col_expr(Column::Wrapped, Expr::value(to))
+            .filter(Column::Purpose.eq(purpose.as_str()))
+            .filter(Column::Id.eq(i32::from(id)))
+            .filter(Column::Wrapped.eq(from))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        commit(tx).await?;
+        Ok(updated.rows_affected > 0)
     }
 
     async fn issuer(&self) -> StoreResult<Option<(u16, String)>> {
