@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use symbolon_core::UnixMillis;
+use symbolon_core::keys::ScheduleTime;
 use symbolon_core::ports::{StoreError, StoreResult};
 
 /// The largest integer of SQL stands for [`UnixMillis::NEVER`], and for whatever else is past it.
@@ -16,6 +17,15 @@ pub(crate) fn from_ms(ms: i64, what: &str) -> StoreResult<UnixMillis> {
         Ok(ms) => Ok(UnixMillis(ms)),
         Err(_) => Err(corrupt(format_args!("{what} lies before 1970"))),
     }
+}
+
+/// Times past the largest integer of SQL, which no schedule lives to see, are kept as that.
+pub(crate) fn to_schedule_ms(time: ScheduleTime) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn from_schedule_ms(ms: i64, what: &str) -> StoreResult<ScheduleTime> {
+    number(ms, what).map(ScheduleTime)
 }
 
 pub(crate) fn corrupt(what: impl std::fmt::Display) -> StoreError {

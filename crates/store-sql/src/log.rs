@@ -115,13 +115,30 @@ pub(crate) async fn append_with_facts(
     revocation: &NewRevocation,
     now: UnixMillis,
 ) -> StoreResult<()> {
+    append(tx, &holding_from(now, revocation), now, 1).await.map(drop)
+}
+
+/// Does the same with as many entries as go with one change of facts, none included.
+pub(crate) async fn append_all_with_facts(
+    tx: &DatabaseTransaction,
+    revocations: &[NewRevocation],
+    now: UnixMillis,
+) -> StoreResult<()> {
+    advance_facts(tx).await?;
+    for revocation in revocations {
+        append(tx, &holding_from(now, revocation), now, 0).await?;
+    }
+    Ok(())
+}
+
+fn holding_from(now: UnixMillis, revocation: &NewRevocation) -> NewRevocation {
     let mut revocation = revocation.clone();
     revocation.entry.effect = match revocation.entry.effect {
         Effect::Block => Effect::Block,
         Effect::Cutoff(moment) => Effect::Cutoff(moment.max(now)),
         Effect::Lift(moment) => Effect::Lift(moment.max(now)),
     };
-    append(tx, &revocation, now, 1).await.map(drop)
+    revocation
 }
 
 async fn append(

@@ -1,8 +1,11 @@
 //! What every store must do, as tests. [`store_contract`](crate::store_contract) runs all of it against one.
 
 pub mod clients;
+pub mod key_changes;
+pub mod key_schedule;
 pub mod keys;
 pub mod log;
+pub mod server;
 pub mod sessions;
 pub mod users;
 
@@ -62,7 +65,32 @@ macro_rules! store_contract {
             unknown_clients_and_audiences_change_nothing,
         ]);
         $crate::store_contract!(@cases $make, keys, [
-            keys_are_added_all_or_none,
+            a_key_is_rewrapped_only_where_it_is_still_the_same,
+            keys_are_kept_as_they_were_added,
+            the_history_is_the_newest_first,
+        ]);
+        $crate::store_contract!(@cases $make, key_changes, [
+            a_conflict_changes_nothing,
+            a_rotation_is_one_change_in_whatever_order,
+            entries_go_on_the_log_with_the_change,
+            every_transition_is_kept,
+            racing_changes_planned_from_one_state_are_made_once,
+            steps_beside_the_lifecycle_are_refused,
+        ]);
+        $crate::store_contract!(@cases $make, key_schedule, [
+            a_lease_is_given_back,
+            a_lease_is_held_until_it_ends,
+            a_lease_that_changed_hands_changes_no_keys,
+            a_lease_that_ends_too_late_is_not_honoured,
+            a_lease_that_is_taken_again_fences_the_first,
+            a_new_schedule_has_seen_nothing,
+            an_operators_change_fences_the_lease,
+            nodes_are_known_by_their_last_word,
+            racing_nodes_get_one_lease,
+            time_that_was_seen_to_pass_stays,
+        ]);
+        $crate::store_contract!(@cases $make, server, [
+            a_secret_is_rewrapped_only_where_it_is_still_the_same,
             secrets_and_issuer_are_kept,
         ]);
     };

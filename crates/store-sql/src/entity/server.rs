@@ -36,28 +36,6 @@ pub(crate) mod revocation_log {
     no_relations!();
 }
 
-pub(crate) mod signing_keys {
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, DeriveEntityModel)]
-    #[sea_orm(table_name = "signing_keys")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub kid: String,
-        pub alg: String,
-        pub state: String,
-        pub published_ms: Option<i64>,
-        pub activated_ms: Option<i64>,
-        pub retiring_ms: Option<i64>,
-        pub retired_ms: Option<i64>,
-        pub compromised_ms: Option<i64>,
-        pub wrapped: String,
-        pub created_ms: i64,
-    }
-
-    no_relations!();
-}
-
 pub(crate) mod server_secrets {
     use sea_orm::entity::prelude::*;
 

@@ -1,8 +1,10 @@
 use sea_orm::ConnectionTrait;
+use symbolon_core::keys::ScheduleTime;
 use symbolon_core::ports::{AdminStore, FactStore, KeyStore, RevocationLog, StoreError, StoreResult};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::rotation::Rotation;
 use symbolon_testkit::{resource_server, user};
+use uuid::Uuid;
 
 use super::*;
 
@@ -63,6 +65,25 @@ async fn rows_that_can_not_be_are_errors_and_not_answers() {
     )
     .await;
     assert_corrupt(store.signing_keys().await, "an active key without a start");
+    assert_corrupt(store.key_history(1).await, "an active key without a start");
+    meddle(&store, "INSERT INTO key_nodes VALUES (x'00', 'host', 0, NULL)").await;
+    assert_corrupt(store.key_nodes().await, "a short id");
+    for (sql, of) in [
+        (
+            "UPDATE key_schedule SET elapsed_schedule_ms = -1",
+            "a time before its start",
+        ),
+        (
+            "UPDATE key_schedule SET elapsed_schedule_ms = 0, fence = -1",
+            "a negative fence",
+        ),
+        ("DELETE FROM key_schedule", "no schedule"),
+    ] {
+        meddle(&store, sql).await;
+        assert_corrupt(store.key_schedule().await, of);
+        let lease = store.take_key_lease(Uuid::nil(), FakeClock::START, Duration::ZERO, ScheduleTime(0));
+        assert_corrupt(lease.await, of);
+    }
     meddle(&store, "UPDATE revocation_head SET seq = -1").await;
     assert_corrupt(store.head().await, "a negative head");
 }
@@ -76,6 +97,7 @@ async fn the_schema_refuses_what_belongs_to_nobody() {
         "INSERT INTO client_values (uid, kind, value, position) VALUES (x'00', 'scope', 'x', 0)",
         "INSERT INTO users VALUES (x'00', 'x', NULL, 1, '', 0)",
         "INSERT INTO revocation_head (id, log_id, seq, facts) VALUES (2, x'00', 0, 0)",
+        "INSERT INTO key_schedule VALUES (2, 0, NULL, 0, 0, 0)",
     ] {
         let error = store.inner.write.execute_unprepared(sql).await.unwrap_err();
         let error = crate::error::store_error(error);
