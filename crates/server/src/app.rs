@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use symbolon_core::{Clock, Rng};
+use symbolon_jose::EncryptionKeys;
+use symbolon_jwks_publisher::Keyring;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Finding, Settings};
 use crate::dev;
 use crate::http::{self, Listener, ListenerConfig, Stamp, TLS_CHECK_INTERVAL, TlsFiles};
+use crate::key_metrics::KeyMetrics;
 use crate::management::{self, Gauges};
 use crate::node::{self, Node, Surroundings, Wraps};
 use crate::observe::Logs;
@@ -28,7 +31,12 @@ pub struct ServeOptions {
     pub change_issuer: bool,
     /// Worth telling, from reading the configuration.
     pub warnings: Vec<Finding>,
+    /// Reads the key-encryption keys again, from where they were read at the start.
+    pub read_encryption_keys: ReadEncryptionKeys,
 }
+
+/// Reads the key-encryption keys again. It may take as long as a command of the operator does.
+pub type ReadEncryptionKeys = Arc<dyn Fn() -> anyhow::Result<Arc<EncryptionKeys>> + Send + Sync>;
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 ///
@@ -87,13 +95,20 @@ pub async fn serve(
     };
     let mut registry = std::mem::take(&mut node.registry);
     registry.register_collector(Box::new(gauges));
+    let schedule = node.schedule.clone();
+    registry.register_collector(Box::new(KeyMetrics { schedule }));
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
     node.spawn(&tasks, &shutdown);
     // Before anybody is told that the server is ready: from then on it is stopped gracefully or not at all.
     let signals = Signals::register()
         .context("signals can't be watched; see that the system allows more open files")?;
-    tasks.spawn(signals.watch(shutdown.clone(), node.health.clone(), public.tls_certificate()));
+    let reload = Reload {
+        certificate: public.tls_certificate(),
+        keyring: node.keyring(),
+        read_encryption_keys: options.read_encryption_keys,
+    };
+    tasks.spawn(signals.watch(shutdown.clone(), node.health.clone(), reload));
     let grace = settings.server.shutdown_grace;
     let metrics = management::router(registry, node.health.clone());
     tasks.spawn({
@@ -179,7 +194,7 @@ fn management_config(settings: &Settings, stamp: Stamp) -> ListenerConfig {
     }
 }
 
-/// SIGTERM and SIGINT stop the server, SIGHUP reads the certificate again.
+/// SIGTERM and SIGINT stop the server, SIGHUP reads again what may change while it runs.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -200,25 +215,59 @@ impl Signals {
         mut self,
         shutdown: CancellationToken,
         health: Arc<crate::health::Health>,
-        certificate: Option<Arc<http::TlsCertificate>>,
+        reload: Reload,
     ) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
-                _ = self.hangup.recv() => {
-                    let Some(certificate) = &certificate else { continue };
-                    match certificate.reload().await {
-                        Ok(()) => tracing::info!("the TLS certificate was read again"),
-                        Err(error) => tracing::error!(%error, "the TLS certificate could not be read: the old one goes on"),
-                    }
-                }
+                // Reading may take a while; whoever stops the server does not wait for it.
+                _ = self.hangup.recv() => drop(tokio::spawn(reload.clone().run())),
                 () = shutdown.cancelled() => return,
             }
         }
         tracing::info!("stopping");
         health.drain();
         shutdown.cancel();
+    }
+}
+
+/// What SIGHUP reads again: the TLS certificate and the key-encryption keys. What can't be read stays as it was.
+#[derive(Clone)]
+struct Reload {
+    certificate: Option<Arc<http::TlsCertificate>>,
+    keyring: Arc<Keyring>,
+    read_encryption_keys: ReadEncryptionKeys,
+}
+
+impl Reload {
+    async fn run(self) {
+        if let Some(certificate) = &self.certificate {
+            match certificate.reload().await {
+                Ok(()) => tracing::info!("the TLS certificate was read again"),
+                Err(error) => {
+                    tracing::error!(%error, "the TLS certificate could not be read: the old one goes on");
+                }
+            }
+        }
+        match self.encryption_keys().await {
+            Ok(current) => tracing::info!(current, "the key-encryption keys were read again"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(
+                    error,
+                    "the key-encryption keys could not be replaced: the old ones go on"
+                );
+            }
+        }
+    }
+
+    async fn encryption_keys(&self) -> anyhow::Result<String> {
+        let read = self.read_encryption_keys.clone();
+        let keys = tokio::task::spawn_blocking(move || read()).await??;
+        let current = keys.current().id().to_string();
+        self.keyring.replace_encryption_keys(keys).await?;
+        Ok(current)
     }
 }
 

@@ -95,7 +95,7 @@ pub async fn seed(
     clock: &dyn Clock,
     rng: &dyn Rng,
 ) -> anyhow::Result<Seeded> {
-    let keys = open_server_keys(store, &settings.keys.encryption_key, rng).await?;
+    let keys = open_server_keys(store, &settings.keys.encryption_keys, rng).await?;
     let seeder = Seeder {
         store,
         secrets: &keys.client_secrets,

@@ -6,6 +6,7 @@ pub mod config;
 pub mod dev;
 pub mod health;
 pub mod http;
+mod key_metrics;
 pub mod log_buffer;
 pub mod management;
 pub mod node;

@@ -12,9 +12,8 @@ use symbolon_core::password::PasswordCost;
 use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, ServerStore, SessionStore, StoreResult};
 use symbolon_core::tokens::AccessTokens;
 use symbolon_core::{Clock, Rng, UnixMillis};
-use symbolon_jose::EncryptionKeys;
 use symbolon_jwks_publisher::{
-    Endpoints, Keyring, KeyringConfig, KeyringError, Published, PublisherState, RotationConfig, RotationSchedule,
+    Endpoints, Keyring, KeyringConfig, Published, PublisherState, RotationConfig, RotationSchedule,
     ScheduleParts, share_encryption_keys,
 };
 use symbolon_revocation::{LiveLog, drain_killed};
@@ -214,14 +213,6 @@ impl Node {
         self.published.refresh(self.store.published().await?);
         self.keyring.reload().await?;
         Ok(())
-    }
-
-    /// Replaces the key-encryption keys, if the new ones open everything that is published.
-    ///
-    /// # Errors
-    /// [`KeyringError`]; the old ones stay.
-    pub async fn replace_encryption_keys(&self, keys: Arc<EncryptionKeys>) -> Result<(), KeyringError> {
-        self.keyring.replace_encryption_keys(keys).await
     }
 
     /// The opened signing keys.

@@ -23,7 +23,7 @@ use super::sources::{refuse_config, serve_sources, sources};
 use super::terminal::Terminal;
 use super::{StoreCommand, administer, calibrate, migrate};
 use crate::app::{self, ServeOptions};
-use crate::config::{Settings, load};
+use crate::config::{Settings, load, reload_encryption_keys};
 use crate::secrets::open_server_keys;
 use crate::{dev, node, observe};
 
@@ -135,8 +135,10 @@ async fn administer_store(
     out: &mut Output<'_>,
     command: StoreCommand,
 ) -> Result<(), CliError> {
-    let kek = &settings.keys.encryption_key;
-    let keys = open_server_keys(store, kek, &SystemRng).await.map_err(failed)?;
+    let encryption_keys = &settings.keys.encryption_keys;
+    let keys = open_server_keys(store, encryption_keys, &SystemRng)
+        .await
+        .map_err(failed)?;
     let names = ["USER", "LOGNAME"].map(|name| std::env::var(name).unwrap_or_default());
     let context = Context {
         admin: store,
@@ -171,11 +173,17 @@ fn serve(global: &GlobalArgs, args: ServeArgs) -> Result<(), CliError> {
     let logs = observe::init(&loaded.settings.log).map_err(failed)?;
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(loaded.settings.server.worker_threads);
+    let (again, listen, data) = (global.clone(), args.listen, folder.clone());
+    let read_encryption_keys = move || {
+        let (sources, mode) = serve_sources(&again, listen, data.as_deref())?;
+        Ok(reload_encryption_keys(&sources, mode)?)
+    };
     let options = ServeOptions {
         dev: folder,
         json: global.json,
         change_issuer: args.dangerous_change_issuer,
         warnings: loaded.warnings,
+        read_encryption_keys: Arc::new(read_encryption_keys),
     };
     let clock = Arc::new(SystemClock::new());
     runtime(builder)?
