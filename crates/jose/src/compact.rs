@@ -97,9 +97,8 @@ struct Header {
 
 impl Header {
     fn parse(json: &[u8]) -> Result<Self, VerifyError> {
-        let object = UniqueObject::parse(json).ok_or(VerifyError::Header(
-            "it must be a JSON object, with each member once",
-        ))?;
+        let object: UniqueObject = UniqueObject::parse(json)
+            .map_err(|_| VerifyError::Header("it must be a JSON object, with each member once"))?;
         if let Some(member) = object.first_of(&REFUSED_MEMBERS) {
             return Err(VerifyError::HeaderMember(member));
         }

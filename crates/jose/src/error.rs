@@ -20,20 +20,51 @@ pub enum KeyError {
     #[error("OpenSSL refused the key: {0}")]
     Backend(String),
     /// The PEM block is a certificate or a request for one.
-    #[error("the file holds a certificate; give the private key that belongs to it")]
+    #[error("the file holds a certificate or a request for one; give the private key that belongs to it")]
     Certificate,
     /// The private key is encrypted with a passphrase.
     #[error("the private key is encrypted; decrypt it first: `openssl pkey -in key.pem -out plain.pem`")]
     Encrypted,
+    /// The curve is spelled out instead of named.
+    #[error("the key does not name its curve; name it: `openssl ec -in key.pem -param_enc named_curve`")]
+    ExplicitCurve,
     /// The numbers of the key contradict each other.
     #[error("the parts of the key contradict each other")]
     Inconsistent,
+    /// The `alg` of the JWK is none of ours.
+    #[error(
+        "the JWK member `alg` names no supported algorithm; use one of ES256, ES384, EdDSA, PS256, RS256"
+    )]
+    JwkAlg,
     /// A JWK member is absent or has the wrong form.
     #[error("the JWK member `{0}` is missing or malformed")]
     JwkMember(&'static str),
+    /// The JSON is no object, or a very large one.
+    #[error("a JWK must be a JSON object with at most 32 members")]
+    JwkNotObject,
     /// The JWK holds a member of a private or symmetric key.
     #[error("the JWK holds the private member `{0}`; publish the public key only and replace this key")]
     JwkPrivate(&'static str),
+    /// A member name occurs twice.
+    #[error("the JWK holds a member more than once; each may occur once")]
+    JwkRepeated,
+    /// A JWK set without keys or with more than one.
+    #[error("the JWK set must hold exactly one key; give the private key alone")]
+    JwkSet,
+    /// The JWK is a symmetric key.
+    #[error("the JWK holds a symmetric key; give the private key of a pair: RSA, EC or Ed25519")]
+    JwkSymmetric,
+    /// The JWK is not well-formed JSON.
+    #[error("the JWK is not well-formed JSON: line {line}, column {column}")]
+    JwkSyntax {
+        /// Where it goes wrong, from 1.
+        line: usize,
+        /// Where in the line, from 1.
+        column: usize,
+    },
+    /// `use` or `key_ops` speaks of another use than signatures.
+    #[error("the JWK member `{0}` says that the key does not sign; give a key for signatures")]
+    JwkUse(&'static str),
     /// The key-encryption key has the wrong form.
     #[error("the key-encryption key must be 32 bytes in base64; make one with `openssl rand -base64 32`")]
     KekFormat,
@@ -43,16 +74,19 @@ pub enum KeyError {
     /// The key id has the wrong form.
     #[error("a key id is 1 to 128 characters of A-Z a-z 0-9 _ -")]
     Kid,
-    /// Not a well-formed PKCS#8, PKCS#1, SEC1 or SPKI structure, or a point that is not on its curve.
+    /// Not a well-formed PKCS#8, PKCS#1, SEC1 or SPKI structure.
     #[error("the key is not well-formed {0}")]
     Malformed(&'static str),
-    /// No PEM block was found.
-    #[error("no PEM block found; expected `-----BEGIN PRIVATE KEY-----`")]
+    /// Neither a PEM block nor a JWK was found.
+    #[error("no key found; expected PEM (`-----BEGIN PRIVATE KEY-----`) or a JWK (`{{\"kty\": ...}}`)")]
     NotPem,
+    /// The key is in the format of OpenSSH.
+    #[error("the key is in the format of OpenSSH; convert it to PKCS#8: `ssh-keygen -p -m PKCS8 -f key`")]
+    OpenSsh,
     /// The PEM armour is broken.
     #[error("the PEM text is broken: {0}")]
     PemBroken(&'static str),
-    /// The public point has small order or no canonical encoding.
+    /// The public point is not on its curve, has small order or no canonical encoding.
     #[error("the public key is a weak or invalid point")]
     Point,
     /// A public key was given where a private key is needed.
@@ -76,6 +110,9 @@ pub enum KeyError {
         /// Length of the modulus in bits.
         bits: usize,
     },
+    /// The private number of an EC key is out of range.
+    #[error("the private number of the EC key must be at least 1 and less than the order of its curve")]
+    Scalar,
     /// More than one PEM block.
     #[error("the file holds more than one PEM block; give each private key its own file")]
     SeveralBlocks,
@@ -92,7 +129,10 @@ pub enum KeyError {
     #[error("the curve {0} is not supported; use P-256, P-384 or Ed25519")]
     UnsupportedCurve(String),
     /// The PEM label is none that holds a key we read.
-    #[error("`{0}` is not supported; convert it to PKCS#8: `openssl pkcs8 -topk8 -nocrypt -in key.pem`")]
+    #[error(
+        "the PEM label `{0}` is not supported; convert the key to PKCS#8: \
+         `openssl pkcs8 -topk8 -nocrypt -in key.pem`"
+    )]
     UnsupportedLabel(String),
 }
 

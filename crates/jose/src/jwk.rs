@@ -10,7 +10,7 @@ use crate::json::UniqueObject;
 use crate::kid::Kid;
 
 /// Members of private and symmetric keys (RFC 7518 section 6). A JWK with one of them is refused as a whole.
-const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+pub(crate) const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 /// The longest key member, in characters; the modulus of an RSA key of 8192 bits has 1366.
 const MAX_MEMBER_LEN: usize = 1400;
 /// The most keys in a set that is read.
@@ -68,11 +68,11 @@ impl PublicJwk {
             return Err(KeyError::JwkPrivate(member));
         }
         if object.member("use").is_some_and(|value| value != "sig") {
-            return Err(KeyError::JwkMember("use"));
+            return Err(KeyError::JwkUse("use"));
         }
         let params = JwkParams::from_object(object)?;
         let alg = match optional(object, "alg")? {
-            Some(text) => text.parse().map_err(|_| KeyError::JwkMember("alg"))?,
+            Some(text) => text.parse().map_err(|_| KeyError::JwkAlg)?,
             None => params
                 .key_type()
                 .implied_alg()

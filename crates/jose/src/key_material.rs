@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use p256::elliptic_curve::sec1::ToSec1Point as _;
+use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
+use p256::elliptic_curve::{self, AffinePoint, CurveArithmetic, FieldBytesSize};
 use p256::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
 use rsa::pkcs1::EncodeRsaPublicKey as _;
 use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
@@ -14,6 +15,7 @@ use crate::alg::{KeyType, SigningAlg};
 use crate::backend;
 use crate::error::KeyError;
 use crate::jwk::{JwkParams, PublicJwk};
+use crate::members::{base64url_uint, octets, sec1_point};
 use crate::random::{Fill, FillRng};
 
 /// Length of a generated RSA modulus, in bits.
@@ -60,6 +62,16 @@ impl PrivateMaterial {
                     .map_err(|_| KeyError::Randomness)
             }
         }
+    }
+
+    /// Takes the private number of a P-256 key, and the SEC1 encoding of the public point where it came along.
+    pub(crate) fn p256(scalar: &[u8], point: Option<&[u8]>) -> Result<Self, KeyError> {
+        judge_ec(scalar, point).map(Self::P256)
+    }
+
+    /// The same on P-384.
+    pub(crate) fn p384(scalar: &[u8], point: Option<&[u8]>) -> Result<Self, KeyError> {
+        judge_ec(scalar, point).map(Self::P384)
     }
 
     /// Takes the parts of a two-prime RSA key, big-endian.
@@ -152,11 +164,11 @@ impl PublicMaterial {
         match params {
             JwkParams::P256 { x, y } => p256::PublicKey::from_sec1_bytes(&sec1_point::<32>(x, y)?)
                 .map(Self::P256)
-                .map_err(|_| KeyError::Malformed("P-256")),
+                .map_err(|_| KeyError::Point),
             JwkParams::P384 { x, y } => p384::PublicKey::from_sec1_bytes(&sec1_point::<48>(x, y)?)
                 .map(Self::P384)
-                .map_err(|_| KeyError::Malformed("P-384")),
-            JwkParams::Ed25519 { x } => Self::ed25519(octets::<32>(x, "x")?),
+                .map_err(|_| KeyError::Point),
+            JwkParams::Ed25519 { x } => Self::ed25519(*octets::<32>(x, "x")?),
             JwkParams::Rsa { n, e } => Self::rsa(&base64url_uint(n, "n")?, &base64url_uint(e, "e")?),
         }
     }
@@ -247,6 +259,23 @@ fn draw<const LEN: usize, K>(fill: &mut Fill<'_>, key: impl Fn(&[u8]) -> Option<
         .ok_or(KeyError::Randomness)
 }
 
+/// Judges the private number of an EC key, big-endian and no longer than the field, and that its public point is this.
+fn judge_ec<C>(scalar: &[u8], point: Option<&[u8]>) -> Result<elliptic_curve::SecretKey<C>, KeyError>
+where
+    C: CurveArithmetic,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+    FieldBytesSize<C>: ModulusSize,
+{
+    let secret = elliptic_curve::SecretKey::<C>::from_slice(scalar).map_err(|_| KeyError::Scalar)?;
+    if let Some(point) = point {
+        let public = elliptic_curve::PublicKey::<C>::from_sec1_bytes(point).map_err(|_| KeyError::Point)?;
+        if public != secret.public_key() {
+            return Err(KeyError::Inconsistent);
+        }
+    }
+    Ok(secret)
+}
+
 /// Judges modulus and public exponent, big-endian, before any arithmetic on them.
 fn judge_rsa(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
     let [n, e] = [n, e].map(|bytes| &bytes[bytes.iter().take_while(|byte| **byte == 0).count()..]);
@@ -287,28 +316,4 @@ fn judge_ed25519(point: &[u8; 32]) -> Result<(), KeyError> {
         return Err(KeyError::Point);
     }
     Ok(())
-}
-
-/// Decodes a coordinate or a point: base64url of exactly `LEN` octets (RFC 7518 section 6.2.1.2).
-fn octets<const LEN: usize>(text: &str, member: &'static str) -> Result<[u8; LEN], KeyError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| KeyError::JwkMember(member))?;
-    bytes.try_into().map_err(|_| KeyError::JwkMember(member))
-}
-
-/// Decodes a Base64urlUInt: the least number of octets (RFC 7518 section 2), so that a key has one thumbprint.
-fn base64url_uint(text: &str, member: &'static str) -> Result<Vec<u8>, KeyError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| KeyError::JwkMember(member))?;
-    if bytes.first().is_none_or(|first| *first == 0) {
-        return Err(KeyError::JwkMember(member));
-    }
-    Ok(bytes)
-}
-
-/// The uncompressed SEC1 encoding of a point.
-fn sec1_point<const LEN: usize>(x: &str, y: &str) -> Result<Vec<u8>, KeyError> {
-    Ok([&[4][..], &octets::<LEN>(x, "x")?, &octets::<LEN>(y, "y")?].concat())
 }

@@ -22,8 +22,10 @@ mod jwk;
 mod kek;
 mod key_material;
 mod kid;
+mod members;
 mod pem;
 mod private;
+mod private_jwk;
 mod public;
 mod random;
 

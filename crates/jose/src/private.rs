@@ -14,7 +14,7 @@ use crate::error::{KeyError, SignError};
 use crate::key_material::PrivateMaterial;
 use crate::kid::Kid;
 use crate::public::PublicKey;
-use crate::{backend, der, pem};
+use crate::{backend, der, pem, private_jwk};
 
 /// The `typ` whose header is kept ready: access tokens (RFC 9068 section 2.1).
 const HOT_TYP: &str = "at+jwt";
@@ -50,6 +50,36 @@ impl PrivateKey {
         let material = pem::private_from_pem(pem)?;
         let alg = material.key_type().implied_alg().unwrap_or(rsa_alg);
         Self::from_material(&material, alg)
+    }
+
+    /// Reads one private key as a JWK (RFC 7517, RFC 7518 section 6, RFC 8037), 64 KiB at most: RSA with `n`, `e`, `d`,
+    /// `p` and `q`, EC on P-256 or P-384, or OKP with Ed25519. A JWK set that holds this one key alone is read, too.
+    ///
+    /// Its `alg` decides the algorithm; without one it is as in [`Self::from_pem`]. Where `use` or `key_ops` are given,
+    /// they must allow signing. `kid` is ignored, because the key id is the thumbprint here, and so are certificates
+    /// (`x5c`) and members that nobody knows. `dp`, `dq` and `qi` are computed
+    /// anew.
+    ///
+    /// # Errors
+    /// [`KeyError`] for anything but one private key of a type, size and form that is accepted.
+    pub fn from_jwk(json: &str, rsa_alg: SigningAlg) -> Result<Self, KeyError> {
+        let (material, alg) = private_jwk::private_from_jwk(json)?;
+        let alg = alg.or(material.key_type().implied_alg()).unwrap_or(rsa_alg);
+        Self::from_material(&material, alg)
+    }
+
+    /// Reads what an operator hands over: a JWK where the text starts with `{`, otherwise PEM. White space in front is
+    /// passed over, and so is a byte order mark.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_jwk`] and [`Self::from_pem`].
+    pub fn from_text(text: &str, rsa_alg: SigningAlg) -> Result<Self, KeyError> {
+        let text = text.trim_start_matches('\u{feff}');
+        if text.trim_start().starts_with('{') {
+            Self::from_jwk(text, rsa_alg)
+        } else {
+            Self::from_pem(text, rsa_alg)
+        }
     }
 
     /// Reads DER PKCS#8, version 1 or 2, such as [`Self::to_pkcs8_der`] gives; 64 KiB at most.

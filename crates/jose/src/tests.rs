@@ -1,15 +1,27 @@
 //! Rules that concern several modules, and what their tests share. The keys in `fixtures/` were made by OpenSSL for these
-//! tests and are used nowhere else.
+//! tests and are used nowhere else; those in JWKs are some of them as WebCrypto writes them.
 
 use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use rsa::pkcs8::DecodePrivateKey as _;
+use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
+use rsa::{BigUint, RsaPrivateKey};
 use sha2::{Digest as _, Sha256};
 
-use crate::{PrivateKey, PublicKey, SigningAlg, backend};
+use crate::{PrivateKey, PublicKey, SigningAlg, backend, pem};
+
+/// The text of a fixture.
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!("fixtures/", $name))
+    };
+}
 
 mod compact;
+mod import_jwk;
+mod import_pem;
 mod interop;
 mod jwk;
 mod kek;
@@ -60,6 +72,25 @@ fn sign_any(key: &PrivateKey, header: &str, payload: &[u8]) -> String {
         .sign(input.as_bytes())
         .unwrap();
     format!("{input}.{}", base64url(signature))
+}
+
+/// The bytes of the only block of a PEM text.
+fn der(pem: &str) -> Vec<u8> {
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    BASE64_STANDARD.decode(body).unwrap()
+}
+
+/// Any bytes as a PEM block.
+fn armour(label: &str, der: &[u8]) -> String {
+    let mut text = String::new();
+    pem::write_block(label, der, &mut text);
+    text
+}
+
+/// The numbers of the generated RSA key, big-endian: n, e, d, p, q.
+fn rsa_numbers() -> [Vec<u8>; 5] {
+    let key = RsaPrivateKey::from_pkcs8_der(RSA.to_pkcs8_der()).unwrap();
+    [key.n(), key.e(), key.d(), &key.primes()[0], &key.primes()[1]].map(BigUint::to_bytes_be)
 }
 
 fn assert_send_sync<T: Send + Sync>() {}

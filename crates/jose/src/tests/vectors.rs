@@ -48,7 +48,7 @@ fn thumbprint_and_signature_of_rfc_8037() {
 }
 
 /// The key of RFC 8410 section 10.3 with attributes and the public key: `OneAsymmetricKey` version 2.
-const RFC_8410_VERSION_2: &str = "-----BEGIN PRIVATE KEY-----
+pub(super) const RFC_8410_VERSION_2: &str = "-----BEGIN PRIVATE KEY-----
 MHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 oB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB
 Z9w7lshQhqowtrbLDFw4rXAxZuE=
