@@ -20,6 +20,7 @@ macro_rules! fixture {
 }
 
 mod compact;
+mod fuzz;
 mod import_jwk;
 mod import_pem;
 mod interop;
