@@ -22,6 +22,9 @@ pub enum KeyError {
     /// The PEM block is a certificate or a request for one.
     #[error("the file holds a certificate or a request for one; give the private key that belongs to it")]
     Certificate,
+    /// The certificates of the key are refused.
+    #[error(transparent)]
+    CertificateChain(#[from] CertificateError),
     /// The private key is encrypted with a passphrase.
     #[error("the private key is encrypted; decrypt it first: `openssl pkey -in key.pem -out plain.pem`")]
     Encrypted,
@@ -134,6 +137,63 @@ pub enum KeyError {
          `openssl pkcs8 -topk8 -nocrypt -in key.pem`"
     )]
     UnsupportedLabel(String),
+}
+
+/// The certificates of a key are refused. Positions count from 1, the certificate of the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The PEM armour is broken.
+    #[error("the PEM text is broken: {0}")]
+    Broken(&'static str),
+    /// No certificate was found.
+    #[error("no certificate found; expected `-----BEGIN CERTIFICATE-----`")]
+    Empty,
+    /// A certificate was not signed by the one behind it.
+    #[error(
+        "certificate {position} was not issued by the next one; put the key's own first, then each issuer"
+    )]
+    Issuer {
+        /// Which certificate.
+        position: usize,
+    },
+    /// A block of another kind, such as a private key.
+    #[error("the file holds `{0}`; give a file with certificates only")]
+    Label(String),
+    /// Not a DER X.509 certificate.
+    #[error("certificate {position} is not well-formed X.509")]
+    Malformed {
+        /// Which certificate.
+        position: usize,
+    },
+    /// The first certificate has another public key.
+    #[error(
+        "the first certificate belongs to another key; give the chain of this key, its own certificate first"
+    )]
+    OtherKey,
+    /// A certificate is too long.
+    #[error("certificate {position} is longer than {limit} bytes")]
+    TooLong {
+        /// Which certificate.
+        position: usize,
+        /// The bound, in bytes of DER.
+        limit: usize,
+    },
+    /// Too many certificates.
+    #[error("there are more than {limit} certificates; give the chain of the key alone")]
+    TooMany {
+        /// The bound.
+        limit: usize,
+    },
+    /// The text is too long.
+    #[error("the text is longer than {limit} bytes; give the chain of the key alone")]
+    TooMuchText {
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// The certificate is for other uses than signatures.
+    #[error("the first certificate does not allow signatures: its key usage lacks digitalSignature")]
+    Usage,
 }
 
 /// A token can't be signed.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
 use crate::alg::{KeyType, SigningAlg};
+use crate::certificate::CertificateChain;
 use crate::error::KeyError;
 use crate::json::UniqueObject;
 use crate::kid::Kid;
@@ -16,7 +17,8 @@ const MAX_MEMBER_LEN: usize = 1400;
 /// The most keys in a set that is read.
 const MAX_KEYS: usize = 100;
 
-/// A public signature key: `kty`, `use`, `alg`, `kid` and the members of its type. It has no place for a private member.
+/// A public signature key: `kty`, `use`, `alg`, `kid`, the members of its type, and `x5c` where it has certificates. It
+/// has no place for a private member.
 ///
 /// Reading one checks the form; [`crate::PublicKey::from_jwk`] judges the key. When read, `alg` may be absent where the
 /// curve implies it, `kid` may be absent and is then the thumbprint, unknown members are dropped, repeated ones refused.
@@ -25,6 +27,7 @@ pub struct PublicJwk {
     alg: SigningAlg,
     kid: Kid,
     params: JwkParams,
+    x5c: Option<CertificateChain>,
 }
 
 /// The members of each key type, in base64url.
@@ -41,7 +44,20 @@ impl PublicJwk {
     pub(crate) fn new(alg: SigningAlg, kid: Option<Kid>, params: JwkParams) -> Result<Self, KeyError> {
         params.key_type().check_alg(alg)?;
         let kid = kid.unwrap_or_else(|| params.thumbprint());
-        Ok(Self { alg, kid, params })
+        Ok(Self {
+            alg,
+            kid,
+            params,
+            x5c: None,
+        })
+    }
+
+    /// The same key with these certificates.
+    pub(crate) fn with_certificates(&self, chain: CertificateChain) -> Self {
+        Self {
+            x5c: Some(chain),
+            ..self.clone()
+        }
     }
 
     /// The only algorithm of the key.
@@ -57,6 +73,11 @@ impl PublicJwk {
     /// The RFC 7638 SHA-256 thumbprint, whatever `kid` says.
     pub fn thumbprint(&self) -> Kid {
         self.params.thumbprint()
+    }
+
+    /// The certificates of the key (`x5c`, RFC 7517 section 4.7). The thumbprint does not depend on them.
+    pub fn certificates(&self) -> Option<&CertificateChain> {
+        self.x5c.as_ref()
     }
 
     pub(crate) fn params(&self) -> &JwkParams {
@@ -79,7 +100,12 @@ impl PublicJwk {
                 .ok_or(KeyError::JwkMember("alg"))?,
         };
         let kid = optional(object, "kid")?.map(Kid::parse).transpose()?;
-        Self::new(alg, kid, params)
+        let jwk = Self::new(alg, kid, params)?;
+        let Some(x5c) = object.member("x5c") else {
+            return Ok(jwk);
+        };
+        let chain = CertificateChain::from_x5c(x5c).ok_or(KeyError::JwkMember("x5c"))??;
+        Ok(jwk.with_certificates(chain))
     }
 }
 
@@ -163,12 +189,16 @@ fn optional<'a>(object: &'a UniqueObject, member: &'static str) -> Result<Option
 impl Serialize for PublicJwk {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let members = self.params.required_members();
-        let mut map = serializer.serialize_map(Some(members.len() + 3))?;
+        let len = members.len() + 3 + usize::from(self.x5c.is_some());
+        let mut map = serializer.serialize_map(Some(len))?;
         map.serialize_entry("use", "sig")?;
         map.serialize_entry("alg", &self.alg)?;
         map.serialize_entry("kid", &self.kid)?;
         for (name, value) in members {
             map.serialize_entry(name, value)?;
+        }
+        if let Some(chain) = &self.x5c {
+            map.serialize_entry("x5c", &chain.to_x5c())?;
         }
         map.end()
     }

@@ -115,7 +115,6 @@ fn boundary<'a>(line: &'a str, start: &str) -> Option<&'a str> {
 }
 
 /// Writes a block with lines of 64 characters (RFC 7468 section 2).
-#[cfg(test)]
 pub(crate) fn write_block(label: &str, der: &[u8], text: &mut String) {
     text.push_str(&format!("-----BEGIN {label}-----\n"));
     for line in der.chunks(48) {

@@ -57,7 +57,7 @@ impl PrivateKey {
     ///
     /// Its `alg` decides the algorithm; without one it is as in [`Self::from_pem`]. Where `use` or `key_ops` are given,
     /// they must allow signing. `kid` is ignored, because the key id is the thumbprint here, and so are certificates
-    /// (`x5c`) and members that nobody knows. `dp`, `dq` and `qi` are computed
+    /// (`x5c`; see [`PublicKey::with_certificates`]) and members that nobody knows. `dp`, `dq` and `qi` are computed
     /// anew.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use josekit::jws::JwsVerifier;
 
 use crate::alg::SigningAlg;
+use crate::certificate::CertificateChain;
 use crate::error::{KeyError, VerifyError};
 use crate::jwk::PublicJwk;
 use crate::key_material::PublicMaterial;
@@ -23,10 +24,10 @@ struct Inner {
 }
 
 impl PublicKey {
-    /// Takes a key as published. Its `kid` is kept, whatever it is.
+    /// Takes a key as published. Its `kid` is kept, whatever it is, and so are its certificates.
     ///
     /// # Errors
-    /// [`KeyError`] for a key that is malformed, off its curve, or too weak.
+    /// [`KeyError`] for a key that is malformed, off its curve, or too weak, and for certificates of another key.
     pub fn from_jwk(jwk: &PublicJwk) -> Result<Self, KeyError> {
         Self::new(&PublicMaterial::from_params(jwk.params())?, jwk.clone())
     }
@@ -43,8 +44,21 @@ impl PublicKey {
         Self::new(material, material.to_jwk(alg)?)
     }
 
+    /// The same key with certificates to be published beside it as `x5c`, in place of those it had. The key id stays.
+    ///
+    /// # Errors
+    /// [`KeyError::CertificateChain`] if the first certificate is not one of this key, or not one for signatures.
+    pub fn with_certificates(&self, chain: CertificateChain) -> Result<Self, KeyError> {
+        Self::from_jwk(&self.jwk().with_certificates(chain))
+    }
+
     fn new(material: &PublicMaterial, jwk: PublicJwk) -> Result<Self, KeyError> {
-        let verifier = backend::verifier(jwk.alg(), &material.to_spki_der()?)?;
+        let spki_der = material.to_spki_der()?;
+        // RFC 7517 section 4.7: the key in the first certificate must be this one.
+        if let Some(chain) = jwk.certificates() {
+            chain.check_key(&spki_der)?;
+        }
+        let verifier = backend::verifier(jwk.alg(), &spki_der)?;
         Ok(Self(Arc::new(Inner {
             jwk,
             signature_len: material.signature_len(),

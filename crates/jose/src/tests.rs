@@ -19,6 +19,7 @@ macro_rules! fixture {
     };
 }
 
+mod certificates;
 mod compact;
 mod fuzz;
 mod import_jwk;
