@@ -31,17 +31,23 @@ pub(crate) fn private_from_pem(text: &str) -> Result<PrivateMaterial, KeyError> 
         }
         found = Some(block);
     }
-    let block = found.ok_or_else(|| match text.contains("-----BEGIN ") {
-        true => {
-            KeyError::PemBroken("the BEGIN line must stand on a line of its own, without spaces in front")
-        }
-        false => KeyError::NotPem,
-    })?;
+    let block = found.ok_or_else(|| no_block(text))?;
     let bytes = block.decode().map_err(KeyError::PemBroken)?;
     match block.label {
         "RSA PRIVATE KEY" => der::private_from_pkcs1(&bytes),
         "EC PRIVATE KEY" => der::private_from_sec1(&bytes),
         _ => der::private_from_pkcs8(&bytes),
+    }
+}
+
+/// Tells a text without PEM from one whose BEGIN line was moved: indented, or on one line with the rest, as in variables
+/// of the environment.
+fn no_block(text: &str) -> KeyError {
+    let moved = |line: &str| line.contains("-----BEGIN ") && boundary(line, "-----BEGIN ").is_none();
+    if text.lines().any(moved) {
+        KeyError::PemBroken("the BEGIN line must stand on a line of its own, without spaces in front")
+    } else {
+        KeyError::NotPem
     }
 }
 

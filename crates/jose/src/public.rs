@@ -11,7 +11,7 @@ use crate::error::{KeyError, VerifyError};
 use crate::jwk::PublicJwk;
 use crate::key_material::PublicMaterial;
 use crate::kid::Kid;
-use crate::{backend, der};
+use crate::{backend, der, pem};
 
 /// A public key that was judged, with its only algorithm. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +19,7 @@ pub struct PublicKey(Arc<Inner>);
 
 struct Inner {
     jwk: PublicJwk,
+    spki_der: Vec<u8>,
     signature_len: usize,
     verifier: Box<dyn JwsVerifier>,
 }
@@ -61,6 +62,7 @@ impl PublicKey {
         let verifier = backend::verifier(jwk.alg(), &spki_der)?;
         Ok(Self(Arc::new(Inner {
             jwk,
+            spki_der,
             signature_len: material.signature_len(),
             verifier,
         })))
@@ -79,6 +81,14 @@ impl PublicKey {
     /// The key as it is published.
     pub fn jwk(&self) -> &PublicJwk {
         &self.0.jwk
+    }
+
+    /// The key as PEM `PUBLIC KEY` (RFC 7468 section 13), as OpenSSL and most libraries read it. Neither the key id nor
+    /// the algorithm stands in it.
+    pub fn to_pem(&self) -> String {
+        let mut text = String::new();
+        pem::write_block("PUBLIC KEY", &self.0.spki_der, &mut text);
+        text
     }
 
     /// Length of a signature in bytes, exact.

@@ -131,6 +131,7 @@ fn names_what_is_wrong_with_the_text() {
             p256.replace('\n', "\n  ").replacen("-----", "  -----", 1),
             ONE_LINE,
         ),
+        ("parameters alone", armour("EC PARAMETERS", &[0x06, 0x00]), NO_KEY),
         (
             "an END line alone",
             "-----END PRIVATE KEY-----\n".to_owned(),
