@@ -66,9 +66,10 @@ fn public_keys_in_spki_are_those_of_the_private_keys() {
         (fixture!("p256_pkcs8.pem"), fixture!("p256_public.pem")),
         (fixture!("ed25519_pkcs8.pem"), fixture!("ed25519_public.pem")),
     ];
-    for (private, public) in pairs {
+    for (private, pem) in pairs {
         let private = PrivateKey::from_pem(private, SigningAlg::Ps256).unwrap();
-        let public = PublicKey::from_spki_der(&der(public), private.alg()).unwrap();
+        let public = PublicKey::from_spki_der(&der(pem), private.alg()).unwrap();
+        assert_eq!(public.to_pem(), pem, "what OpenSSL wrote");
         assert_eq!(public.jwk(), private.public().jwk());
     }
     let error = PublicKey::from_spki_der(&der(fixture!("p256_public.pem")), SigningAlg::Es384).unwrap_err();
