@@ -37,7 +37,7 @@ pub enum KeyringError {
         /// Why.
         source: KeyError,
     },
-    /// A PEM file is refused; nothing was imported.
+    /// The file of a key is refused; nothing was imported.
     #[error("{} (in `keys.import_dir`): {problem}", file.display().to_string().escape_debug())]
     Import {
         /// The file.
@@ -45,7 +45,7 @@ pub enum KeyringError {
         /// What is wrong with it.
         problem: ImportProblem,
     },
-    /// The folder of PEM files can't be read.
+    /// The folder of keys can't be read.
     #[error(
         "`keys.import_dir`, {}, can't be read: {source}; make the folder readable or remove the setting",
         dir.display().to_string().escape_debug()
@@ -56,8 +56,8 @@ pub enum KeyringError {
         /// Why.
         source: std::io::Error,
     },
-    /// The folder holds more PEM files than are read.
-    #[error("`keys.import_dir` holds more than {limit} PEM files; remove those that were imported already")]
+    /// The folder holds more files than are read.
+    #[error("`keys.import_dir` holds more than {limit} keys; remove those that were imported already")]
     ImportFiles {
         /// The bound.
         limit: usize,
@@ -198,7 +198,7 @@ pub enum Refusal {
     },
 }
 
-/// Why a PEM file is refused.
+/// Why the file of a key is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportProblem {
     /// The algorithm is not configured.
@@ -234,6 +234,6 @@ pub enum ImportProblem {
     #[error("it is longer than {limit} bytes; that is no key")]
     TooLong {
         /// The bound, in bytes.
-        limit: u64,
+        limit: usize,
     },
 }
