@@ -148,6 +148,9 @@ pub enum Refusal {
     /// The key has left the key set and its private key is erased.
     #[error("key {0} is {1}: it is not published and its private key is erased")]
     Erased(Kid, &'static str),
+    /// The store is empty.
+    #[error("there are no signing keys yet; the first start of the server makes them, and they sign at once")]
+    NoKeys,
     /// There is no pending key to take over.
     #[error("{0} has no pending key that could take over; make one with `symbolon keys generate --alg {0}`")]
     NoPending(SigningAlg),

@@ -39,7 +39,7 @@ pub use listing::{KeyInfo, NextStep};
 pub use maker::{SharedEncryptionKeys, share_encryption_keys};
 pub use metadata::Published;
 pub use operations::{Compromised, KeyOperation, KeyOperations};
-pub use plan::{Plan, PlannedStep};
+pub use plan::{Plan, PlannedStep, spell};
 pub use publish::{PublisherState, router};
 pub use rewrap::{Rewrapped, rewrap_signing_keys};
 pub use schedule::{RotationSchedule, ScheduleParts};

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use symbolon_core::keys::{KeyAuthority, KeyChangeOutcome, KeyState, KeyTransitionError, SigningKeyRecord};
+use symbolon_core::keys::{KeyAuthority, KeyChangeOutcome, KeyState, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
 use symbolon_core::revocation::NewRevocation;
-use symbolon_core::{Clock, Rng, UnixMillis};
+use symbolon_core::{Clock, Rng};
 use symbolon_jose::{Kid, PrivateKey, PublicJwk, SigningAlg};
 
 use crate::board::{Board, Readiness, RotationConfig};
 use crate::error::{KeyOperationError, KeyringError, Refusal};
 use crate::listing::{KeyInfo, MAX_LISTED, timeline};
 use crate::maker::{Beginning, KeyMaker, Moment, SharedEncryptionKeys};
-use crate::plan::{Plan, spell};
+use crate::plan::{Plan, go, spell};
 use crate::snapshot::open_public;
 
 /// How often others may be first before an operation gives up.
@@ -44,7 +44,8 @@ pub enum KeyOperation {
         /// Its algorithm.
         alg: SigningAlg,
     },
-    /// A key from elsewhere takes the place of the pending one; where the server has no key at all, it signs at once.
+    /// A key from elsewhere takes the place of the pending one. Where the server has no key at all, it signs at once,
+    /// and so do keys of the other algorithms, which are made with it.
     Import {
         /// The key.
         key: PrivateKey,
@@ -184,10 +185,17 @@ impl KeyOperations {
                     Compromised::All => board.records.clone(),
                     Compromised::One(kid) => vec![self.find(kid).await?],
                 };
+                if keys.is_empty() {
+                    return Err(Refusal::NoKeys.into());
+                }
                 self.compromise(board, &keys, |entry| entry.because(reason, actor))
             }
             KeyOperation::Generate { alg } => {
                 self.configured(*alg)?;
+                // A pending key alone would keep the server from starting until it may sign.
+                if self.store.key_history(1).await?.is_empty() {
+                    return Err(Refusal::NoKeys.into());
+                }
                 let mut plan = Plan::default();
                 withdraw_pending(&mut plan, board, *alg)?;
                 plan.make(board, *alg, Beginning::Pending, &self.config);
@@ -330,6 +338,11 @@ impl KeyOperations {
         };
         let record = self.maker.record(key, beginning, board.moment())?;
         plan.add(board, record, beginning, &self.config);
+        if beginning == Beginning::Active {
+            // The first start makes no active keys any more once there is one.
+            let others = self.config.algorithms.iter().filter(|other| **other != alg);
+            others.for_each(|other| plan.make(board, *other, beginning, &self.config));
+        }
         Ok(plan)
     }
 
@@ -380,16 +393,4 @@ fn withdraw_pending(plan: &mut Plan, board: &Board, alg: SigningAlg) -> Result<(
         Some(pending) => go(plan, board, pending, KeyState::finish),
         None => Ok(()),
     }
-}
-
-fn go(
-    plan: &mut Plan,
-    board: &Board,
-    record: &SigningKeyRecord,
-    transition: fn(KeyState, UnixMillis) -> Result<KeyState, KeyTransitionError>,
-) -> Result<(), Refusal> {
-    let refused = |error| Refusal::Transition(record.kid.clone(), error);
-    let to = transition(record.state, board.now).map_err(refused)?;
-    plan.go(board, record, to);
-    Ok(())
 }

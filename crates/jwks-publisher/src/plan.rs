@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 use symbolon_core::UnixMillis;
 use symbolon_core::keys::{
-    KeyAuthority, KeyChange, KeyMove, KeyState, SETTLE, ScheduleTime, SigningKeyRecord,
+    KeyAuthority, KeyChange, KeyMove, KeyState, KeyTransitionError, SETTLE, ScheduleTime, SigningKeyRecord,
 };
 use symbolon_core::revocation::NewRevocation;
 use symbolon_jose::{Kid, SigningAlg};
 
 use crate::board::{Board, Readiness, RotationConfig};
-use crate::error::KeyringError;
+use crate::error::{KeyringError, Refusal};
 use crate::maker::{Beginning, KeyMaker};
 
 /// One key comes into one state.
@@ -233,8 +233,21 @@ impl Plan {
     }
 }
 
+/// The key goes into the state that the transition makes of its own.
+pub(crate) fn go(
+    plan: &mut Plan,
+    board: &Board,
+    record: &SigningKeyRecord,
+    transition: fn(KeyState, UnixMillis) -> Result<KeyState, KeyTransitionError>,
+) -> Result<(), Refusal> {
+    let refused = |error| Refusal::Transition(record.kid.clone(), error);
+    let to = transition(record.state, board.now).map_err(refused)?;
+    plan.go(board, record, to);
+    Ok(())
+}
+
 /// A time in its two largest units, rounded down: `3d 4h`, `2h 10m`, `5s`.
-pub(crate) fn spell(time: Duration) -> String {
+pub fn spell(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let mut secs = time.as_secs();
     let mut parts = Vec::new();
