@@ -32,7 +32,7 @@ pub async fn rewrap_signing_keys(
     store: &dyn KeyStore,
     keys: &EncryptionKeys,
     dry_run: bool,
-    progress: &mut (dyn FnMut(usize, usize) + Send),
+    progress: &mut impl FnMut(usize, usize),
 ) -> Result<Rewrapped, KeyringError> {
     let mut records = store.signing_keys().await?;
     // All are opened before the first is touched: half a rewrap helps nobody.
