@@ -89,7 +89,13 @@ impl Plan {
             begun(step.to).filter(|_| record.alg == alg)
         });
         let ready = board.elapsed.plus(config.timings.publish_before).plus(SETTLE);
-        let signing = handed_over.or_else(|| board.active(alg).map(|active| active.entered));
+        let made = self
+            .make
+            .contains(&(alg, Beginning::Active))
+            .then_some(board.elapsed);
+        let signing = handed_over
+            .or(made)
+            .or_else(|| board.active(alg).map(|active| active.entered));
         match signing {
             None => Some(ready),
             Some(since) if config.automatically => Some(ready.max(since.plus(config.timings.rotate_every))),
