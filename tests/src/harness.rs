@@ -13,9 +13,9 @@ use symbolon_core::ports::{AdminStore, Change, FactStore, NewUser};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::user::{LoginName, Role, RoleName, User};
-use symbolon_core::{ClientUid, Clock, Subject, SystemRng};
+use symbolon_core::{ClientUid, Clock, Rng, Subject, SystemRng};
 use symbolon_oauth_types::ScopeSet;
-use symbolon_server::config::{Mode, Override, Settings, Sources, load, read_file};
+use symbolon_server::config::{Mode, Override, Settings, Sources, load, read_file, run_command};
 use symbolon_server::node::{self, Node, Surroundings, Wraps, password_cost};
 use symbolon_server::secrets::open_server_keys;
 use symbolon_testkit::FakeClock;
@@ -46,7 +46,7 @@ pub struct Harness {
     /// The resource server [`AUDIENCE`].
     pub api: TestClient,
     secrets: ClientSecrets,
-    _dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
 }
 
 /// What differs from the usual.
@@ -56,6 +56,20 @@ pub struct HarnessOptions {
     pub settings: Vec<(&'static str, String)>,
     /// What stands between the endpoints and their ports.
     pub wraps: Wraps,
+    /// The node's clock, where it is not one of its own.
+    pub clock: Option<Arc<FakeClock>>,
+    /// The node's randomness, where it is not the system's.
+    pub rng: Option<Arc<dyn Rng>>,
+}
+
+/// What nodes over one database share: the file, its users and its clients. It outlives the nodes, which come and go.
+#[derive(Clone)]
+pub struct Deployment {
+    alice: TestUser,
+    app: TestClient,
+    spa: TestClient,
+    api: TestClient,
+    dir: Arc<tempfile::TempDir>,
 }
 
 /// The smallest time that tells before from after.
@@ -75,18 +89,13 @@ impl Harness {
 
     /// With settings of one's own.
     pub async fn with(options: HarnessOptions) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = Arc::new(tempfile::tempdir().expect("a folder"));
         let settings = settings(&dir, options.settings);
-        let clock = Arc::new(FakeClock::new());
+        let clock = options.clock.clone().unwrap_or_default();
         let store = node::open_store(&settings, clock.clone(), &SystemRng)
             .await
             .expect("a store");
-        let around = Surroundings {
-            clock: clock.clone(),
-            rng: Arc::new(SystemRng),
-            wraps: options.wraps,
-        };
-        let keys = open_server_keys(&store, &settings.keys.encryption_key, &SystemRng)
+        let keys = open_server_keys(&store, &settings.keys.encryption_keys, &SystemRng)
             .await
             .expect("server keys");
         let seeder = Seeder {
@@ -95,25 +104,40 @@ impl Harness {
             clock: &*clock,
             settings: &settings,
         };
-        let api = seeder.client(ClientSpec::resource_server("api", AUDIENCE)).await;
-        let app = seeder.client(ClientSpec::confidential("app")).await;
-        let spa = seeder.client(ClientSpec::public("spa")).await;
-        let alice = seeder.user("alice", None, SCOPE).await;
+        let deployment = Deployment {
+            api: seeder.client(ClientSpec::resource_server("api", AUDIENCE)).await,
+            app: seeder.client(ClientSpec::confidential("app")).await,
+            spa: seeder.client(ClientSpec::public("spa")).await,
+            alice: seeder.user("alice", None, SCOPE).await,
+            dir,
+        };
         // What begins at the moment of a cutoff is dead; tests begin after all of this.
         clock.advance(TICK);
+        let around = Surroundings {
+            clock: clock.clone(),
+            rng: options.rng.unwrap_or_else(|| Arc::new(SystemRng)),
+            wraps: options.wraps,
+        };
         let node = Node::open(&settings, store, around).await.expect("a node");
-        let router = node.router();
-        Self {
-            router,
-            node,
-            clock,
-            settings,
+        deployment.harness(node, settings, clock, keys.client_secrets)
+    }
+
+    /// What this node shares with others over the same database.
+    pub fn deployment(&self) -> Deployment {
+        let Self {
             alice,
             app,
             spa,
             api,
-            secrets: keys.client_secrets,
-            _dir: dir,
+            dir,
+            ..
+        } = self;
+        Deployment {
+            alice: alice.clone(),
+            app: app.clone(),
+            spa: spa.clone(),
+            api: api.clone(),
+            dir: dir.clone(),
         }
     }
 
@@ -280,6 +304,62 @@ impl Harness {
     }
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "test support: whatever fails here is a failed test"
+)]
+impl Deployment {
+    /// Opens a node on the database, with connections of its own.
+    ///
+    /// # Errors
+    /// The node's, where it refuses to start.
+    pub async fn open(&self, options: HarnessOptions) -> anyhow::Result<Harness> {
+        let settings = settings(&self.dir, options.settings);
+        let clock = options.clock.unwrap_or_default();
+        let store = node::open_store(&settings, clock.clone(), &SystemRng)
+            .await
+            .expect("a store");
+        let keys = open_server_keys(&store, &settings.keys.encryption_keys, &SystemRng)
+            .await
+            .expect("server keys");
+        let around = Surroundings {
+            clock: clock.clone(),
+            rng: options.rng.unwrap_or_else(|| Arc::new(SystemRng)),
+            wraps: options.wraps,
+        };
+        let node = Node::open(&settings, store, around).await?;
+        Ok(self.clone().harness(node, settings, clock, keys.client_secrets))
+    }
+
+    fn harness(
+        self,
+        node: Node,
+        settings: Settings,
+        clock: Arc<FakeClock>,
+        secrets: ClientSecrets,
+    ) -> Harness {
+        let Self {
+            alice,
+            app,
+            spa,
+            api,
+            dir,
+        } = self;
+        Harness {
+            router: node.router(),
+            node,
+            clock,
+            settings,
+            alice,
+            app,
+            spa,
+            api,
+            secrets,
+            dir,
+        }
+    }
+}
+
 /// A form request as `client`.
 #[expect(
     clippy::expect_used,
@@ -326,6 +406,8 @@ fn settings(dir: &tempfile::TempDir, changes: Vec<(&'static str, String)>) -> Se
         environment: Default::default(),
         overrides,
         read_file: Box::new(read_file),
+        run_command: Box::new(run_command),
+        dangerous_key_timings: false,
         cores: NonZeroUsize::new(2).expect("two"),
     };
     match load(&sources, Mode::Production) {

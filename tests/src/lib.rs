@@ -9,10 +9,11 @@ mod harness;
 mod reply;
 mod request;
 mod tap;
+mod tap_keys;
 
 pub use fixtures::{AUDIENCE, ClientSpec, PASSWORD, SCOPE, TestClient, TestUser};
 pub use footprint::{Footprint, Record};
-pub use harness::{Harness, HarnessOptions, post_request};
+pub use harness::{Deployment, Harness, HarnessOptions, post_request};
 pub use reply::Reply;
 pub use request::{basic, call, form_request};
 pub use tap::{Call, Hold, Point, Tap};

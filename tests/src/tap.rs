@@ -16,6 +16,8 @@ use symbolon_oauth_types::revocation::{Digest, Entry};
 use symbolon_server::node::Wraps;
 use tokio::sync::Semaphore;
 
+use crate::tap_keys::TappedKeys;
+
 /// One operation of a port.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Call {
@@ -23,12 +25,16 @@ pub enum Call {
     Append,
     /// `SessionStore::begin`.
     Begin,
+    /// `KeyStore::change_keys`.
+    ChangeKeys,
     /// `RevocationLog::entries`.
     Entries,
     /// `SessionStore::fence`.
     Fence,
     /// `RevocationLog::head`.
     Head,
+    /// Whatever else of the key store but reading the keys: its schedule, its lease, its nodes.
+    KeySchedule,
     /// `SessionStore::killed`.
     Killed,
     /// `SessionStore::killed_logged`.
@@ -41,6 +47,8 @@ pub enum Call {
     Rotate,
     /// `AccessTokens::sign`.
     Sign,
+    /// `KeyStore::signing_keys` and `KeyStore::key_history`.
+    SigningKeys,
     /// `SessionStore::sweep` and `RevocationLog::sweep_log`.
     Sweep,
 }
@@ -62,8 +70,10 @@ pub struct Tap(Arc<Mutex<State>>);
 struct State {
     counts: HashMap<Call, usize>,
     failing: HashSet<Call>,
+    failing_once: HashSet<Call>,
     holds: HashMap<Point, Arc<Gate>>,
     lost_rotations: usize,
+    spoiled: Option<&'static str>,
 }
 
 struct Gate {
@@ -103,11 +113,12 @@ impl Hold {
 impl Tap {
     /// Around every port.
     pub fn wraps(&self) -> Wraps {
-        let (tokens, sessions, log) = (self.clone(), self.clone(), self.clone());
+        let (tokens, sessions, log, keys) = (self.clone(), self.clone(), self.clone(), self.clone());
         Wraps {
             tokens: Box::new(|inner| Arc::new(TappedTokens { inner, tap: tokens })),
             sessions: Box::new(|inner| Arc::new(TappedSessions { inner, tap: sessions })),
             log: Box::new(|inner| Arc::new(TappedLog { inner, tap: log })),
+            keys: Box::new(|inner| Arc::new(TappedKeys { inner, tap: keys })),
         }
     }
 
@@ -116,16 +127,22 @@ impl Tap {
         self.state().counts.get(&call).copied().unwrap_or_default()
     }
 
-    /// How often any operation of the session store and the log was called, signing left out.
+    /// How often any operation of the session store and the log was called, signing and its keys left out.
     pub fn store_calls(&self) -> usize {
+        const KEYS: [Call; 4] = [Call::ChangeKeys, Call::KeySchedule, Call::Sign, Call::SigningKeys];
         let state = self.state();
-        let calls = state.counts.iter().filter(|(call, _)| **call != Call::Sign);
+        let calls = state.counts.iter().filter(|(call, _)| !KEYS.contains(call));
         calls.map(|(_, count)| count).sum()
     }
 
     /// From now on the operation fails before it does anything.
     pub fn fail(&self, call: Call) {
         self.state().failing.insert(call);
+    }
+
+    /// The next such operation fails before it does anything; those behind it work.
+    pub fn fail_next(&self, call: Call) {
+        self.state().failing_once.insert(call);
     }
 
     /// Everything works again.
@@ -148,16 +165,27 @@ impl Tap {
         self.state().lost_rotations += 1;
     }
 
-    async fn before(&self, call: Call) -> StoreResult<()> {
+    /// From now on the private keys of records in that state come damaged from the key store, until all are well again
+    /// with `None`.
+    pub fn spoil_keys(&self, state: Option<&'static str>) {
+        self.state().spoiled = state;
+    }
+
+    pub(crate) fn spoiled(&self) -> Option<&'static str> {
+        self.state().spoiled
+    }
+
+    pub(crate) async fn before(&self, call: Call) -> StoreResult<()> {
         *self.state().counts.entry(call).or_default() += 1;
         self.pass(Point::Before(call)).await;
-        if self.state().failing.contains(&call) {
+        let mut state = self.state();
+        if state.failing.contains(&call) || state.failing_once.remove(&call) {
             return Err(StoreError::Unavailable("the test has cut it off".into()));
         }
         Ok(())
     }
 
-    async fn after(&self, call: Call) {
+    pub(crate) async fn after(&self, call: Call) {
         self.pass(Point::After(call)).await;
     }
 
