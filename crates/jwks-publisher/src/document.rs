@@ -61,11 +61,6 @@ impl Document {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn body(&self) -> &[u8] {
-        &self.body
-    }
-
     /// The answer to a GET or HEAD: 200, or 304 where the request has the present document already
     /// ([RFC 9110 section 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2)).
     pub(crate) fn answer(&self, request: &HeaderMap) -> Response {

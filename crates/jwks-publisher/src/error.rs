@@ -17,16 +17,16 @@ pub enum KeyringError {
     DefaultAlgorithm(SigningAlg),
     /// The default algorithm was added to a server that has keys, and its own may not sign yet.
     #[error(
-        "`keys.default_algorithm` is {alg}, whose key was published too short a time ago to sign: {when}. Until then \
-         set `keys.default_algorithm` to {instead}, which signs already, or let the key sign before every verifier can \
-         know it: `symbolon keys rotate --alg {alg} --dangerous-now`"
+        "`keys.default_algorithm` is {alg}, whose key was published too short a time ago to sign: {when}. {}let the key \
+         sign before every verifier can know it: `symbolon keys rotate --alg {alg} --dangerous-now`",
+        until_then(instead)
     )]
     DefaultNotReady {
         /// The default algorithm.
         alg: SigningAlg,
         /// When its key may sign.
         when: String,
-        /// Algorithms that have an active key, listed.
+        /// Algorithms that have an active key, listed; empty where there is none.
         instead: String,
     },
     /// A key could not be made.
@@ -111,6 +111,13 @@ pub enum KeyringError {
         /// Why.
         source: WrapError,
     },
+}
+
+fn until_then(instead: &str) -> String {
+    match instead {
+        "" => "No other key signs either: ".to_owned(),
+        _ => format!("Until then set `keys.default_algorithm` to {instead}, which signs already, or "),
+    }
 }
 
 fn open_remedy(error: &WrapError) -> &'static str {

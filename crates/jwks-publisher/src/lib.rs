@@ -41,6 +41,6 @@ pub use metadata::Published;
 pub use operations::{Compromised, KeyOperation, KeyOperations};
 pub use plan::{Plan, PlannedStep, spell};
 pub use publish::{PublisherState, router};
-pub use rewrap::{Rewrapped, rewrap_signing_keys};
+pub use rewrap::{Rewrapped, check_encryption_keys, rewrap_signing_keys};
 pub use schedule::{RotationSchedule, ScheduleParts};
 pub use status::{AlgorithmStatus, RotationOutcome, ScheduleStatus};

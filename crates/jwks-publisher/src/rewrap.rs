@@ -21,6 +21,14 @@ pub struct Rewrapped {
     pub changed: usize,
 }
 
+/// Decrypts every published signing key, and keeps none: whether the key-encryption keys are the right ones.
+///
+/// # Errors
+/// [`KeyringError::Open`] of the first that can't be decrypted, or the store's.
+pub async fn check_encryption_keys(store: &dyn KeyStore, keys: &EncryptionKeys) -> Result<(), KeyringError> {
+    check(&store.signing_keys().await?, keys)
+}
+
 /// Encrypts every signing key that is not yet under the current key-encryption key again, one record at a time; with
 /// `dry_run` it only opens them all. `progress` hears of each record, with those done and those in all. Cut short, it
 /// can be run again.
@@ -36,9 +44,7 @@ pub async fn rewrap_signing_keys(
 ) -> Result<Rewrapped, KeyringError> {
     let mut records = store.signing_keys().await?;
     // All are opened before the first is touched: half a rewrap helps nobody.
-    for record in &records {
-        rewrapped(record, keys)?;
-    }
+    check(&records, keys)?;
     let mut result = Rewrapped {
         total: records.len(),
         changed: 0,
@@ -61,6 +67,12 @@ pub async fn rewrap_signing_keys(
         records = store.signing_keys().await?;
     }
     Err(KeyringError::Contended)
+}
+
+fn check(records: &[SigningKeyRecord], keys: &EncryptionKeys) -> Result<(), KeyringError> {
+    records
+        .iter()
+        .try_for_each(|record| rewrapped(record, keys).map(drop))
 }
 
 fn rewrapped(record: &SigningKeyRecord, keys: &EncryptionKeys) -> Result<Option<String>, KeyringError> {

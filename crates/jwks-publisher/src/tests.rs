@@ -2,46 +2,61 @@
 
 mod import;
 mod keyring;
+mod operations;
 mod publish;
+mod schedule;
 mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_core::{Clock, SystemRng, UnixMillis};
-use symbolon_jose::{JwkSet, KeyEncryptionKey, PrivateKey, SigningAlg};
+use symbolon_core::keys::KeyTimings;
+use symbolon_core::{SystemRng, UnixMillis};
+use symbolon_jose::{EncryptionKeys, JwkSet, KeyEncryptionKey, Kid, PrivateKey, SigningAlg};
 use symbolon_oauth_types::{AccessTokenClaims, Audiences};
+use symbolon_testkit::FakeClock;
 use uuid::Uuid;
 
 use self::store::MemoryKeys;
-use crate::{Keyring, KeyringConfig, KeyringError};
+use crate::{
+    Keyring, KeyringConfig, KeyringError, RotationConfig, SharedEncryptionKeys, share_encryption_keys,
+};
 
 const ISSUER: &str = "https://as.example";
-const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+const NOW: UnixMillis = FakeClock::START;
 
-struct FixedClock;
-
-impl Clock for FixedClock {
-    fn now(&self) -> UnixMillis {
-        NOW
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
-fn kek(first: u8) -> Arc<KeyEncryptionKey> {
-    Arc::new(KeyEncryptionKey::generate(&mut |dest| {
+fn kek(first: u8) -> KeyEncryptionKey {
+    KeyEncryptionKey::generate(&mut |dest| {
         dest.fill(7);
         dest[0] = first;
-    }))
+    })
+}
+
+fn encryption_keys(current: u8, previous: &[u8]) -> SharedEncryptionKeys {
+    let previous = previous.iter().copied().map(kek).collect();
+    share_encryption_keys(Arc::new(EncryptionKeys::new(kek(current), previous)))
+}
+
+fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 3600)
+}
+
+fn rotation(algorithms: &[SigningAlg]) -> RotationConfig {
+    RotationConfig {
+        algorithms: algorithms.to_vec(),
+        timings: KeyTimings {
+            rotate_every: hours(90 * 24),
+            publish_before: hours(24),
+            publish_after: KeyTimings::LEAST_AFTER,
+        },
+        automatically: true,
+    }
 }
 
 fn config(algorithms: &[SigningAlg]) -> KeyringConfig {
     KeyringConfig {
         issuer: ISSUER.to_owned(),
-        algorithms: algorithms.to_vec(),
+        rotation: rotation(algorithms),
         default_algorithm: algorithms[0],
         import_dir: None,
         max_age: Duration::from_secs(900),
@@ -49,7 +64,16 @@ fn config(algorithms: &[SigningAlg]) -> KeyringConfig {
 }
 
 async fn open(store: &Arc<MemoryKeys>, config: KeyringConfig) -> Result<Keyring, KeyringError> {
-    Keyring::open(store.clone(), config, kek(1), &FixedClock, Arc::new(SystemRng)).await
+    open_at(store, config, Arc::new(FakeClock::new())).await
+}
+
+async fn open_at(
+    store: &Arc<MemoryKeys>,
+    config: KeyringConfig,
+    clock: Arc<FakeClock>,
+) -> Result<Keyring, KeyringError> {
+    let keys = encryption_keys(1, &[]);
+    Keyring::open(store.clone(), config, keys, clock, Arc::new(SystemRng)).await
 }
 
 /// A start that has to fail, and its reason.
@@ -66,7 +90,7 @@ fn generate(alg: SigningAlg) -> PrivateKey {
 
 /// The key set as it would be served.
 fn jwks(keyring: &Keyring) -> JwkSet {
-    serde_json::from_slice(keyring.current().jwks.body()).unwrap()
+    keyring.jwks()
 }
 
 fn kids(keyring: &Keyring) -> Vec<String> {

@@ -81,7 +81,9 @@ async fn a_third_key_of_an_algorithm_is_refused() {
     let folder = Folder::with(&[("a.pem", &keys[0]), ("b.pem", &keys[1]), ("c.pem", &keys[2])]);
     let text = refused(&folder, ES256).await;
     assert!(
-        text.contains("c.pem (in `keys.import_dir`): ES256 has an active and a pending key"),
+        text.contains(
+            "c.pem (in `keys.import_dir`): another file of the folder is the pending ES256 key already"
+        ),
         "{text}"
     );
 }
@@ -141,7 +143,7 @@ async fn keys_that_are_not_wanted_are_refused_by_name() {
             &[SigningAlg::Es384],
             "its name says RS256 and it holds a key for ES384; rename the file",
         ),
-        ("empty.pem", "", ES256, "no PEM block found"),
+        ("empty.pem", "", ES256, "no key found"),
         (
             "long.pem",
             &long,
@@ -186,7 +188,7 @@ async fn folders_that_are_no_folders_of_keys_are_refused() {
     let names: Vec<String> = (0..65).map(|i| format!("{i}.pem")).collect();
     let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
     let text = refused(&Folder::with(&files), ES256).await;
-    assert!(text.contains("holds more than 64 PEM files"), "{text}");
+    assert!(text.contains("holds more than 64 keys"), "{text}");
 
     let mut missing = Folder::with(&[]).config(ES256);
     missing.import_dir = missing.import_dir.map(|dir| dir.join("absent"));
@@ -203,7 +205,15 @@ async fn a_key_that_was_retired_is_not_used_again() {
     let folder = Folder::with(&[("a.pem", &pem(&key))]);
     let store = Arc::new(MemoryKeys::default());
     open(&store, folder.config(ES256)).await.unwrap();
-    store.set_state(key.kid(), KeyState::Retired { retired: NOW });
+    let next = store.row("pending");
+    store.set_state(&next.kid, next.state.activate(NOW).unwrap());
+    store.set_state(
+        key.kid(),
+        KeyState::Retired {
+            activated: None,
+            retired: NOW,
+        },
+    );
     let keyring = open(&store, folder.config(ES256)).await.unwrap();
     assert!(!kids(&keyring).contains(&key.kid().to_string()));
     assert_eq!(store.row("retired").kid, *key.kid());

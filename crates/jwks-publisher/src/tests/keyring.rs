@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use symbolon_core::SystemRng;
-use symbolon_core::keys::KeyState;
+use symbolon_core::keys::{KeyState, MAX_UNCONFIRMED};
 use symbolon_core::tokens::{ACCESS_TOKEN_TYP, AccessTokens, SignError};
 use symbolon_jose::{PrivateKey, SigningAlg, verify_compact};
 
 use super::*;
-use crate::{KeyInfo, list_keys};
+use crate::{Rewrapped, rewrap_signing_keys};
 
 const ES256: &[SigningAlg] = &[SigningAlg::Es256];
 
@@ -29,7 +29,7 @@ async fn first_start_makes_and_publishes_an_active_and_a_pending_key_of_each_alg
     let algorithms = [SigningAlg::EdDsa, SigningAlg::Es256, SigningAlg::Es384];
     let keyring = open(&store, config(&algorithms)).await.unwrap();
     let rows = store.rows();
-    assert_eq!((rows.len(), store.additions()), (6, 1));
+    assert_eq!((rows.len(), store.changes()), (6, 1));
     for alg in algorithms {
         let states: BTreeSet<_> = rows
             .iter()
@@ -54,18 +54,37 @@ async fn second_start_finds_the_keys_and_writes_nothing() {
     let token = first.sign(None, &claims()).await.unwrap();
     store.edit(|rows| rows.reverse());
     let second = open(&store, config(ES256)).await.unwrap();
-    assert_eq!(store.additions(), 1);
+    assert_eq!(store.changes(), 1);
     assert_eq!(kids(&second), kids(&first), "in the same order");
     assert_eq!(*second.verify(&token).unwrap().claims, claims());
 }
 
 #[tokio::test]
-async fn an_algorithm_added_later_gets_its_keys_and_one_taken_away_still_verifies() {
+async fn an_algorithm_added_later_is_published_first_and_one_taken_away_still_verifies() {
     let store = Arc::new(MemoryKeys::default());
     let before = open(&store, config(ES256)).await.unwrap();
     let token = before.sign(None, &claims()).await.unwrap();
+    let added = open(&store, config(&[SigningAlg::Es256, SigningAlg::EdDsa]))
+        .await
+        .unwrap();
+    assert_eq!(store.rows().len(), 3);
+    assert_eq!(jwks(&added).keys.len(), 3);
+    let refused = added.sign(Some(SigningAlg::EdDsa), &claims()).await.unwrap_err();
+    assert!(matches!(refused, SignError::NoKey(SigningAlg::EdDsa)));
+
+    assert_eq!(
+        refusal(&store, config(&[SigningAlg::EdDsa])).await,
+        "`keys.default_algorithm` is EdDSA, whose key was published too short a time ago to sign: it may in 1d 5s. \
+         Until then set `keys.default_algorithm` to ES256, which signs already, or let the key sign before every \
+         verifier can know it: `symbolon keys rotate --alg EdDSA --dangerous-now`"
+    );
+    let pending = store
+        .rows()
+        .into_iter()
+        .find(|row| row.alg == SigningAlg::EdDsa)
+        .unwrap();
+    store.set_state(&pending.kid, pending.state.activate(NOW).unwrap());
     let after = open(&store, config(&[SigningAlg::EdDsa])).await.unwrap();
-    assert_eq!(store.rows().len(), 4);
     assert!(after.verify(&token).is_some());
     let refused = after.sign(Some(SigningAlg::Es256), &claims()).await.unwrap_err();
     assert!(matches!(refused, SignError::NoKey(SigningAlg::Es256)));
@@ -91,22 +110,23 @@ async fn another_key_encryption_key_is_refused_and_nothing_is_written() {
     open(&store, config(ES256)).await.unwrap();
     let before = store.rows();
     let config = config(&[SigningAlg::Es256, SigningAlg::Es384]);
-    let rng = Arc::new(SystemRng);
-    let error = match Keyring::open(store.clone(), config, kek(2), &FixedClock, rng).await {
+    let (rng, clock) = (Arc::new(SystemRng), Arc::new(FakeClock::new()));
+    let error = match Keyring::open(store.clone(), config, encryption_keys(2, &[3]), clock, rng).await {
         Ok(_) => panic!("opened with the wrong key"),
         Err(error) => error.to_string(),
     };
-    let (needs, configured) = (kek(1).id().to_string(), kek(2).id().to_string());
+    let needs = kek(1).id().to_string();
+    let configured = format!("{}, {}", kek(2).id(), kek(3).id());
     let active = store.row("active").kid;
     assert_eq!(
         error,
         format!(
-            "signing key {active} (ES256) is encrypted under the key-encryption key {needs}, and \
-             `keys.encryption_key` is {configured}: the record needs the key-encryption key {needs}; configure that \
-             key. Set `keys.encryption_key` to the one that it needs; nothing was changed"
+            "signing key {active} (ES256) is encrypted under the key-encryption key {needs}, and the configured ones \
+             are {configured}: the record needs the key-encryption key {needs}; configure that key. Set \
+             `keys.encryption_key` or `keys.previous_encryption_key` to the one that it needs; nothing was changed"
         )
     );
-    assert_eq!((store.additions(), store.rows().len()), (1, before.len()));
+    assert_eq!((store.changes(), store.rows().len()), (1, before.len()));
 }
 
 #[tokio::test]
@@ -120,7 +140,7 @@ async fn records_swapped_between_keys_are_refused() {
     let error = refusal(&store, config(ES256)).await;
     assert!(error.contains(store.row("active").kid.as_str()), "{error}");
     assert!(error.contains("belongs to another place"), "{error}");
-    assert_eq!(store.additions(), 1);
+    assert_eq!(store.changes(), 1);
 }
 
 #[tokio::test]
@@ -165,7 +185,7 @@ async fn a_node_that_comes_second_takes_the_keys_of_the_first() {
     store.rival_adds(elsewhere.rows());
     let keyring = open(&store, config(ES256)).await.unwrap();
     assert_eq!(kids(&keyring), kids(&rival));
-    assert_eq!((store.additions(), store.rows().len()), (1, 2));
+    assert_eq!((store.changes(), store.rows().len()), (1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,8 +310,14 @@ async fn published_keys_verify_and_only_the_active_one_signs() {
     assert!(keyring.verify(&by_old).is_some(), "retiring keys are published");
 
     for gone in [
-        KeyState::Retired { retired: NOW },
-        KeyState::Compromised { compromised: NOW },
+        KeyState::Retired {
+            activated: None,
+            retired: NOW,
+        },
+        KeyState::Compromised {
+            activated: None,
+            compromised: NOW,
+        },
     ] {
         store.set_state(old.kid(), gone);
         keyring.reload().await.unwrap();
@@ -304,10 +330,14 @@ async fn published_keys_verify_and_only_the_active_one_signs() {
 async fn compromised_keys_stay_closed() {
     let store = Arc::new(MemoryKeys::default());
     open(&store, config(ES256)).await.unwrap();
-    let bad = store.row("active").kid;
+    let (bad, next) = (store.row("active").kid, store.row("pending"));
+    store.set_state(&next.kid, next.state.activate(NOW).unwrap());
     store.edit(|rows| {
         let row = rows.iter_mut().find(|row| row.kid == bad).unwrap();
-        row.state = KeyState::Compromised { compromised: NOW };
+        row.state = KeyState::Compromised {
+            activated: None,
+            compromised: NOW,
+        };
         row.wrapped = "gone".to_owned();
     });
     let keyring = open(&store, config(ES256)).await.unwrap();
@@ -316,41 +346,89 @@ async fn compromised_keys_stay_closed() {
 }
 
 #[tokio::test]
-async fn a_reload_that_fails_leaves_the_keys_as_they_were() {
+async fn a_reload_that_can_not_read_leaves_the_keys_as_they_were() {
     let store = Arc::new(MemoryKeys::default());
     let keyring = open(&store, config(ES256)).await.unwrap();
     let before = kids(&keyring);
     store.set_down(true);
     assert!(matches!(keyring.reload().await, Err(KeyringError::Store(_))));
-    store.set_down(false);
-    let other = Arc::new(MemoryKeys::default());
-    open(&other, config(&[SigningAlg::EdDsa])).await.unwrap();
-    let mut foreign = other.row("pending");
-    foreign.wrapped = store.row("active").wrapped;
-    store.edit(|rows| rows.push(foreign.clone()));
-    let error = keyring.reload().await.unwrap_err().to_string();
-    assert!(error.contains(foreign.kid.as_str()), "{error}");
     assert_eq!(kids(&keyring), before);
     assert!(keyring.sign(None, &claims()).await.is_ok());
 }
 
+/// One damaged record must not keep a compromised key in force.
 #[tokio::test]
-async fn lists_keys_without_the_key_encryption_key() {
+async fn a_key_that_can_not_be_opened_holds_up_no_other_and_is_told_of() {
     let store = Arc::new(MemoryKeys::default());
     let keyring = open(&store, config(ES256)).await.unwrap();
-    let keys = list_keys(&*store).await.unwrap();
-    assert_eq!(keys, keyring.list().await.unwrap());
-    let mut states: Vec<_> = keys.iter().map(|key| key.state).collect();
-    states.sort_unstable();
-    assert_eq!(states, ["active", "pending"]);
-    let row = store.row("active");
-    let active = keys.iter().find(|key| key.state == "active").unwrap();
-    assert_eq!(*active, KeyInfo::from(&row));
-    assert_eq!(
-        serde_json::to_value(active).unwrap(),
-        serde_json::json!({
-            "kid": row.kid.as_str(), "alg": "ES256", "state": "active", "since": NOW.0, "created": NOW.0,
-            "encryption_key": kek(1).id().as_ref(),
-        })
+    let (bad, next) = (store.row("active"), store.row("pending"));
+    let other = Arc::new(MemoryKeys::default());
+    open(&other, config(ES256)).await.unwrap();
+    let mut foreign = other.row("pending");
+    foreign.wrapped = bad.wrapped.clone();
+    assert_eq!(keyring.complete_since(), Some(Duration::ZERO));
+
+    store.set_state(&bad.kid, bad.state.compromise(NOW).unwrap());
+    store.set_state(&next.kid, next.state.activate(NOW).unwrap());
+    store.edit(|rows| rows.push(foreign));
+    assert!(keyring.reload().await.unwrap());
+    assert_eq!(kids(&keyring), [next.kid.as_str()]);
+    assert!(keyring.sign(None, &claims()).await.is_ok());
+    assert_eq!(keyring.complete_since(), None);
+}
+
+/// Cut off from the store, a node can't know whether its key is about to leave the key set.
+#[tokio::test]
+async fn a_node_that_hears_nothing_for_an_hour_signs_no_more() {
+    let (store, clock) = (Arc::new(MemoryKeys::default()), Arc::new(FakeClock::new()));
+    let keyring = open_at(&store, config(ES256), clock.clone()).await.unwrap();
+    let token = keyring.sign(None, &claims()).await.unwrap();
+    clock.advance(MAX_UNCONFIRMED);
+    assert!(keyring.sign(None, &claims()).await.is_ok());
+    clock.advance(Duration::from_millis(1));
+    assert!(matches!(keyring.can_sign(None), Err(SignError::Unconfirmed)));
+    let refused = keyring.sign(None, &claims()).await.unwrap_err();
+    assert!(matches!(refused, SignError::Unconfirmed));
+    assert!(keyring.verify(&token).is_some(), "what was signed stays good");
+    keyring.confirm(MAX_UNCONFIRMED);
+    assert!(keyring.sign(None, &claims()).await.is_ok());
+}
+
+#[tokio::test]
+async fn other_key_encryption_keys_take_over_only_where_they_open_everything() {
+    let (store, keys) = (Arc::new(MemoryKeys::default()), encryption_keys(1, &[]));
+    let (clock, rng) = (Arc::new(FakeClock::new()), Arc::new(SystemRng));
+    let keyring = Keyring::open(store.clone(), config(ES256), keys.clone(), clock, rng)
+        .await
+        .unwrap();
+    let replace = |current, previous: &[u8]| {
+        keyring.replace_encryption_keys(encryption_keys(current, previous).load_full())
+    };
+    let error = replace(2, &[]).await.unwrap_err().to_string();
+    assert!(error.contains("needs the key-encryption key"), "{error}");
+    assert_eq!(keys.load().current().id(), kek(1).id());
+    replace(2, &[1]).await.unwrap();
+    assert_eq!(keys.load().current().id(), kek(2).id());
+
+    let mut told = Vec::new();
+    let new = encryption_keys(2, &[1]).load_full();
+    for dry_run in [true, false] {
+        told.clear();
+        let mut tell = |done, total| told.push((done, total));
+        let done = rewrap_signing_keys(&*store, &new, dry_run, &mut tell)
+            .await
+            .unwrap();
+        assert_eq!(done, Rewrapped { total: 2, changed: 2 });
+    }
+    assert_eq!(told, [(1, 2), (2, 2)]);
+    let again = rewrap_signing_keys(&*store, &new, false, &mut |_, _| {})
+        .await
+        .unwrap();
+    assert_eq!(again, Rewrapped { total: 2, changed: 0 });
+    assert!(
+        replace(1, &[]).await.is_err(),
+        "the old one opens nothing any more"
     );
+    replace(2, &[]).await.unwrap();
+    assert!(keyring.sign(None, &claims()).await.is_ok());
 }

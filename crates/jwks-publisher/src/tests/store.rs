@@ -2,18 +2,56 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use symbolon_core::keys::{KeyState, SigningKeyRecord};
+use symbolon_core::UnixMillis;
+use symbolon_core::keys::{
+    KeyAuthority, KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, KeyState, ScheduleTime,
+    SigningKeyRecord,
+};
 use symbolon_core::ports::{KeyStore, StoreError, StoreResult};
+use symbolon_core::revocation::NewRevocation;
+use symbolon_jose::Kid;
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
-#[derive(Default)]
+/// Where a change says that it has come, and what it waits for then.
+type Gate = (oneshot::Sender<()>, oneshot::Receiver<()>);
+
 pub(super) struct MemoryKeys {
     rows: Mutex<Vec<SigningKeyRecord>>,
-    /// Rows that another node adds right before the next addition.
+    /// Rows that another node adds right before the next change.
     rival: Mutex<Vec<SigningKeyRecord>>,
-    additions: AtomicUsize,
+    /// What the next change waits for, once it has been planned.
+    gate: Mutex<Option<Gate>>,
+    pub(super) schedule: Mutex<KeySchedule>,
+    pub(super) nodes: Mutex<Vec<KeyNode>>,
+    pub(super) entries: Mutex<Vec<NewRevocation>>,
+    changes: AtomicUsize,
     down: AtomicBool,
+}
+
+impl Default for MemoryKeys {
+    fn default() -> Self {
+        let schedule = KeySchedule {
+            fence: 0,
+            holder: None,
+            lease_ends: UnixMillis(0),
+            elapsed: ScheduleTime(0),
+            seen: super::NOW,
+        };
+        Self {
+            rows: Mutex::default(),
+            rival: Mutex::default(),
+            gate: Mutex::default(),
+            schedule: Mutex::new(schedule),
+            nodes: Mutex::default(),
+            entries: Mutex::default(),
+            changes: AtomicUsize::default(),
+            down: AtomicBool::default(),
+        }
+    }
 }
 
 impl MemoryKeys {
@@ -44,9 +82,16 @@ impl MemoryKeys {
         *self.rival.lock().unwrap() = rows;
     }
 
-    /// How many additions were tried.
-    pub(super) fn additions(&self) -> usize {
-        self.additions.load(Ordering::SeqCst)
+    /// Holds up the next change: tells when it has come, and lets it go on when it is told to.
+    pub(super) fn hold_change(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((come, has_come), (release, released)) = (oneshot::channel(), oneshot::channel());
+        *self.gate.lock().unwrap() = Some((come, released));
+        (has_come, release)
+    }
+
+    /// How many changes were tried.
+    pub(super) fn changes(&self) -> usize {
+        self.changes.load(Ordering::SeqCst)
     }
 
     pub(super) fn set_down(&self, down: bool) {
@@ -69,25 +114,127 @@ impl KeyStore for MemoryKeys {
         // A real store is not answered at once either: racing nodes take turns here.
         tokio::task::yield_now().await;
         let mut rows = self.rows();
-        rows.retain(|row| !matches!(row.state, KeyState::Retired { .. }));
+        rows.retain(|row| row.state.is_published());
         Ok(rows)
     }
 
-    async fn add_signing_keys(&self, keys: &[SigningKeyRecord]) -> StoreResult<bool> {
+    async fn key_history(&self, limit: u32) -> StoreResult<Vec<SigningKeyRecord>> {
         self.check_up()?;
-        self.additions.fetch_add(1, Ordering::SeqCst);
-        let mut rows = self.rows.lock().unwrap();
+        let mut rows = self.rows();
+        rows.reverse();
+        rows.truncate(limit as usize);
+        Ok(rows)
+    }
+
+    async fn change_keys(&self, change: &KeyChange) -> StoreResult<KeyChangeOutcome> {
+        self.check_up()?;
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        let gate = self.gate.lock().unwrap().take();
+        if let Some((come, released)) = gate {
+            come.send(()).unwrap();
+            released.await.unwrap();
+        }
+        let mut schedule = self.schedule.lock().unwrap();
+        if let KeyAuthority::Lease(lease) = change.authority
+            && lease.fence != schedule.fence
+        {
+            return Ok(KeyChangeOutcome::Fenced);
+        }
+        let mut kept = self.rows.lock().unwrap();
+        let mut rows = kept.clone();
         rows.append(&mut self.rival.lock().unwrap());
-        let is_active = |row: &SigningKeyRecord| matches!(row.state, KeyState::Active { .. });
-        for (i, key) in keys.iter().enumerate() {
-            let taken = |row: &SigningKeyRecord| {
-                row.kid == key.kid || (is_active(row) && is_active(key) && row.alg == key.alg)
+        *kept = rows.clone();
+        for step in &change.moves {
+            let found = rows
+                .iter_mut()
+                .find(|row| row.kid == step.kid && row.state == step.from);
+            let Some(row) = found else {
+                return Ok(KeyChangeOutcome::Conflict);
             };
-            if rows.iter().any(taken) || keys[..i].iter().any(taken) {
-                return Ok(false);
+            (row.state, row.entered) = (step.to, change.at);
+            if !step.to.is_published() {
+                row.wrapped.clear();
             }
         }
-        rows.extend_from_slice(keys);
-        Ok(true)
+        rows.extend_from_slice(&change.add);
+        let twice = |a: &SigningKeyRecord, b: &SigningKeyRecord| {
+            let one_of = |state: KeyState| state.is_active() || state.is_pending();
+            let same = a.alg == b.alg && a.state.as_str() == b.state.as_str();
+            a.kid == b.kid || (same && one_of(a.state))
+        };
+        let taken = |i: usize| rows[..i].iter().any(|row| twice(row, &rows[i]));
+        if (0..rows.len()).any(taken) {
+            return Ok(KeyChangeOutcome::Conflict);
+        }
+        if change.authority == KeyAuthority::Operator {
+            (schedule.fence, schedule.holder) = (schedule.fence + 1, None);
+        }
+        self.entries
+            .lock()
+            .unwrap()
+            .extend(change.entries.iter().cloned());
+        *kept = rows;
+        Ok(KeyChangeOutcome::Done)
+    }
+
+    async fn rewrap_key(&self, kid: &Kid, from: &str, to: &str) -> StoreResult<bool> {
+        self.check_up()?;
+        let mut rows = self.rows.lock().unwrap();
+        let found = rows.iter_mut().find(|row| row.kid == *kid && row.wrapped == from);
+        Ok(found.map(|row| row.wrapped = to.to_owned()).is_some())
+    }
+
+    async fn key_schedule(&self) -> StoreResult<KeySchedule> {
+        self.check_up()?;
+        Ok(*self.schedule.lock().unwrap())
+    }
+
+    async fn take_key_lease(
+        &self,
+        holder: Uuid,
+        now: UnixMillis,
+        ttl: Duration,
+        elapsed: ScheduleTime,
+    ) -> StoreResult<Option<KeyLease>> {
+        self.check_up()?;
+        let mut schedule = self.schedule.lock().unwrap();
+        let ttl = ttl.as_millis() as u64;
+        let left = schedule.lease_ends.since(now);
+        if schedule.holder.is_some_and(|other| other != holder) && left > 0 && left <= ttl {
+            return Ok(None);
+        }
+        schedule.fence += 1;
+        schedule.holder = Some(holder);
+        schedule.lease_ends = now.plus(ttl);
+        schedule.elapsed = schedule.elapsed.max(elapsed);
+        schedule.seen = now;
+        Ok(Some(KeyLease {
+            fence: schedule.fence,
+        }))
+    }
+
+    async fn release_key_lease(&self, lease: KeyLease) -> StoreResult<()> {
+        let mut schedule = self.schedule.lock().unwrap();
+        if schedule.fence == lease.fence {
+            schedule.holder = None;
+        }
+        Ok(())
+    }
+
+    async fn report_key_node(&self, node: &KeyNode) -> StoreResult<()> {
+        self.check_up()?;
+        let mut nodes = self.nodes.lock().unwrap();
+        nodes.retain(|other| other.node != node.node);
+        nodes.push(node.clone());
+        Ok(())
+    }
+
+    async fn key_nodes(&self) -> StoreResult<Vec<KeyNode>> {
+        Ok(self.nodes.lock().unwrap().clone())
+    }
+
+    async fn forget_key_node(&self, node: Uuid) -> StoreResult<()> {
+        self.nodes.lock().unwrap().retain(|other| other.node != node);
+        Ok(())
     }
 }
