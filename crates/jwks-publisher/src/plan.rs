@@ -230,11 +230,11 @@ impl Plan {
         };
         let to = beginning.state(board.now).as_str();
         self.steps.push(step(None, to, board.now, true));
-        if beginning == Beginning::Pending {
-            if let Some(at) = self.turn(board, alg, config) {
-                self.steps
-                    .push(step(Some("pending"), "active", board.wall(at), false));
-            }
+        if beginning == Beginning::Pending
+            && let Some(at) = self.turn(board, alg, config)
+        {
+            self.steps
+                .push(step(Some("pending"), "active", board.wall(at), false));
         }
     }
 }
