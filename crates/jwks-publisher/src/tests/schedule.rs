@@ -145,7 +145,8 @@ async fn a_long_absence_counts_for_an_hour() {
 async fn a_node_that_lost_its_lease_changes_nothing() {
     let (store, clock, slow) = node().await;
     let fast = Node::start(&store, &clock, rotation(ES256)).await;
-    (slow.look().await, fast.look().await);
+    slow.look().await;
+    fast.look().await;
     clock.advance(hours(90 * 24));
     slow.keyring.reload().await.unwrap();
     let (held, release) = store.hold_change();
@@ -270,7 +271,8 @@ async fn an_algorithm_that_was_added_signs_after_it_was_published() {
 async fn a_pending_key_waits_for_every_live_node() {
     let (store, clock, healthy) = node().await;
     let broken = Node::start(&store, &clock, rotation(ES256)).await;
-    (healthy.look().await, broken.look().await);
+    healthy.look().await;
+    broken.look().await;
     clock.advance(hours(89 * 24));
     // A new pending key that one node can't open.
     let damaged = Arc::new(MemoryKeys::default());
@@ -320,7 +322,8 @@ async fn two_nodes_count_the_same_time_once() {
     let b = Node::start(&store, &clock, rotation(ES256)).await;
     for _ in 0..100 {
         clock.advance(Duration::from_secs(600));
-        (a.look().await, b.look().await);
+        a.look().await;
+        b.look().await;
     }
     let schedule = store.key_schedule().await.unwrap();
     assert_eq!(
