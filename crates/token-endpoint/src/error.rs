@@ -138,6 +138,7 @@ impl TokenError {
             Self::Request(_) => "request_malformed",
             Self::Seal => "seal_failed",
             Self::SessionsLost => "sessions_lost",
+            Self::Sign(SignError::Unconfirmed) => "signing_unconfirmed",
             Self::Sign(_) => "signing_failed",
             Self::Store(StoreError::Corrupt(_)) => "store_corrupt",
             Self::Store(StoreError::Unavailable(_)) => "store_unavailable",
@@ -177,12 +178,13 @@ impl TokenError {
             Self::CatchUpExhausted
             | Self::Lane(LaneError::Deadline | LaneError::Full)
             | Self::SessionsLost
+            | Self::Sign(SignError::Unconfirmed)
             | Self::Store(StoreError::Unavailable(_))
             | Self::Throttled(_)
             | Self::TooManyRevocations => ErrorCode::TemporarilyUnavailable,
             Self::Lane(LaneError::Failed)
             | Self::Seal
-            | Self::Sign(_)
+            | Self::Sign(SignError::Failed(_) | SignError::NoKey(_))
             | Self::Store(StoreError::Corrupt(_)) => ErrorCode::ServerError,
         }
     }
