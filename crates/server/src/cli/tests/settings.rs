@@ -8,7 +8,7 @@ use super::super::configuration::{self, ConfigCommand};
 use super::super::error::CliError;
 use super::super::migrate;
 use super::*;
-use crate::config::{Mode, Sources, read_file};
+use crate::config::{Mode, Sources, read_file, run_command};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -23,6 +23,8 @@ fn config(
         environment: environment.iter().map(own).collect::<BTreeMap<_, _>>(),
         overrides: Vec::new(),
         read_file: Box::new(read_file),
+        run_command: Box::new(run_command),
+        dangerous_key_timings: false,
         cores: NonZeroUsize::MIN,
     };
     let mut out = Vec::new();
