@@ -52,7 +52,7 @@ pub enum Command {
     /// Explain and check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Show signing keys.
+    /// Show, rotate, import and withdraw signing keys.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Bring the database schema up to date.

@@ -7,11 +7,12 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use symbolon_core::cursor::Cursors;
 use symbolon_core::password::PasswordCost;
-use symbolon_core::ports::{AdminStore, Change, FactStore, KeyStore, StoreResult};
+use symbolon_core::ports::{AdminStore, Change, FactStore, KeyStore, ServerStore, StoreResult};
 use symbolon_core::revocation::{LEASE, NewRevocation};
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::{Clock, Rng, UnixMillis};
-use symbolon_jose::SigningAlg;
+use symbolon_jose::{EncryptionKeys, SigningAlg};
+use symbolon_jwks_publisher::KeyOperations;
 use zeroize::Zeroizing;
 
 use super::error::{CliError, input_failed};
@@ -19,15 +20,13 @@ use super::error::{CliError, input_failed};
 /// Waits for the given time.
 pub type Wait = dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync;
 
-/// What commands on users, roles, clients and keys work with.
+/// What commands on users, roles and clients work with.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Changes.
     pub admin: &'a dyn AdminStore,
     /// Facts, read without a cache.
     pub facts: &'a dyn FactStore,
-    /// Signing keys.
-    pub keys: &'a dyn KeyStore,
     /// Makes and hashes client secrets.
     pub secrets: &'a ClientSecrets,
     /// Makes and checks page cursors.
@@ -44,6 +43,30 @@ pub struct Context<'a> {
     pub password_cost: PasswordCost,
     /// The algorithms that the server has keys for, `keys.algorithms`.
     pub algorithms: &'a [SigningAlg],
+}
+
+/// What commands on signing keys work with. It opens nothing by itself, so that they help where something can't be
+/// opened.
+#[derive(Clone, Copy)]
+pub struct KeyContext<'a> {
+    /// Plans and makes changes.
+    pub operations: &'a KeyOperations,
+    /// Signing keys as they are kept.
+    pub keys: &'a dyn KeyStore,
+    /// Server secrets as they are kept.
+    pub secrets: &'a dyn ServerStore,
+    /// What both are encrypted under.
+    pub encryption_keys: &'a EncryptionKeys,
+    /// The algorithms that the server has keys for, `keys.algorithms`.
+    pub algorithms: &'a [SigningAlg],
+    /// For how long the key set may be cached, `jwks.max_age`.
+    pub max_age: Duration,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Waits until running servers have seen a change.
+    pub wait: &'a Wait,
+    /// Who makes the changes, for the record: see [`actor`].
+    pub actor: &'a str,
 }
 
 impl Context<'_> {

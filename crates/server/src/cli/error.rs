@@ -13,8 +13,8 @@ Exit codes:
   0  done
   1  failed: the database or another file could not be read or written
   2  usage: the command line, the configuration or a value was refused; nothing changed
-  3  not found: there is no such user, client, role or audience; nothing changed
-  4  taken: the name belongs to somebody else already; nothing changed
+  3  not found: there is no such user, client, role, audience or key; nothing changed
+  4  taken: the name belongs to somebody else already, or the key is there; nothing changed
 
 Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"error\": <kind>, \"message\": <text>}.";
 
@@ -27,7 +27,7 @@ pub enum ErrorKind {
     NotFound,
     /// The command line, the configuration or a value was refused.
     Refused,
-    /// A name is taken.
+    /// A name is taken, or a key is there already.
     Taken,
 }
 

@@ -18,14 +18,14 @@ mod terminal;
 pub mod user;
 
 pub use args::Cli;
-pub use context::{Console, Context, Wait, actor};
+pub use context::{Console, Context, KeyContext, Wait, actor};
 pub use error::{CliError, EXIT_CODES, ErrorKind};
 pub use output::{Output, Remark, escape};
 pub use run::run;
 pub use sources::{DEV_DATABASE, DEV_ENCRYPTION_KEY, dev_overrides, serve_sources, sources};
 pub use terminal::Terminal;
 
-/// Runs a command on what is stored: users, roles, clients, keys.
+/// Runs a command on users, roles and clients.
 ///
 /// # Errors
 /// [`CliError`]; its kind decides the exit code.
@@ -37,19 +37,16 @@ pub async fn administer(
 ) -> Result<(), CliError> {
     match command {
         StoreCommand::Client(command) => client::run(context, console, out, command).await,
-        StoreCommand::Keys(command) => keys::run(context, out, command).await,
         StoreCommand::Role(command) => role::run(context, console, out, command).await,
         StoreCommand::User(command) => user::run(context, console, out, command).await,
     }
 }
 
-/// A command on what is stored.
+/// A command on users, roles or clients.
 #[derive(Debug)]
 pub enum StoreCommand {
     /// `client`.
     Client(client::ClientCommand),
-    /// `keys`.
-    Keys(keys::KeysCommand),
     /// `role`.
     Role(role::RoleCommand),
     /// `user`.

@@ -11,13 +11,15 @@ use clap::error::ErrorKind as ClapErrorKind;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use symbolon_core::{Clock, Rng, SystemClock, SystemRng};
+use symbolon_jwks_publisher::{KeyOperations, share_encryption_keys};
 use symbolon_store_sql::{SqlConfig, SqlStore};
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
 use super::configuration::{self, ConfigCommand};
-use super::context::{Context, actor};
+use super::context::{Context, KeyContext, actor};
 use super::error::{CliError, ErrorKind};
+use super::keys::{self, KeysCommand};
 use super::output::{Output, Remark};
 use super::sources::{refuse_config, serve_sources, sources};
 use super::terminal::Terminal;
@@ -72,7 +74,7 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
     match cli.command {
         Command::Client(command) => on_store(global, out, StoreCommand::Client(command)),
         Command::Config(command) => on_configuration(global, out, command),
-        Command::Keys(command) => on_store(global, out, StoreCommand::Keys(command)),
+        Command::Keys(command) => on_keys(global, out, command),
         Command::Migrate(args) => on_schema(global, out, args),
         Command::Passwords(command) => calibrate::run(&SystemClock::new(), &SystemRng, out, command),
         Command::Role(command) => on_store(global, out, StoreCommand::Role(command)),
@@ -116,13 +118,30 @@ fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Re
 }
 
 fn on_store(global: &GlobalArgs, out: &mut Output<'_>, command: StoreCommand) -> Result<(), CliError> {
+    with_store(global, out, async |settings, store, clock, out| {
+        administer_store(settings, store, &*clock, out, command).await
+    })
+}
+
+fn on_keys(global: &GlobalArgs, out: &mut Output<'_>, command: KeysCommand) -> Result<(), CliError> {
+    with_store(global, out, async |settings, store, clock, out| {
+        administer_keys(settings, store, clock, out, command).await
+    })
+}
+
+/// Runs a command on the database, which is closed whatever comes of it.
+fn with_store(
+    global: &GlobalArgs,
+    out: &mut Output<'_>,
+    command: impl AsyncFnOnce(&Settings, &SqlStore, Arc<dyn Clock>, &mut Output<'_>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     let settings = settings(global, out)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     runtime(Builder::new_current_thread())?.block_on(async {
         let store = node::open_store(&settings, clock.clone(), &SystemRng)
             .await
             .map_err(failed)?;
-        let outcome = administer_store(&settings, &store, &*clock, out, command).await;
+        let outcome = command(&settings, &store, clock, out).await;
         store.close().await;
         outcome
     })
@@ -139,21 +158,53 @@ async fn administer_store(
     let keys = open_server_keys(store, encryption_keys, &SystemRng)
         .await
         .map_err(failed)?;
-    let names = ["USER", "LOGNAME"].map(|name| std::env::var(name).unwrap_or_default());
     let context = Context {
         admin: store,
         facts: store,
-        keys: store,
         secrets: &keys.client_secrets,
         cursors: &keys.cursors,
         clock,
         rng: &SystemRng,
         wait: &sleep,
-        actor: &actor(names.iter().map(String::as_str)),
+        actor: &operator(),
         password_cost: node::password_cost(settings),
         algorithms: &settings.keys.algorithms,
     };
     administer(&context, &mut Terminal, out, command).await
+}
+
+async fn administer_keys(
+    settings: &Settings,
+    store: &SqlStore,
+    clock: Arc<dyn Clock>,
+    out: &mut Output<'_>,
+    command: KeysCommand,
+) -> Result<(), CliError> {
+    let operations = KeyOperations::new(
+        Arc::new(store.clone()),
+        share_encryption_keys(settings.keys.encryption_keys.clone()),
+        node::rotation_config(settings),
+        clock.clone(),
+        Arc::new(SystemRng),
+    );
+    let context = KeyContext {
+        operations: &operations,
+        keys: store,
+        secrets: store,
+        encryption_keys: &settings.keys.encryption_keys,
+        algorithms: &settings.keys.algorithms,
+        max_age: settings.jwks.max_age,
+        clock: &*clock,
+        wait: &sleep,
+        actor: &operator(),
+    };
+    keys::run(&context, &mut Terminal, out, command).await
+}
+
+/// Whoever runs this process, for the record.
+fn operator() -> String {
+    let names = ["USER", "LOGNAME"].map(|name| std::env::var(name).unwrap_or_default());
+    actor(names.iter().map(String::as_str))
 }
 
 fn serve(global: &GlobalArgs, args: ServeArgs) -> Result<(), CliError> {

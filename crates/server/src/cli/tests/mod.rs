@@ -1,6 +1,7 @@
 //! Commands over a real store, from the arguments to the exit code and what is written.
 
 mod clients;
+mod keys;
 mod parsing;
 mod passwords;
 mod settings;
@@ -26,10 +27,11 @@ use symbolon_store_sql::{SqlConfig, SqlStore};
 use zeroize::Zeroizing;
 
 use super::args::{Cli, Command};
-use super::context::{Console, Context};
+use super::context::{Console, Context, Wait};
 use super::error::ErrorKind;
 use super::output::Output;
 use super::{StoreCommand, administer};
+use keys::KeyBench;
 
 /// When the clock of these tests starts: 2023-11-14T22:13:20Z.
 const START: u64 = 1_700_000_000_000;
@@ -113,7 +115,8 @@ struct Bench {
     clock: Arc<Moved>,
     secrets: ClientSecrets,
     cursors: Cursors,
-    _dir: tempfile::TempDir,
+    keys: KeyBench,
+    dir: tempfile::TempDir,
 }
 
 impl Bench {
@@ -137,11 +140,12 @@ impl Bench {
             key: Zeroizing::new([byte; 32]),
         };
         Self {
+            keys: KeyBench::new(&store),
             store,
             clock,
             secrets: ClientSecrets::new(vec![secret(1)]),
             cursors: Cursors::new(&secret(2)),
-            _dir: dir,
+            dir,
         }
     }
 
@@ -173,37 +177,24 @@ impl Bench {
             clock.0.fetch_add(time.as_millis() as u64, Ordering::Relaxed);
             std::future::ready(()).boxed()
         };
-        let context = Context {
-            admin: &self.store,
-            facts: &self.store,
-            keys: &self.store,
-            secrets: &self.secrets,
-            cursors: &self.cursors,
-            clock: &*self.clock,
-            rng: &SystemRng,
-            wait: &wait,
-            actor: "cli:tester",
-            password_cost: PasswordCost {
-                memory_kib: 64,
-                iterations: 1,
-                parallelism: 1,
-            },
-            algorithms: &[SigningAlg::Es256],
-        };
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut output = Output {
             out: &mut out,
             err: &mut err,
             json: cli.global.json,
         };
+        let context = self.context(&wait);
         let command = match cli.command {
-            Command::Client(command) => StoreCommand::Client(command),
-            Command::Keys(command) => StoreCommand::Keys(command),
-            Command::Role(command) => StoreCommand::Role(command),
-            Command::User(command) => StoreCommand::User(command),
+            Command::Client(command) => Ok(StoreCommand::Client(command)),
+            Command::Keys(command) => Err(command),
+            Command::Role(command) => Ok(StoreCommand::Role(command)),
+            Command::User(command) => Ok(StoreCommand::User(command)),
             other => panic!("{other:?} does not run on a store"),
         };
-        let result = administer(&context, script, &mut output, command).await;
+        let result = match command {
+            Ok(command) => administer(&context, script, &mut output, command).await,
+            Err(command) => self.run_keys(&context, script, &mut output, command).await,
+        };
         let waited = waited.lock().unwrap().clone();
         Outcome {
             error: result.err().map(|error| (error.kind, error.to_string())),
@@ -211,6 +202,25 @@ impl Bench {
             err: String::from_utf8(err).unwrap(),
             waited,
             asked: std::mem::take(&mut script.asked),
+        }
+    }
+
+    fn context<'a>(&'a self, wait: &'a Wait) -> Context<'a> {
+        Context {
+            admin: &self.store,
+            facts: &self.store,
+            secrets: &self.secrets,
+            cursors: &self.cursors,
+            clock: &*self.clock,
+            rng: &SystemRng,
+            wait,
+            actor: "cli:tester",
+            password_cost: PasswordCost {
+                memory_kib: 64,
+                iterations: 1,
+                parallelism: 1,
+            },
+            algorithms: &[SigningAlg::Es256],
         }
     }
 

@@ -44,6 +44,121 @@ fn cursors_may_begin_with_a_hyphen() {
 }
 
 #[test]
+fn key_ids_may_begin_with_a_hyphen() {
+    for kid in ["-hV7_nyzvpVfYlS6", "--yes-dry-run_Zz", "-"] {
+        for line in [
+            format!("keys activate {kid} --dry-run --json"),
+            format!("keys compromise --reason x {kid} --json"),
+            format!("keys export-public --json {kid}"),
+            format!("keys retire --dangerous-now {kid} --json"),
+        ] {
+            let cli = Cli::try_parse_from(format!("symbolon {line}").split(' ')).unwrap();
+            let Command::Keys(command) = cli.command else {
+                panic!("{line}");
+            };
+            assert!(
+                cli.global.json && format!("{command:?}").contains(&format!("{kid:?}")),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_reason_for_a_compromise_fits_the_record() {
+    let parsed = |reason: &str| {
+        let line = ["symbolon", "keys", "compromise", "k", "--reason", reason];
+        Cli::try_parse_from(line).map(|cli| format!("{:?}", cli.command))
+    };
+    assert!(parsed(&"ä".repeat(200)).is_ok());
+    assert!(parsed(&"ä".repeat(201)).is_err());
+    assert!(parsed("  stolen laptop ").unwrap().contains("\"stolen laptop\""));
+}
+
+#[test]
+fn help_on_keys_says_what_happens_and_what_to_do_when_it_is_refused() {
+    for (name, said) in [
+        (
+            "activate",
+            &[
+                "active key of its algorithm retires",
+                "wait as long as the message says",
+            ][..],
+        ),
+        (
+            "compromise",
+            &[
+                "The key leaves the key set at once",
+                "revocation log",
+                "can't be undone",
+                "--yes",
+            ],
+        ),
+        (
+            "export-public",
+            &["public keys that are published", "jwks:", "pem:"],
+        ),
+        (
+            "generate",
+            &["takes over on schedule", "keys.publish_before_signing"],
+        ),
+        (
+            "import",
+            &[
+                "PKCS#8, PKCS#1, SEC1",
+                "JWK",
+                "64 KiB",
+                "standard input",
+                "never taken twice",
+            ],
+        ),
+        (
+            "list",
+            &["what is next for each, and when", "retired or compromised"],
+        ),
+        (
+            "retire",
+            &["keys.publish_after_signing", "symbolon keys compromise"],
+        ),
+        (
+            "rewrap",
+            &[
+                "keys.previous_encryption_key",
+                "can be run again",
+                "which key-encryption keys any record still needs",
+            ],
+        ),
+        (
+            "rotate",
+            &[
+                "Refused as a whole",
+                "wait as long as the message says",
+                "--dangerous-now",
+            ],
+        ),
+    ] {
+        let mut cli = Cli::command();
+        let keys = cli.find_subcommand_mut("keys").unwrap();
+        let help = keys
+            .find_subcommand_mut(name)
+            .unwrap()
+            .render_long_help()
+            .to_string();
+        let help: Vec<_> = help.split_whitespace().collect();
+        let help = help.join(" ");
+        for said in said {
+            assert!(help.contains(said), "{name}: {help}");
+        }
+        let changes = !["export-public", "list"].contains(&name);
+        assert_eq!(
+            help.contains("Only show what would happen, and when"),
+            changes,
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn every_command_takes_json() {
     for line in [
         "serve",
@@ -73,7 +188,18 @@ fn every_command_takes_json() {
         "client enable i",
         "client delete i",
         "client rotate-secret i --overlap 0s",
-        "keys list",
+        "keys activate k --dangerous-now --dry-run",
+        "keys compromise k --reason leaked --yes --dry-run",
+        "keys compromise --all --reason leaked",
+        "keys export-public --format pem",
+        "keys export-public k",
+        "keys generate --alg ES256 --dry-run",
+        "keys import key.pem --alg PS256 --dry-run",
+        "keys import -",
+        "keys list --all",
+        "keys retire k --dangerous-now --dry-run",
+        "keys rewrap --dry-run",
+        "keys rotate --alg RS256 --dangerous-now --dry-run",
         "passwords calibrate --target 20ms",
     ] {
         let cli = Cli::try_parse_from(format!("symbolon {line} --json").split(' '));
@@ -131,6 +257,34 @@ fn refuses_what_is_malformed() {
         ("symbolon client update i --public", "unexpected argument"),
         ("symbolon client update i --clear name", "invalid value"),
         ("symbolon client rotate-secret i --overlap 31d", "at most 30d"),
+        ("symbolon keys activate ../x", "a key id is 1 to 128 characters"),
+        ("symbolon keys retire", "required"),
+        ("symbolon keys generate", "--alg"),
+        ("symbolon keys generate --alg HS256", "unknown signing algorithm"),
+        ("symbolon keys rotate --alg es256", "unknown signing algorithm"),
+        (
+            "symbolon keys import k.pem --alg ES256",
+            "only an RSA key is for one of RS256, PS256",
+        ),
+        ("symbolon keys import", "required"),
+        ("symbolon keys compromise --reason x", "<KID|--all>"),
+        (
+            "symbolon keys compromise k --all --reason x",
+            "cannot be used with",
+        ),
+        ("symbolon keys compromise k", "--reason <TEXT>"),
+        (
+            "symbolon keys compromise k --reason \n",
+            "give 1 to 200 characters on one line",
+        ),
+        (
+            "symbolon keys compromise k --reason a\u{7}b",
+            "give 1 to 200 characters on one line",
+        ),
+        (
+            "symbolon keys export-public --format der",
+            "possible values: jwks, pem",
+        ),
         ("symbolon serve --listen localhost", "--listen"),
         ("symbolon passwords calibrate --target 1h", "5ms to 2s"),
     ] {

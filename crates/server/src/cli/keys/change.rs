@@ -1,0 +1,46 @@
+//! Changes of keys: planned, made, waited for, shown.
+
+use symbolon_core::revocation::LEASE;
+use symbolon_jwks_publisher::{KeyOperation, Plan};
+
+use super::super::context::KeyContext;
+use super::super::error::CliError;
+use super::super::output::{Output, Remark};
+use super::{refused, view};
+
+/// What is to be done.
+pub(super) struct Order {
+    pub(super) operation: KeyOperation,
+    /// What it is called once it was done.
+    pub(super) done: &'static str,
+    /// Only to be planned.
+    pub(super) dry_run: bool,
+}
+
+/// Makes the change, or only plans it, and shows what it comes to. Returns once every server that can read the
+/// store goes by it.
+pub(super) async fn run(
+    context: &KeyContext<'_>,
+    out: &mut Output<'_>,
+    order: &Order,
+) -> Result<(), CliError> {
+    let now = context.clock.now();
+    let plan = if order.dry_run {
+        context.operations.plan(&order.operation).await
+    } else {
+        context.operations.carry_out(&order.operation).await
+    };
+    let plan = plan.map_err(refused)?;
+    if !order.dry_run {
+        (context.wait)(LEASE).await;
+    }
+    warn(out, &plan)?;
+    view::show_plan(out, &plan, order, now)
+}
+
+/// Writes what the operator should know.
+pub(super) fn warn(out: &mut Output<'_>, plan: &Plan) -> Result<(), CliError> {
+    plan.warnings
+        .iter()
+        .try_for_each(|warning| out.remark(Remark::Warning, warning))
+}
