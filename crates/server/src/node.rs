@@ -14,7 +14,7 @@ use symbolon_core::tokens::AccessTokens;
 use symbolon_core::{Clock, Rng, UnixMillis};
 use symbolon_jwks_publisher::{
     Endpoints, Keyring, KeyringConfig, Published, PublisherState, RotationConfig, RotationSchedule,
-    ScheduleParts, share_encryption_keys,
+    ScheduleParts, check_encryption_keys, share_encryption_keys,
 };
 use symbolon_revocation::{LiveLog, drain_killed};
 use symbolon_store_sql::{SqlConfig, SqlStore};
@@ -134,6 +134,8 @@ impl Node {
     /// Whatever keeps the node from serving, with what to do about it.
     pub async fn open(settings: &Settings, store: SqlStore, around: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, rng, wraps } = around;
+        // First of all: its refusal names the signing key, and nothing has been made yet.
+        check_encryption_keys(&store, &settings.keys.encryption_keys).await?;
         let keys = open_server_keys(&store, &settings.keys.encryption_keys, &*rng).await?;
         let encryption_keys = share_encryption_keys(settings.keys.encryption_keys.clone());
         let ports = Arc::new(store.clone());
