@@ -11,7 +11,7 @@ use symbolon_tests::{Harness, TestClient};
 
 /// Keeps a second secret, and the first until `hours` from now.
 async fn rotate(h: &Harness, client: &TestClient, hours: u64) -> TestClient {
-    let keys = open_server_keys(&h.node.store, &h.settings.keys.encryption_key, &SystemRng)
+    let keys = open_server_keys(&h.node.store, &h.settings.keys.encryption_keys, &SystemRng)
         .await
         .unwrap();
     let fresh = ClientSecrets::generate(&SystemRng);

@@ -12,6 +12,7 @@ async fn refusing(tap: &Tap) -> Harness {
     Harness::with(HarnessOptions {
         settings: vec![("tokens.adopt_lost_sessions", "false".to_owned())],
         wraps: tap.wraps(),
+        ..Default::default()
     })
     .await
 }

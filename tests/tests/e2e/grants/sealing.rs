@@ -120,7 +120,7 @@ async fn rejects_values_made_for_another_purpose() {
     let login = h.login(&h.app).await;
     let keys = open_server_keys(
         &h.node.store,
-        &h.settings.keys.encryption_key,
+        &h.settings.keys.encryption_keys,
         &symbolon_core::SystemRng,
     )
     .await
@@ -187,7 +187,7 @@ async fn server_secret(h: &Harness, purpose: SecretPurpose) -> ServerSecret {
     let plain = h
         .settings
         .keys
-        .encryption_key
+        .encryption_keys
         .unwrap(&binding, &kept.wrapped)
         .unwrap();
     let mut secret = ServerSecret {
@@ -240,7 +240,7 @@ async fn signing_key(h: &Harness) -> PrivateKey {
     let der = h
         .settings
         .keys
-        .encryption_key
+        .encryption_keys
         .unwrap(&purpose, &record.wrapped)
         .unwrap();
     PrivateKey::from_pkcs8_der(&der, record.alg).unwrap()

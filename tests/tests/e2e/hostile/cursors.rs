@@ -21,7 +21,7 @@ const SQL: [&str; 6] = [
 async fn rejects_cursors_that_the_list_did_not_give_out() {
     let (h, other) = (Harness::start().await, Harness::start().await);
     let open = async |h: &Harness| {
-        open_server_keys(&h.node.store, &h.settings.keys.encryption_key, &SystemRng)
+        open_server_keys(&h.node.store, &h.settings.keys.encryption_keys, &SystemRng)
             .await
             .unwrap()
             .cursors
