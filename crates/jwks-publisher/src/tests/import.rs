@@ -115,6 +115,28 @@ async fn an_imported_rsa_key_signs() {
 }
 
 #[tokio::test]
+async fn jwks_are_imported_like_pem() {
+    // RFC 7515 appendix A.3.1.
+    let ec = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#;
+    let folder = Folder::with(&[("a.jwk", ec), ("b.json", "no key")]);
+    let store = Arc::new(MemoryKeys::default());
+    open(&store, folder.config(ES256)).await.unwrap();
+    let kid = PrivateKey::from_text(ec, SigningAlg::Rs256)
+        .unwrap()
+        .kid()
+        .clone();
+    assert_eq!(store.row("active").kid, kid);
+
+    let named = Folder::with(&[("a.ps256.jwk", ec)]);
+    let text = refused(&named, &[SigningAlg::Es256, SigningAlg::Ps256]).await;
+    assert!(
+        text.contains("a.ps256.jwk (in `keys.import_dir`): its name says PS256 and it holds a key for ES256"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn keys_that_are_not_wanted_are_refused_by_name() {
     let ec = pem(&generate(SigningAlg::Es384));
     let long = "x".repeat(65 * 1024);
