@@ -1,6 +1,10 @@
 //! A JSON document that is answered as it stands until its facts change.
 
-use axum::body::Body;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,14 +13,14 @@ use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::Frame;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 /// The bytes of a document and the headers of its two answers. An answer costs clones of them and nothing else.
 pub(crate) struct Document {
     body: Bytes,
-    /// The opaque tag, its quotes included.
-    etag: String,
+    etag: HeaderValue,
     fresh: HeaderMap,
     unchanged: HeaderMap,
 }
@@ -31,15 +35,16 @@ impl Document {
     ) -> Self {
         let body = json(value);
         let etag = etag(&body);
-        let mut unchanged = HeaderMap::from_iter([
-            (CACHE_CONTROL, header_value(cache_control)),
-            (ETAG, header_value(&etag)),
-            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        ]);
+        // RFC 9110 section 15.4.5: no more than a cache needs.
+        let mut unchanged =
+            HeaderMap::from_iter([(CACHE_CONTROL, header_value(cache_control)), (ETAG, etag.clone())]);
         unchanged.extend(further.iter().cloned());
         let mut fresh = unchanged.clone();
-        fresh.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        fresh.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        fresh.extend([
+            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CONTENT_LENGTH, HeaderValue::from(body.len())),
+        ]);
         Self {
             body: body.into(),
             etag,
@@ -48,16 +53,19 @@ impl Document {
         }
     }
 
-    /// The same document with another `Cache-Control`.
+    /// The same document with another `Cache-Control`; its body and its entity tag are shared.
     pub(crate) fn with_cache_control(&self, cache_control: &str) -> Self {
-        let (mut fresh, mut unchanged) = (self.fresh.clone(), self.unchanged.clone());
-        fresh.insert(CACHE_CONTROL, header_value(cache_control));
-        unchanged.insert(CACHE_CONTROL, header_value(cache_control));
+        let value = header_value(cache_control);
+        let replaced = |headers: &HeaderMap| {
+            let mut headers = headers.clone();
+            headers.insert(CACHE_CONTROL, value.clone());
+            headers
+        };
         Self {
             body: self.body.clone(),
             etag: self.etag.clone(),
-            fresh,
-            unchanged,
+            fresh: replaced(&self.fresh),
+            unchanged: replaced(&self.unchanged),
         }
     }
 
@@ -69,7 +77,7 @@ impl Document {
             .iter()
             .any(|field| names_tag(field.as_bytes(), self.etag.as_bytes()));
         if known {
-            let mut response = Response::new(Body::empty());
+            let mut response = Response::new(Body::new(NoContent));
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             *response.headers_mut() = self.unchanged.clone();
             response
@@ -78,6 +86,26 @@ impl Document {
             *response.headers_mut() = self.fresh.clone();
             response
         }
+    }
+}
+
+/// The body of a 304. Unlike an empty one it has no length that could be put into `Content-Length`, which would have
+/// to be that of the document (RFC 9110 section 8.6).
+struct NoContent;
+
+impl HttpBody for NoContent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
     }
 }
 
@@ -90,9 +118,9 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// A strong entity tag: 128 bits of SHA-256 over the body, the same on every node that has the same facts.
-fn etag(body: &[u8]) -> String {
+fn etag(body: &[u8]) -> HeaderValue {
     let digest = Sha256::digest(body);
-    format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest[..16]))
+    header_value(&format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest[..16])))
 }
 
 #[expect(
@@ -119,22 +147,24 @@ fn names_tag(field: &[u8], etag: &[u8]) -> bool {
             [b'W', b'/', tail @ ..] => tail,
             _ => rest,
         };
+        // Its quotes included, and there is none between them: no other tag begins like that.
+        if rest.starts_with(etag) {
+            return true;
+        }
         let Some(end) = rest
             .strip_prefix(b"\"")
             .and_then(|opaque| opaque.iter().position(|byte| *byte == b'"'))
         else {
             return false;
         };
-        let (tag, tail) = rest.split_at(end + 2);
-        if tag == etag {
-            return true;
-        }
-        rest = tail;
+        rest = &rest[end + 2..];
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::VARY;
+
     use super::*;
 
     #[test]
@@ -171,5 +201,40 @@ mod tests {
     fn tags_differ_as_bodies_do() {
         assert_eq!(etag(b"{}"), etag(b"{}"));
         assert_ne!(etag(b"{}"), etag(b"[]"));
+    }
+    #[test]
+    fn another_cache_control_changes_nothing_else() {
+        let further = [(VARY, HeaderValue::from_static("Origin"))];
+        let first = Document::new(&["a"], "max-age=1", &further);
+        let second = first.with_cache_control("max-age=2");
+        assert_eq!(first.body.as_ptr(), second.body.as_ptr(), "shared");
+        let known = HeaderMap::from_iter([(IF_NONE_MATCH, first.etag.clone())]);
+        for request in [HeaderMap::new(), known] {
+            let (first, second) = (first.answer(&request), second.answer(&request));
+            assert_eq!(first.status(), second.status());
+            let mut expected = first.headers().clone();
+            assert_eq!(
+                expected.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=2")),
+                Some(HeaderValue::from_static("max-age=1"))
+            );
+            assert_eq!(second.headers(), &expected);
+        }
+    }
+
+    #[test]
+    fn a_304_has_what_caches_need_and_no_content() {
+        let further = [(VARY, HeaderValue::from_static("Origin"))];
+        let document = Document::new(&["a"], "max-age=1", &further);
+        let known = HeaderMap::from_iter([(IF_NONE_MATCH, document.etag.clone())]);
+        let response = document.answer(&known);
+        assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+        let names: Vec<_> = response.headers().keys().collect();
+        assert_eq!(names, [CACHE_CONTROL, ETAG, VARY]);
+        assert!(response.body().is_end_stream());
+        assert_eq!(
+            response.body().size_hint().exact(),
+            None,
+            "it would become the Content-Length"
+        );
     }
 }
