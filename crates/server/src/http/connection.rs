@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::{Activity, Limits, Wait, Watched},
+    bell::Bell,
     service::Requests,
     tls::TlsCertificate,
 };
@@ -51,10 +52,12 @@ pub(super) struct Connections {
     pub(super) protocols: auto::Builder<TokioExecutor>,
     /// Ends connections as they become idle.
     pub(super) drain: CancellationToken,
+    /// Ends connections at once. Who cancels it cancels `drain`, too.
+    pub(super) cut_off: CancellationToken,
 }
 
 impl Connections {
-    /// Serves one connection until it ends by itself, by a time-out, or by `drain`.
+    /// Serves one connection until it ends by itself, by a time-out, by `drain` or by `cut_off`.
     pub(super) async fn serve(&self, stream: TcpStream, peer: IpAddr) {
         let Some(tls) = &self.tls else {
             return self.serve_http(stream, peer).await;
@@ -92,8 +95,10 @@ impl Connections {
             limits: self.limits,
             timer: pin!(tokio::time::sleep(self.limits.header)),
             ending: false,
+            bell: Bell::default(),
         };
-        match driver.run(&self.drain).await {
+        match driver.run(&self.drain, &self.cut_off).await {
+            End::CutOff => {}
             End::Closed(Ok(())) => {}
             End::Closed(Err(error)) => tracing::debug!(%peer, %error, "connection failed"),
             End::IdleClosed => self.requests.stats.count_idle_closed(),
@@ -132,6 +137,7 @@ enum End<E> {
     /// The same, after a farewell to a client that was idle.
     IdleClosed,
     TimedOut(Wait),
+    CutOff,
 }
 
 /// Polls a connection and one timer for whatever it waits for.
@@ -142,23 +148,32 @@ struct Driver<'a, C> {
     timer: Pin<&'a mut Sleep>,
     /// The farewell is under way: no further requests.
     ending: bool,
+    /// Rung by the timer and by the signals that end the connection.
+    bell: Bell,
 }
 
 impl<C: GracefulConnection> Driver<'_, C> {
-    async fn run(mut self, drain: &CancellationToken) -> End<C::Error> {
+    async fn run(mut self, drain: &CancellationToken, cut_off: &CancellationToken) -> End<C::Error> {
         let mut drained = pin!(drain.cancelled());
+        let mut cut = pin!(cut_off.cancelled());
         let mut idle = false;
         poll_fn(|cx| {
-            loop {
-                if !self.ending && drained.as_mut().poll(cx).is_ready() {
+            let rang = self.bell.rang(cx.waker());
+            if rang {
+                if cut.as_mut().poll(&mut self.bell.context()).is_ready() {
+                    return Poll::Ready(End::CutOff);
+                }
+                if !self.ending && drained.as_mut().poll(&mut self.bell.context()).is_ready() {
                     self.say_farewell();
                 }
+            }
+            loop {
                 match self.connection.as_mut().poll(cx) {
                     Poll::Ready(_) if idle => return Poll::Ready(End::IdleClosed),
                     Poll::Ready(result) => return Poll::Ready(End::Closed(result)),
                     Poll::Pending => {}
                 }
-                match self.poll_wait(cx) {
+                match self.poll_wait(rang) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Wait::Idle) if !self.ending => {
                         idle = true;
@@ -181,16 +196,17 @@ impl<C: GracefulConnection> Driver<'_, C> {
     }
 
     /// Ready when the present wait is over its limit. The timer is moved when it fires, or when a wait
-    /// ends sooner, which spares a request the cost of moving it.
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
+    /// ends sooner, and polled then or when it may have fired, which spares a request the cost of both.
+    fn poll_wait(&mut self, mut fired: bool) -> Poll<Wait> {
         loop {
             let wait = self.activity.wait(&self.limits);
             if let Some((_, until)) = wait
                 && until < self.timer.deadline()
             {
                 self.timer.as_mut().reset(until);
+                fired = true;
             }
-            if self.timer.as_mut().poll(cx).is_pending() {
+            if !fired || self.timer.as_mut().poll(&mut self.bell.context()).is_pending() {
                 return Poll::Pending;
             }
             let now = Instant::now();

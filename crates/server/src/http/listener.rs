@@ -144,8 +144,9 @@ pub async fn serve(
     let _watch = tls
         .clone()
         .map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.watch())));
-    let acceptor = Acceptor::new(router, config, tls, stats, shutdown.clone());
-    let cut_off = acceptor.cut_off.clone().drop_guard();
+    let acceptor = Acceptor::new(router, config, tls, stats, shutdown.child_token());
+    let _drain = acceptor.connections.drain.clone().drop_guard();
+    let cut_off = acceptor.connections.cut_off.clone().drop_guard();
     shutdown.run_until_cancelled(acceptor.accept_all(&socket)).await;
     drop(socket);
 
@@ -169,7 +170,6 @@ struct Acceptor {
     plain: bool,
     slots: Arc<Semaphore>,
     tasks: TaskTracker,
-    cut_off: CancellationToken,
 }
 
 impl Acceptor {
@@ -202,10 +202,10 @@ impl Acceptor {
                 limits,
                 tls,
                 drain,
+                cut_off: CancellationToken::new(),
             }),
             slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
             tasks: TaskTracker::new(),
-            cut_off: CancellationToken::new(),
         }
     }
 
@@ -259,10 +259,9 @@ impl Acceptor {
         }
         let active = Active::new(&self.connections.requests.stats, slot);
         let connections = Arc::clone(&self.connections);
-        let cut_off = self.cut_off.clone();
         self.tasks.spawn(async move {
             let _active = active;
-            cut_off.run_until_cancelled(connections.serve(stream, peer)).await;
+            connections.serve(stream, peer).await;
         });
     }
 }

@@ -12,6 +12,7 @@
 //! | nothing at all, between requests | [`ListenerConfig::idle_timeout`] | closed |
 
 mod activity;
+mod bell;
 mod body;
 mod connection;
 mod listener;

@@ -86,6 +86,18 @@ async fn dropping_the_server_cuts_everything_off() {
 }
 
 #[tokio::test]
+async fn dropping_the_server_cuts_handshakes_off() {
+    let certificate = certificate();
+    let mut encrypted = config();
+    encrypted.tls = Some(certificate.files());
+    let served = start(encrypted);
+    let mut silent = served.connect().await;
+    eventually(|| served.stats.accepted() == 1).await;
+    served.task.abort();
+    assert_eq!(rest(&mut silent).await, b"");
+}
+
+#[tokio::test]
 async fn waits_no_longer_than_for_a_head_for_a_client_that_ignores_the_farewell() {
     let mut impatient = config();
     impatient.header_timeout = SOON * 5;
