@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -44,58 +44,71 @@ pub(super) enum Wait {
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
+    /// Milliseconds from `opened` to when the connection was last polled.
+    polled: AtomicU64,
     /// Milliseconds from `opened` to the last step that was taken.
     last_step: AtomicU64,
     /// A head has begun, or the first one is due.
     head_due: AtomicBool,
     /// HTTP/2, where bytes that come outside of a request are housekeeping and start none.
     multiplexed: AtomicBool,
-    /// Requests whose response is not complete.
-    open: AtomicUsize,
-    /// Those of them for which this server has the next step to take.
-    working: AtomicUsize,
+    /// How many requests have no complete response, in units of [`OPEN`], and for how many of these this server has
+    /// the next step to take, in units of [`WORKING`].
+    requests: AtomicU64,
 }
+
+const OPEN: u64 = 1;
+const WORKING: u64 = 1 << 32;
 
 impl Activity {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
+            polled: AtomicU64::new(0),
             last_step: AtomicU64::new(0),
             head_due: AtomicBool::new(true),
             multiplexed: AtomicBool::new(false),
-            open: AtomicUsize::new(0),
-            working: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
         })
     }
 
     /// What the connection waits for and when that ends; `None` while this server is at work.
     pub(super) fn wait(&self, limits: &Limits) -> Option<(Wait, Instant)> {
-        let (wait, limit) = if self.open.load(Ordering::Acquire) == 0 {
-            if self.head_due.load(Ordering::Relaxed) {
-                (Wait::Head, limits.header)
-            } else {
-                (Wait::Idle, limits.idle)
-            }
-        } else if self.working.load(Ordering::Acquire) == 0 {
-            (Wait::Reader, limits.request)
-        } else {
-            return None;
+        let (wait, limit) = match self.requests.load(Ordering::Acquire) {
+            0 if self.head_due.load(Ordering::Relaxed) => (Wait::Head, limits.header),
+            0 => (Wait::Idle, limits.idle),
+            requests if requests < WORKING => (Wait::Reader, limits.request),
+            _ => return None,
         };
         let since = Duration::from_millis(self.last_step.load(Ordering::Relaxed));
         Some((wait, self.opened + since + limit))
     }
 
+    /// The connection is about to be polled.
+    pub(super) fn poll(&self) {
+        self.polled.store(self.elapsed_millis(), Ordering::Relaxed);
+    }
+
     /// Starts the current wait anew.
     pub(super) fn step(&self) {
-        let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // All of an HTTP/1 connection happens while it is polled, so that the clock is read once for all of its steps.
+        let millis = if self.multiplexed.load(Ordering::Relaxed) {
+            self.elapsed_millis()
+        } else {
+            self.polled.load(Ordering::Relaxed)
+        };
         self.last_step.store(millis, Ordering::Relaxed);
+    }
+
+    fn elapsed_millis(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Bytes have come in.
     fn received(&self) {
         let starts_head = !self.head_due.load(Ordering::Relaxed)
             && !self.multiplexed.load(Ordering::Relaxed)
-            && self.open.load(Ordering::Acquire) == 0;
+            && self.requests.load(Ordering::Acquire) == 0;
         if starts_head {
             self.head_due.store(true, Ordering::Relaxed);
             self.step();
@@ -113,8 +126,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Begins with this server at work.
     pub(super) fn begin(activity: &Arc<Activity>, multiplexed: bool) -> Self {
-        activity.working.fetch_add(1, Ordering::AcqRel);
-        activity.open.fetch_add(1, Ordering::AcqRel);
+        activity.requests.fetch_add(OPEN + WORKING, Ordering::AcqRel);
         activity.head_due.store(false, Ordering::Relaxed);
         activity.multiplexed.store(multiplexed, Ordering::Relaxed);
         Self {
@@ -127,7 +139,7 @@ impl Exchange {
     pub(super) fn await_server(&mut self) {
         if !self.working {
             self.working = true;
-            self.activity.working.fetch_add(1, Ordering::AcqRel);
+            self.activity.requests.fetch_add(WORKING, Ordering::AcqRel);
         }
     }
 
@@ -137,15 +149,16 @@ impl Exchange {
         self.activity.step();
         if self.working {
             self.working = false;
-            self.activity.working.fetch_sub(1, Ordering::AcqRel);
+            self.activity.requests.fetch_sub(WORKING, Ordering::AcqRel);
         }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.await_client();
-        self.activity.open.fetch_sub(1, Ordering::AcqRel);
+        self.activity.step();
+        let ended = if self.working { OPEN + WORKING } else { OPEN };
+        self.activity.requests.fetch_sub(ended, Ordering::AcqRel);
     }
 }
 
@@ -221,9 +234,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_wait_has_its_own_limit_from_the_last_step() {
-        let advance = |seconds| tokio::time::advance(Duration::from_secs(seconds));
-        let at = |wait, seconds| Some((wait, Duration::from_secs(seconds)));
         let activity = Activity::new();
+        let advance = async |seconds| {
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            activity.poll();
+        };
+        let at = |wait, seconds| Some((wait, Duration::from_secs(seconds)));
         advance(1).await;
         activity.received();
         assert_eq!(
@@ -262,8 +278,14 @@ mod tests {
         let second = Exchange::begin(&activity, true);
         drop(first);
         assert_eq!(waits(&activity), None, "one request is still worked on");
+        tokio::time::advance(Duration::from_secs(1)).await;
         drop(second);
         activity.received();
-        assert_eq!(waits(&activity), Some((Wait::Idle, LIMITS.idle)));
+        let until = LIMITS.idle + Duration::from_secs(1);
+        assert_eq!(
+            waits(&activity),
+            Some((Wait::Idle, until)),
+            "it ended while the connection was not polled"
+        );
     }
 }

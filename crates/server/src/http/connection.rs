@@ -158,6 +158,7 @@ impl<C: GracefulConnection> Driver<'_, C> {
         let mut cut = pin!(cut_off.cancelled());
         let mut idle = false;
         poll_fn(|cx| {
+            self.activity.poll();
             let rang = self.bell.rang(cx.waker());
             if rang {
                 if cut.as_mut().poll(&mut self.bell.context()).is_ready() {
