@@ -3,16 +3,19 @@
 use std::{
     convert::Infallible,
     net::IpAddr,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, routing::future::RouteFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
+use tokio::time::Sleep;
 use tower::Service;
 use uuid::Uuid;
 
@@ -45,42 +48,77 @@ impl Requests {
         request: Request<Incoming>,
         peer: IpAddr,
         activity: &Arc<Activity>,
-    ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send + use<> {
-        let version = request.version();
-        let exchange = Exchange::begin(activity, version == Version::HTTP_2);
-        let client = self.peers.client_addr(peer, request.headers());
-        let (mut request, received) = self.wrap_body(request);
-        let info = self.stamp.request(client);
-        request.extensions_mut().insert(info);
-        // `Service::call` wants `&mut`; a router is one reference-counted pointer.
-        let response = self.router.clone().call(request);
-        let stats = Arc::clone(&self.stats);
-        let timeout = self.timeout;
-        async move {
-            let mut response = match tokio::time::timeout(timeout, response).await {
-                Ok(Ok(response)) => response,
-                Err(_elapsed) => {
-                    stats.count_timeout();
-                    let received = received.is_none_or(|received| received.load(Ordering::Relaxed));
-                    timed_out(received, version)
-                }
-            };
-            // What caches keep would name the request of somebody else.
-            if !response.headers().contains_key(header::ETAG) {
-                insert_id(response.headers_mut(), info.id);
-            }
-            Ok(response.map(|body| ResponseBody::new(body, exchange)))
+    ) -> Answer {
+        let (mut parts, body) = request.into_parts();
+        let exchange = Exchange::begin(activity, parts.version == Version::HTTP_2);
+        let info = self.stamp.request(self.peers.client_addr(peer, &parts.headers));
+        parts.extensions.insert(info);
+        let version = parts.version;
+        let (body, received) = self.wrap_body(body);
+        Answer {
+            // `Service::call` wants `&mut`; a router is one reference-counted pointer.
+            response: self.router.clone().call(Request::from_parts(parts, body)),
+            exchange: Some(exchange),
+            id: info.id,
+            version,
+            received,
+            timeout: self.timeout,
+            timer: None,
+            stats: Arc::clone(&self.stats),
         }
     }
 
-    fn wrap_body(&self, request: Request<Incoming>) -> (Request<Body>, Option<Arc<AtomicBool>>) {
-        if request.body().is_end_stream() {
-            return (request.map(|_| Body::empty()), None);
+    fn wrap_body(&self, body: Incoming) -> (Body, Option<Arc<AtomicBool>>) {
+        if body.is_end_stream() {
+            return (Body::empty(), None);
         }
         let received = Arc::new(AtomicBool::new(false));
-        let request =
-            request.map(|body| Body::new(RequestBody::new(body, self.max_body_bytes, Arc::clone(&received))));
-        (request, Some(received))
+        let body = RequestBody::new(body, self.max_body_bytes, Arc::clone(&received));
+        (Body::new(body), Some(received))
+    }
+}
+
+/// The answer to one request: the router's, or after the time-out one that says whose fault that is.
+pub(super) struct Answer {
+    response: RouteFuture<Infallible>,
+    /// Goes with the response.
+    exchange: Option<Exchange>,
+    id: Uuid,
+    version: Version,
+    /// Whether the request's body has been received; `None` where it has none.
+    received: Option<Arc<AtomicBool>>,
+    timeout: Duration,
+    /// Runs from when the response was first waited for. Most are there at once and need none.
+    timer: Option<Pin<Box<Sleep>>>,
+    stats: Arc<ListenerStats>,
+}
+
+impl Future for Answer {
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut response = match Pin::new(&mut this.response).poll(cx) {
+            Poll::Ready(Ok(response)) => response,
+            Poll::Pending => {
+                let timer = || Box::pin(tokio::time::sleep(this.timeout));
+                ready!(this.timer.get_or_insert_with(timer).as_mut().poll(cx));
+                this.stats.count_timeout();
+                let received = this.received.as_ref();
+                let received = received.is_none_or(|received| received.load(Ordering::Relaxed));
+                timed_out(received, this.version)
+            }
+        };
+        // What caches keep would name the request of somebody else.
+        if !response.headers().contains_key(header::ETAG) {
+            insert_id(response.headers_mut(), this.id);
+        }
+        #[expect(
+            clippy::expect_used,
+            reason = "it is taken with the response, after which nobody polls"
+        )]
+        let exchange = this.exchange.take().expect("no answer yet");
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, exchange))))
     }
 }
 
