@@ -1,5 +1,5 @@
-//! A minimal HTTP/1.1 keep-alive client: one request at a time, answers with `Content-Length` only, an error on
-//! whatever else. It does as little as possible, so that the server is what is measured.
+//! A minimal HTTP/1.1 keep-alive client: one request at a time, answers with `Content-Length` or 304 only, an error
+//! on whatever else. It does as little as possible, so that the server is what is measured.
 
 use std::net::SocketAddr;
 
@@ -23,6 +23,7 @@ pub(crate) struct Response<'a> {
     pub(crate) status: u16,
     /// Whether the header field `Retry-After` is there with whole seconds or a date.
     pub(crate) retry_after: bool,
+    head: &'a [u8],
     pub(crate) body: &'a [u8],
 }
 
@@ -42,7 +43,8 @@ impl Connection {
     /// Sends one complete request and waits for its answer, whatever its status.
     ///
     /// # Errors
-    /// If the connection breaks, or the answer is no HTTP/1.1, has no `Content-Length`, or is too long.
+    /// If the connection breaks, or the answer is no HTTP/1.1, has neither `Content-Length` nor the status 304, or is
+    /// too long.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Response<'_>> {
         self.stream
             .write_all(request)
@@ -71,6 +73,7 @@ impl Connection {
         Ok(Response {
             status: head.status,
             retry_after: head.retry_after,
+            head: &self.received[..head.length],
             body: &self.received[head.length..end],
         })
     }
@@ -97,11 +100,30 @@ impl<'a> Response<'a> {
     /// # Errors
     /// On any other status, with the beginning of the body.
     pub(crate) fn ok(self) -> anyhow::Result<&'a [u8]> {
-        if self.status == 200 {
+        self.expect(200)
+    }
+
+    /// The body of an answer that has to have that status.
+    ///
+    /// # Errors
+    /// On any other status, with the beginning of the body.
+    pub(crate) fn expect(self, status: u16) -> anyhow::Result<&'a [u8]> {
+        if self.status == status {
             return Ok(self.body);
         }
         let beginning = String::from_utf8_lossy(&self.body[..self.body.len().min(300)]);
-        bail!("status {} instead of 200: {beginning}", self.status)
+        bail!("status {} instead of {status}: {beginning}", self.status)
+    }
+
+    /// The value of a header field, if it is there and text.
+    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        response.parse(self.head).ok()?;
+        let field = headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name))?;
+        str::from_utf8(field.value).ok()
     }
 }
 
@@ -139,10 +161,16 @@ impl Head {
                 retry_after = !header.value.trim_ascii().is_empty();
             }
         }
+        let status = response.code.context("the answer has no status")?;
+        let content_length = match status {
+            // RFC 9112 section 6.3: it ends with its head, whatever it says about the length of its content.
+            304 => 0,
+            _ => content_length.context("the answer has no Content-Length")?,
+        };
         Ok(Some(Self {
-            status: response.code.context("the answer has no status")?,
+            status,
             length,
-            content_length: content_length.context("the answer has no Content-Length")?,
+            content_length,
             retry_after,
         }))
     }
@@ -175,6 +203,7 @@ mod tests {
             &b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"[..],
             b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: two\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\n",
             b"SSH-2.0-OpenSSH\r\n\r\n",
         ] {
             assert!(Head::parse(head).is_err(), "{}", String::from_utf8_lossy(head));
@@ -204,10 +233,22 @@ mod tests {
     async fn keeps_the_connection_over_requests_and_pieces() {
         let mut connection = serve(&[
             &[b"HTTP/1.1 200 OK\r\ncont", b"ent-length: 5\r\n\r\nhe", b"llo"],
+            &[b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n"],
+            &[b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n"],
             &[b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"],
         ])
         .await;
         assert_eq!(connection.exchange(b"GET").await.unwrap().ok().unwrap(), b"hello");
+        let unchanged = connection.exchange(b"GET").await.unwrap();
+        assert_eq!(
+            (unchanged.header("etag"), unchanged.header("x")),
+            (Some("\"x\""), None)
+        );
+        assert_eq!(unchanged.expect(304).unwrap(), b"");
+        assert_eq!(
+            connection.exchange(b"GET").await.unwrap().expect(304).unwrap(),
+            b""
+        );
         let error = connection.exchange(b"GET").await.unwrap().ok().unwrap_err();
         assert!(
             error.to_string().starts_with("status 400 instead of 200"),

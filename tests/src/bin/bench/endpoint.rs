@@ -42,6 +42,15 @@ impl Endpoint {
         format!("GET {} HTTP/1.1\r\nhost: {}\r\n\r\n", self.path, self.authority).into_bytes()
     }
 
+    /// A complete `GET` request of a client that has what `etag` names.
+    pub(crate) fn get_unless(&self, etag: &str) -> Vec<u8> {
+        format!(
+            "GET {} HTTP/1.1\r\nhost: {}\r\nif-none-match: {etag}\r\n\r\n",
+            self.path, self.authority
+        )
+        .into_bytes()
+    }
+
     /// A complete `POST` request of form `fields`, with `authorization` as its header field of that name.
     pub(crate) fn post(&self, authorization: &str, fields: &[(&str, &str)]) -> Vec<u8> {
         let body = Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -79,6 +88,10 @@ mod tests {
         assert_eq!(
             endpoint.get(),
             b"GET /oauth2/token HTTP/1.1\r\nhost: 127.0.0.1:8080\r\n\r\n"
+        );
+        assert_eq!(
+            endpoint.get_unless("\"x\""),
+            b"GET /oauth2/token HTTP/1.1\r\nhost: 127.0.0.1:8080\r\nif-none-match: \"x\"\r\n\r\n"
         );
         let request = endpoint.post("Basic YTpi", &[("grant_type", "password"), ("username", "a&b")]);
         assert_eq!(
