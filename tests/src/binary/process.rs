@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::mpsc;
 
 /// How long anything may take that has to come. Nothing is measured by it: it ends a test that hangs.
@@ -159,8 +159,23 @@ impl Process {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("a process");
+    }
+
+    /// SIGSTOP; returns once none of its threads runs.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).expect("a process that stops");
+    }
+
+    /// Lets it run again after [`Process::pause`].
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn pid(&self) -> Pid {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), signal).expect("a process");
+        pid.expect("a process id")
     }
 
     /// SIGKILL, at once.

@@ -148,13 +148,24 @@ impl Remote {
 
     /// A metric by its name and labels as they are written; zero where it is not there.
     pub async fn metric(&self, name: &str) -> u64 {
+        let value = self.sample(name).await;
+        value.map_or(0, |value| value.parse().expect("a whole number"))
+    }
+
+    /// A gauge that need not be a whole number, and need not be there.
+    pub async fn gauge(&self, name: &str) -> Option<f64> {
+        let value = self.sample(name).await?;
+        Some(value.parse().expect("a number"))
+    }
+
+    async fn sample(&self, name: &str) -> Option<String> {
         let url = format!("{}/metrics", self.endpoint("management_url"));
         let text = self.get(&url).await.body;
         let text = String::from_utf8_lossy(&text);
         let value = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.map_or(0, |value| value.parse().expect("a whole number"))
+        value.map(str::to_owned)
     }
 
     /// How many uses of refresh tokens ended so.

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 use super::process::{Ended, Process, Transcript, path};
 
+const CONFIGURATION: &str = "symbolon.toml";
+
 /// One installation of the binary: a folder with its configuration and database, the environment of its processes,
 /// and whatever they write.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Site {
     dir: TempDir,
     dev: bool,
     environment: Vec<(String, String)>,
+    flags: Vec<String>,
     transcript: Arc<Transcript>,
 }
 
@@ -40,7 +43,7 @@ impl Site {
         let database = site.database();
         let key = site.path("encryption-key");
         site.write(
-            "symbolon.toml",
+            CONFIGURATION,
             &format!(
                 "issuer = \"{issuer}\"\nserver.listen = \"{listen}\"\nmanagement.listen = \"127.0.0.1:0\"\n\
                  database.url = \"sqlite:{}\"\nkeys.encryption_key_file = \"{}\"\n{toml}\n",
@@ -56,6 +59,7 @@ impl Site {
             dir: tempfile::tempdir().expect("a folder"),
             dev,
             environment: Vec::new(),
+            flags: Vec::new(),
             transcript: Arc::default(),
         }
     }
@@ -63,6 +67,22 @@ impl Site {
     /// Sets a variable for every process that is started from now on.
     pub fn set(&mut self, variable: &str, value: impl Into<String>) {
         self.environment.push((variable.to_owned(), value.into()));
+    }
+
+    /// Gives every process that is started from now on this flag.
+    pub fn flag(&mut self, flag: &str) {
+        self.flags.push(flag.to_owned());
+    }
+
+    /// Puts another text in the place of one in the configuration file.
+    ///
+    /// # Panics
+    /// It does not stand there.
+    pub fn reconfigure(&self, from: &str, to: &str) {
+        let file = self.path(CONFIGURATION);
+        let toml = std::fs::read_to_string(&file).expect("a configuration file");
+        assert!(toml.contains(from), "{from} is not in: {toml}");
+        std::fs::write(&file, toml.replace(from, to)).expect("a file");
     }
 
     /// A file in the installation's folder.
@@ -80,6 +100,18 @@ impl Site {
     /// The database of a configured installation.
     pub fn database(&self) -> PathBuf {
         self.path("symbolon.db")
+    }
+
+    /// What the database holds on disk while nobody has it open: its file, and its write-ahead log where anything is in
+    /// it. A process that ends early may leave the log behind empty, and the index of it, which holds no data.
+    pub fn stored(&self) -> Vec<Vec<u8>> {
+        let database = self.database();
+        let log = std::fs::read(database.with_extension("db-wal")).unwrap_or_default();
+        let file = std::fs::read(database).expect("a database");
+        [file, log]
+            .into_iter()
+            .filter(|bytes| !bytes.is_empty())
+            .collect()
     }
 
     /// Everything that was written by every process so far.
@@ -143,6 +175,7 @@ impl Site {
         command
             .args(arguments)
             .args(self.place())
+            .args(&self.flags)
             .env_clear()
             .envs(inherited)
             .envs(self.environment.iter().cloned())
@@ -154,7 +187,7 @@ impl Site {
         if self.dev {
             ["--data-dir".into(), self.path("data").into()]
         } else {
-            ["--config".into(), self.path("symbolon.toml").into()]
+            ["--config".into(), self.path(CONFIGURATION).into()]
         }
     }
 
@@ -166,10 +199,25 @@ impl Site {
     /// Starts the server in the development mode on this port.
     pub async fn serve_at(&self, listen: SocketAddr) -> Server {
         let listen = listen.to_string();
-        let mut arguments = vec!["serve", "--json"];
         if self.dev {
-            arguments.extend(["--dev", "--listen", &listen]);
+            self.start(&["--dev", "--listen", &listen]).await
+        } else {
+            self.start(&[]).await
         }
+    }
+
+    /// Starts one more node of a configured installation, there. What it printed names that address in the place of
+    /// the issuer's, so that it is this node that is called.
+    pub async fn serve_beside(&self, listen: SocketAddr) -> Server {
+        let mut server = self.start(&["--listen", &listen.to_string()]).await;
+        let printed = server.ready.to_string();
+        let own = printed.replace(server.text("/issuer"), &format!("http://{listen}"));
+        server.ready = serde_json::from_str(&own).expect("one JSON object");
+        server
+    }
+
+    async fn start(&self, arguments: &[&str]) -> Server {
+        let arguments = ["serve", "--json"].iter().chain(arguments).copied();
         let mut process = self.spawn("", arguments);
         let Some(line) = process.line().await else {
             let ended = process.end().await;
