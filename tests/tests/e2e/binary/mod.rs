@@ -9,6 +9,7 @@
 mod commands;
 mod crash;
 mod issuer_path;
+mod keys;
 mod load;
 mod management;
 mod oauth2_crate;
