@@ -21,10 +21,10 @@ use tower_oauth2_resource_server::tenant::TenantConfiguration;
 use super::{Claims, Node, Stage, kid};
 use crate::binary::{AUDIENCE, eventually};
 
-/// A rotation every 7 s, as soon as the next key may sign. Access tokens have the shortest lifetime that there is,
-/// so that old keys leave the key set within the test.
+/// Rotation is due all the time, so that each key signs as soon as it may: 7 s after it was published. Access tokens
+/// have the shortest lifetime that there is, so that old keys leave the key set within the test.
 const TIMINGS: &str = "\
-    keys.rotation_interval = \"7s\"\n\
+    keys.rotation_interval = \"1s\"\n\
     keys.publish_before_signing = \"2s\"\n\
     keys.publish_after_signing = \"10s\"\n\
     jwks.max_age = \"1s\"\n\
