@@ -56,7 +56,8 @@ async fn nodes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(node.primary_key())
         .col(string_len("name", 800))
         .col(big_integer("seen_schedule_ms"))
-        .col(big_integer_null("complete_since_schedule_ms"));
+        .col(big_integer_null("complete_since_schedule_ms"))
+        .col(string_len("opens", 400));
     manager.create_table(table).await?;
     let mut seen = Index::create();
     seen.name("key_nodes_seen")

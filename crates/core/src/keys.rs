@@ -347,6 +347,8 @@ pub struct KeyNode {
     pub seen: ScheduleTime,
     /// Since when it has published every key that the store says is published; absent while it does not.
     pub complete_since: Option<ScheduleTime>,
+    /// Ids of the key-encryption keys that it has, at most 16: what is encrypted under another is lost on it.
+    pub opens: Vec<String>,
 }
 
 #[cfg(test)]

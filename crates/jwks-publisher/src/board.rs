@@ -5,7 +5,7 @@ use std::time::Duration;
 use symbolon_core::UnixMillis;
 use symbolon_core::keys::{KeyNode, KeyTimings, SETTLE, ScheduleTime, SigningKeyRecord};
 use symbolon_core::ports::{KeyStore, StoreResult};
-use symbolon_jose::{Kid, SigningAlg};
+use symbolon_jose::{KeyEncryptionKey, Kid, SigningAlg};
 
 use crate::maker::Moment;
 
@@ -47,6 +47,7 @@ impl RotationConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct Board {
     pub(crate) records: Vec<SigningKeyRecord>,
+    /// Those that have reported lately.
     pub(crate) nodes: Vec<KeyNode>,
     pub(crate) now: UnixMillis,
     pub(crate) elapsed: ScheduleTime,
@@ -86,20 +87,25 @@ pub(crate) struct Due {
 }
 
 impl Board {
-    pub(crate) async fn read(store: &dyn KeyStore, moment: Moment) -> StoreResult<Self> {
+    pub(crate) async fn read(
+        store: &dyn KeyStore,
+        moment: Moment,
+        config: &RotationConfig,
+    ) -> StoreResult<Self> {
+        let mut nodes = store.key_nodes().await?;
+        nodes.retain(|node| moment.elapsed.since(node.seen) <= config.absence());
         Ok(Self {
             records: store.signing_keys().await?,
-            nodes: store.key_nodes().await?,
+            nodes,
             now: moment.now,
             elapsed: moment.elapsed,
         })
     }
 
-    pub(crate) fn moment(&self) -> Moment {
-        Moment {
-            now: self.now,
-            elapsed: self.elapsed,
-        }
+    /// A node that can't open what is encrypted under the key.
+    pub(crate) fn node_without(&self, key: &KeyEncryptionKey) -> Option<&str> {
+        let lacks = |node: &&KeyNode| !node.opens.iter().any(|id| id == key.id().as_ref());
+        self.nodes.iter().find(lacks).map(|node| node.name.as_str())
     }
 
     pub(crate) fn active(&self, alg: SigningAlg) -> Option<&SigningKeyRecord> {
@@ -114,9 +120,8 @@ impl Board {
 
     /// When a pending key has been published by every node for long enough.
     pub(crate) fn readiness(&self, pending: &SigningKeyRecord, config: &RotationConfig) -> Readiness {
-        let live = |node: &&KeyNode| self.elapsed.since(node.seen) <= config.absence();
         let mut since = pending.entered;
-        for node in self.nodes.iter().filter(live) {
+        for node in &self.nodes {
             match node.complete_since {
                 Some(complete) => since = since.max(complete),
                 None => {

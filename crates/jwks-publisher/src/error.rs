@@ -30,12 +30,12 @@ pub enum KeyringError {
         instead: String,
     },
     /// A key could not be made.
-    #[error("no {alg} key could be made: {source}")]
+    #[error("no {alg} key could be made: {problem}")]
     Generate {
         /// Its algorithm.
         alg: SigningAlg,
         /// Why.
-        source: KeyError,
+        problem: KeyError,
     },
     /// The file of a key is refused; nothing was imported.
     #[error("{} (in `keys.import_dir`): {problem}", file.display().to_string().escape_debug())]
@@ -47,14 +47,14 @@ pub enum KeyringError {
     },
     /// The folder of keys can't be read.
     #[error(
-        "`keys.import_dir`, {}, can't be read: {source}; make the folder readable or remove the setting",
+        "`keys.import_dir`, {}, can't be read: {problem}; make the folder readable or remove the setting",
         dir.display().to_string().escape_debug()
     )]
     ImportDir {
         /// The folder.
         dir: PathBuf,
         /// Why.
-        source: std::io::Error,
+        problem: std::io::Error,
     },
     /// The folder holds more files than are read.
     #[error("`keys.import_dir` holds more than {limit} keys; remove those that were imported already")]
@@ -65,9 +65,9 @@ pub enum KeyringError {
     /// An encrypted record can't be opened.
     #[error(
         "signing key {kid} ({alg}) is encrypted under the key-encryption key {}, and the configured ones are \
-         {configured}: {source}. {}; nothing was changed",
+         {configured}: {problem}. {}; nothing was changed",
         needs.as_ref().map_or("(unreadable)", AsRef::as_ref),
-        open_remedy(source)
+        open_remedy(problem)
     )]
     Open {
         /// The key.
@@ -79,7 +79,18 @@ pub enum KeyringError {
         /// The key-encryption keys that are configured, listed.
         configured: String,
         /// Why it can't be opened.
-        source: WrapError,
+        problem: WrapError,
+    },
+    /// A running node could not open what would be made.
+    #[error(
+        "node {node} does not have the key-encryption key {key}, so it could not open what is encrypted under it: give \
+         that node the key (as `keys.previous_encryption_key`, by SIGHUP or a restart) first; nothing was changed"
+    )]
+    NodeLacks {
+        /// The node's name.
+        node: String,
+        /// The key-encryption key.
+        key: KekId,
     },
     /// More than one key of an algorithm is active.
     #[error("more than one {0} key is active in the store; restore the signing keys from a backup")]
@@ -104,12 +115,12 @@ pub enum KeyringError {
     #[error("the work on a key was cut short: {0}; start again")]
     Task(#[from] tokio::task::JoinError),
     /// A key could not be encrypted.
-    #[error("signing key {kid} could not be encrypted: {source}")]
+    #[error("signing key {kid} could not be encrypted: {problem}")]
     Wrap {
         /// The key.
         kid: Kid,
         /// Why.
-        source: WrapError,
+        problem: WrapError,
     },
 }
 
@@ -189,7 +200,7 @@ pub enum Refusal {
     StillNeeded(Kid, String),
     /// The lifecycle has no such transition.
     #[error("key {0}: {1}")]
-    Transition(Kid, #[source] KeyTransitionError),
+    Transition(Kid, KeyTransitionError),
     /// No key of that id was ever there.
     #[error("there is no signing key {0}; see `symbolon keys list --all`")]
     Unknown(Kid),

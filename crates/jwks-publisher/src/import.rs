@@ -68,9 +68,9 @@ pub(crate) fn read(dir: &Path, algorithms: &[SigningAlg]) -> Result<Vec<Imported
 }
 
 fn key_files(dir: &Path) -> Result<Vec<PathBuf>, KeyringError> {
-    let failed = |source| KeyringError::ImportDir {
+    let failed = |problem| KeyringError::ImportDir {
         dir: dir.to_owned(),
-        source,
+        problem,
     };
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use symbolon_core::keys::{KeyState, ScheduleTime, SigningKeyRecord};
 use symbolon_core::{Rng, UnixMillis};
-use symbolon_jose::{EncryptionKeys, Kid, PrivateKey, SigningAlg};
+use symbolon_jose::{EncryptionKeys, KeyEncryptionKey, Kid, PrivateKey, SigningAlg};
 
+use crate::board::Board;
 use crate::error::KeyringError;
 
 /// The key-encryption keys of a node; they can be replaced while it runs.
@@ -58,8 +59,10 @@ impl KeyMaker {
     pub(crate) async fn generate(
         &self,
         wanted: &[(SigningAlg, Beginning)],
-        moment: Moment,
+        board: &Board,
     ) -> Result<Vec<SigningKeyRecord>, KeyringError> {
+        // Before the work: a key that a node can't open is of no use.
+        common(&self.encryption_keys.load(), board)?;
         let start = |(alg, beginning): &(SigningAlg, Beginning)| {
             let (rng, alg) = (self.rng.clone(), *alg);
             let task = move || PrivateKey::generate(alg, &mut |dest| rng.fill(dest));
@@ -70,8 +73,8 @@ impl KeyMaker {
         for (alg, beginning, task) in tasks {
             let key = task
                 .await?
-                .map_err(|source| KeyringError::Generate { alg, source })?;
-            records.push(self.record(&key, beginning, moment)?);
+                .map_err(|problem| KeyringError::Generate { alg, problem })?;
+            records.push(self.record(&key, beginning, board)?);
         }
         Ok(records)
     }
@@ -81,26 +84,35 @@ impl KeyMaker {
         &self,
         key: &PrivateKey,
         beginning: Beginning,
-        moment: Moment,
+        board: &Board,
     ) -> Result<SigningKeyRecord, KeyringError> {
         let (kid, alg) = (key.kid().clone(), key.alg());
-        let wrapped = self
-            .encryption_keys
-            .load()
+        let wrapped = common(&self.encryption_keys.load(), board)?
             .wrap(&purpose(alg, &kid), key.to_pkcs8_der())
-            .map_err(|source| KeyringError::Wrap {
+            .map_err(|problem| KeyringError::Wrap {
                 kid: kid.clone(),
-                source,
+                problem,
             })?;
         Ok(SigningKeyRecord {
             kid,
             alg,
-            state: beginning.state(moment.now),
-            entered: moment.elapsed,
+            state: beginning.state(board.now),
+            entered: board.elapsed,
             wrapped,
-            created: moment.now,
+            created: board.now,
         })
     }
+}
+
+/// The key-encryption key for new records: the current one, or while a node does not have that yet, one that all have.
+/// While it is being replaced, nodes and operators do not all have the same ones at the same time.
+fn common<'k>(keys: &'k EncryptionKeys, board: &Board) -> Result<&'k KeyEncryptionKey, KeyringError> {
+    let all_open = |key: &&KeyEncryptionKey| board.node_without(key).is_none();
+    let mut candidates = std::iter::once(keys.current()).chain(keys.previous());
+    candidates.find(all_open).ok_or_else(|| KeyringError::NodeLacks {
+        node: board.node_without(keys.current()).unwrap_or_default().to_owned(),
+        key: keys.current().id().clone(),
+    })
 }
 
 /// The purpose under which a signing key is encrypted. It binds the algorithm and the key id.

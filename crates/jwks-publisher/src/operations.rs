@@ -128,6 +128,23 @@ impl KeyOperations {
         Err(KeyringError::Contended.into())
     }
 
+    /// Whether every running node can open what is encrypted under the current key-encryption key: before records are
+    /// put under it.
+    ///
+    /// # Errors
+    /// [`KeyringError::NodeLacks`], or the store's.
+    pub async fn check_nodes(&self) -> Result<(), KeyOperationError> {
+        let keys = self.maker.encryption_keys.load();
+        match self.board().await?.node_without(keys.current()) {
+            None => Ok(()),
+            Some(node) => Err(KeyringError::NodeLacks {
+                node: node.to_owned(),
+                key: keys.current().id().clone(),
+            }
+            .into()),
+        }
+    }
+
     /// The keys with their past and what is next for each, by algorithm, those that sign first; `all` includes those
     /// that are no longer published. At most 1,000 keys, the latest of them.
     ///
@@ -165,7 +182,7 @@ impl KeyOperations {
     async fn board(&self) -> Result<Board, KeyOperationError> {
         let now = self.clock.now();
         let elapsed = self.store.key_schedule().await?.estimate(now);
-        Ok(Board::read(&*self.store, Moment { now, elapsed }).await?)
+        Ok(Board::read(&*self.store, Moment { now, elapsed }, &self.config).await?)
     }
 
     async fn find(&self, kid: &Kid) -> Result<SigningKeyRecord, KeyOperationError> {
@@ -336,7 +353,7 @@ impl KeyOperations {
             withdraw_pending(&mut plan, board, alg)?;
             Beginning::Pending
         };
-        let record = self.maker.record(key, beginning, board.moment())?;
+        let record = self.maker.record(key, beginning, board)?;
         plan.add(board, record, beginning, &self.config);
         if beginning == Beginning::Active {
             // The first start makes no active keys any more once there is one.

@@ -187,7 +187,7 @@ impl Plan {
         maker: &KeyMaker,
         authority: KeyAuthority,
     ) -> Result<KeyChange, KeyringError> {
-        let mut add = maker.generate(&self.make, board.moment()).await?;
+        let mut add = maker.generate(&self.make, board).await?;
         add.extend(self.add.iter().cloned());
         Ok(KeyChange {
             authority,

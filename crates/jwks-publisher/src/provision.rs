@@ -69,7 +69,7 @@ impl<'a> Provision<'a> {
     async fn board(&self) -> Result<Board, KeyringError> {
         let now = self.clock.now();
         let elapsed = self.store.key_schedule().await?.estimate(now);
-        Ok(Board::read(self.store, Moment { now, elapsed }).await?)
+        Ok(Board::read(self.store, Moment { now, elapsed }, &self.config.rotation).await?)
     }
 
     fn open(&self, records: &[SigningKeyRecord]) -> Result<Snapshot, KeyringError> {
@@ -105,7 +105,7 @@ impl<'a> Provision<'a> {
                 self.make_room(board, imports, &add, (import, &mut moves))?;
                 Beginning::Pending
             };
-            add.push(self.maker.record(&import.key, beginning, board.moment())?);
+            add.push(self.maker.record(&import.key, beginning, board)?);
         }
         let algorithms = self.config.rotation.algorithms.iter().copied();
         let missing: Vec<_> = algorithms
@@ -120,7 +120,7 @@ impl<'a> Provision<'a> {
         if add.is_empty() && missing.is_empty() {
             return Ok(None);
         }
-        add.extend(self.maker.generate(&missing, board.moment()).await?);
+        add.extend(self.maker.generate(&missing, board).await?);
         Ok(Some(KeyChange {
             authority: KeyAuthority::Operator,
             at: board.elapsed,

@@ -78,11 +78,11 @@ fn check(records: &[SigningKeyRecord], keys: &EncryptionKeys) -> Result<(), Keyr
 fn rewrapped(record: &SigningKeyRecord, keys: &EncryptionKeys) -> Result<Option<String>, KeyringError> {
     let (kid, alg) = (&record.kid, record.alg);
     keys.rewrap(&purpose(alg, kid), &record.wrapped)
-        .map_err(|source| KeyringError::Open {
+        .map_err(|problem| KeyringError::Open {
             kid: kid.clone(),
             alg,
             needs: KeyEncryptionKey::key_id_of(&record.wrapped),
             configured: ids(keys),
-            source,
+            problem,
         })
 }

@@ -10,7 +10,6 @@ use symbolon_core::keys::{
 };
 use symbolon_core::ports::{KeyStore, StoreResult};
 use symbolon_core::{Clock, Rng};
-use symbolon_jose::EncryptionKeys;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -153,11 +152,6 @@ impl RotationSchedule {
         self.status.now(self.clock.monotonic())
     }
 
-    /// The key-encryption keys of this node.
-    pub fn encryption_keys(&self) -> Arc<EncryptionKeys> {
-        self.maker.encryption_keys.load_full()
-    }
-
     /// The schedule's time. A process that has looked before goes by its monotonic clock alone; of what passed before
     /// its first look, it counts no more than [`KeySchedule::MAX_GAP`].
     fn elapsed(&self, schedule: &KeySchedule) -> ScheduleTime {
@@ -176,7 +170,7 @@ impl RotationSchedule {
 
     async fn board(&self, elapsed: ScheduleTime) -> StoreResult<Board> {
         let now = self.clock.now();
-        Board::read(&*self.store, Moment { now, elapsed }).await
+        Board::read(&*self.store, Moment { now, elapsed }, &self.config).await
     }
 
     async fn report(&self, elapsed: ScheduleTime, monotonic: Duration) -> StoreResult<()> {
@@ -196,8 +190,16 @@ impl RotationSchedule {
             name: self.name.clone(),
             seen: elapsed,
             complete_since,
+            opens: self.opens(),
         };
         self.store.report_key_node(&node).await
+    }
+
+    /// Ids of the key-encryption keys of this node.
+    fn opens(&self) -> Vec<String> {
+        let keys = self.maker.encryption_keys.load();
+        let all = std::iter::once(keys.current()).chain(keys.previous());
+        all.map(|key| key.id().to_string()).collect()
     }
 
     /// Keeps the time that has passed, so that a restart does not lose it.

@@ -157,12 +157,12 @@ fn open_private(record: &SigningKeyRecord, keys: &EncryptionKeys) -> Result<Priv
     let (kid, alg) = (&record.kid, record.alg);
     let der = keys
         .unwrap(&purpose(alg, kid), &record.wrapped)
-        .map_err(|source| KeyringError::Open {
+        .map_err(|problem| KeyringError::Open {
             kid: kid.clone(),
             alg,
             needs: KeyEncryptionKey::key_id_of(&record.wrapped),
             configured: ids(keys),
-            source,
+            problem,
         })?;
     let substituted = |found| KeyringError::Substituted {
         kid: kid.clone(),

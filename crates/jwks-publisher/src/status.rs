@@ -1,6 +1,6 @@
 //! What operators want to know of the schedule: kept by the node that looks, read by its metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -107,7 +107,8 @@ impl StatusBoard {
         let left = |at: ScheduleTime| at.since(board.elapsed);
         let configured = config.algorithms.iter().copied();
         let kept_keys = board.records.iter().map(|record| record.alg);
-        let algorithms: std::collections::BTreeSet<_> = configured.chain(kept_keys).collect();
+        let algorithms: BTreeSet<_> = configured.chain(kept_keys).collect();
+        kept.status.algorithms.retain(|alg, _| algorithms.contains(alg));
         for alg in algorithms {
             let status = kept.status.algorithms.entry(alg).or_default();
             let active = board.active(alg);

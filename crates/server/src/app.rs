@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use symbolon_core::{Clock, Rng};
 use symbolon_jose::EncryptionKeys;
-use symbolon_jwks_publisher::Keyring;
+use symbolon_jwks_publisher::{Keyring, RotationSchedule};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -106,6 +106,7 @@ pub async fn serve(
     let reload = Reload {
         certificate: public.tls_certificate(),
         keyring: node.keyring(),
+        schedule: node.schedule.clone(),
         read_encryption_keys: options.read_encryption_keys,
     };
     tasks.spawn(signals.watch(shutdown.clone(), node.health.clone(), reload));
@@ -237,6 +238,7 @@ impl Signals {
 struct Reload {
     certificate: Option<Arc<http::TlsCertificate>>,
     keyring: Arc<Keyring>,
+    schedule: Arc<RotationSchedule>,
     read_encryption_keys: ReadEncryptionKeys,
 }
 
@@ -267,6 +269,8 @@ impl Reload {
         let keys = tokio::task::spawn_blocking(move || read()).await??;
         let current = keys.current().id().to_string();
         self.keyring.replace_encryption_keys(keys).await?;
+        // The other nodes wait to hear which ones this node has.
+        self.schedule.wake();
         Ok(current)
     }
 }

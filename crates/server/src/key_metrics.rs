@@ -10,9 +10,9 @@ use prometheus_client::metrics::MetricType;
 use symbolon_jwks_publisher::{RotationOutcome, RotationSchedule, ScheduleStatus};
 
 /// The schedule of the signing keys, as metrics.
-pub struct KeyMetrics {
+pub(crate) struct KeyMetrics {
     /// The schedule of this node.
-    pub schedule: Arc<RotationSchedule>,
+    pub(crate) schedule: Arc<RotationSchedule>,
 }
 
 impl std::fmt::Debug for KeyMetrics {

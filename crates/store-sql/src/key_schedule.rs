@@ -76,12 +76,14 @@ impl SqlStore {
             name: Set(node.name.clone()),
             seen_schedule_ms: Set(to_schedule_ms(node.seen)),
             complete_since_schedule_ms: Set(node.complete_since.map(to_schedule_ms)),
+            opens: Set(node.opens.join(" ")),
         };
         let replace = OnConflict::column(key_nodes::Column::Node)
             .update_columns([
                 key_nodes::Column::Name,
                 key_nodes::Column::SeenScheduleMs,
                 key_nodes::Column::CompleteSinceScheduleMs,
+                key_nodes::Column::Opens,
             ])
             .to_owned();
         let forgotten = node.seen.since(ScheduleTime(0).plus(FORGET_AFTER));
@@ -192,6 +194,7 @@ impl TryFrom<key_nodes::Model> for KeyNode {
                 .complete_since_schedule_ms
                 .map(|ms| from_schedule_ms(ms, what))
                 .transpose()?,
+            opens: row.opens.split_whitespace().map(str::to_owned).collect(),
         })
     }
 }

@@ -154,6 +154,7 @@ async fn a_node_that_does_not_publish_a_key_withholds_it() {
         name: "host:1".to_owned(),
         seen: ScheduleTime(0).plus(hours(48)),
         complete_since,
+        opens: vec![kek(1).id().to_string()],
     };
     *desk.store.nodes.lock().unwrap() = vec![node(None)];
     let pending = desk.kid("pending");
@@ -476,4 +477,47 @@ async fn the_list_tells_the_past_and_what_is_next() {
     assert_eq!(desk.operations.list(false).await.unwrap().len(), 2);
     let all = desk.operations.list(true).await.unwrap();
     assert_eq!((all.len(), all[2].state, &all[2].next), (3, "compromised", &None));
+}
+
+/// While the key-encryption key is being replaced, not all have the same ones: what is made must be of use to all.
+#[tokio::test]
+async fn new_keys_are_encrypted_under_what_every_node_has() {
+    let desk = Desk::new(ES256).await;
+    let report = |opens: &[u8]| {
+        *desk.store.nodes.lock().unwrap() = vec![KeyNode {
+            node: Uuid::from_u128(7),
+            name: "host:1".to_owned(),
+            seen: ScheduleTime(0),
+            complete_since: Some(ScheduleTime(0)),
+            opens: opens.iter().map(|key| kek(*key).id().to_string()).collect(),
+        }];
+    };
+    let (keys, rng) = (encryption_keys(2, &[1]), Arc::new(SystemRng));
+    let operations = KeyOperations::new(desk.store.clone(), keys, rotation(ES256), desk.clock.clone(), rng);
+    let generate = KeyOperation::Generate {
+        alg: SigningAlg::Es256,
+    };
+    for (opens, under) in [(&[1][..], 1), (&[1, 2], 2), (&[2], 2), (&[1], 1)] {
+        report(opens);
+        operations.carry_out(&generate).await.unwrap();
+        let made = desk.store.row("pending").wrapped;
+        assert_eq!(
+            symbolon_jose::KeyEncryptionKey::key_id_of(&made),
+            Some(kek(under).id().clone())
+        );
+        let checked = operations.check_nodes().await;
+        assert_eq!(checked.is_ok(), opens.contains(&2), "{checked:?}");
+    }
+    report(&[3]);
+    let before = format!("{:?}", desk.store.rows());
+    let error = operations.carry_out(&generate).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "node host:1 does not have the key-encryption key {}, so it could not open what is encrypted under it: give \
+             that node the key (as `keys.previous_encryption_key`, by SIGHUP or a restart) first; nothing was changed",
+            kek(2).id()
+        )
+    );
+    assert_eq!(format!("{:?}", desk.store.rows()), before);
 }

@@ -199,7 +199,7 @@ settings! {
     KEYS_PREVIOUS_ENCRYPTION_KEY: KeyEncryptionKey = parse::encryption_key, "keys.previous_encryption_key",
         Kind::Secret, Unset,
         "An earlier key-encryption key that may still open records while `symbolon keys rewrap` has not been \
-         run; it encrypts nothing.";
+         run. It encrypts nothing, except while a running node does not have the new one yet.";
     KEYS_ALGORITHMS: Vec<SigningAlg> = parse::algorithms, "keys.algorithms", Kind::Algorithms, Value("ES256"),
         "Signature algorithms of access tokens; a key for each is generated at the first start, and \
          published.";
@@ -207,7 +207,7 @@ settings! {
         Kind::Algorithm, Value("ES256"),
         "The algorithm for clients and resource servers that name none; one of `keys.algorithms`.";
     KEYS_IMPORT_DIR: PathBuf = parse::path, "keys.import_dir", Kind::Path, Unset,
-        "Folder of PEM private keys that are imported at start.";
+        "Folder of private keys (`*.pem`, `*.jwk`) that are imported at start.";
     KEYS_ROTATE_AUTOMATICALLY: bool = parse::boolean, "keys.rotate_automatically",
         Kind::Boolean, Value("true"),
         "Whether signing keys are rotated on schedule; otherwise `symbolon keys rotate` does it.";

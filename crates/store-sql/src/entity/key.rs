@@ -50,6 +50,7 @@ pub(crate) mod key_nodes {
         pub name: String,
         pub seen_schedule_ms: i64,
         pub complete_since_schedule_ms: Option<i64>,
+        pub opens: String,
     }
 
     no_relations!();

@@ -198,6 +198,7 @@ pub async fn nodes_are_known_by_their_last_word(fixture: &Fixture) {
         name: format!("host-{}/7", node.as_u128()),
         seen: ScheduleTime(seen),
         complete_since: complete.map(ScheduleTime),
+        opens: vec!["key-of-now".into(), "key-before".into()],
     };
     let report = async |node: &KeyNode| fixture.keys.report_key_node(node).await.unwrap();
     let known = async || fixture.keys.key_nodes().await.unwrap();
@@ -207,6 +208,7 @@ pub async fn nodes_are_known_by_their_last_word(fixture: &Fixture) {
     assert_eq!(known().await, [other.clone(), one]);
     let one = KeyNode {
         name: "renamed".into(),
+        opens: Vec::new(),
         ..node(ONE, 3_000, None)
     };
     report(&one).await;

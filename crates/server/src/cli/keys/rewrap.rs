@@ -10,7 +10,7 @@ use symbolon_jwks_publisher::{Rewrapped, rewrap_signing_keys};
 use super::super::context::{Console, KeyContext};
 use super::super::error::CliError;
 use super::super::output::{Output, Remark, table};
-use super::{KeysRewrap, failed};
+use super::{KeysRewrap, failed, refused};
 use crate::secrets::rewrap_secrets;
 
 /// Most records that are named of those that need one key, in text.
@@ -33,7 +33,8 @@ pub(super) async fn run(
     args: &KeysRewrap,
 ) -> Result<(), CliError> {
     let dry_run = args.dry_run.dry_run;
-    // Everything is opened before the first record is touched.
+    // Everything is opened before the first record is touched, and nothing is put where a running server can't open it.
+    context.operations.check_nodes().await.map_err(refused)?;
     let mut signing_keys = rewrap_keys(context, true, |_, _| {}).await?;
     let mut server_secrets = rewrap_server_secrets(context, true).await?;
     if !dry_run {

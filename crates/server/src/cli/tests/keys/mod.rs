@@ -113,6 +113,13 @@ impl Bench {
             .estimate(self.clock.now())
     }
 
+    /// The ids of the key-encryption keys that the command line has.
+    fn opens(&self) -> Vec<String> {
+        let keys = &self.keys.encryption_keys;
+        let all = std::iter::once(keys.current()).chain(keys.previous());
+        all.map(|key| key.id().to_string()).collect()
+    }
+
     /// A server says since when it publishes all keys.
     async fn report(&self, name: &str, complete_since: Option<ScheduleTime>) {
         let node = KeyNode {
@@ -120,6 +127,7 @@ impl Bench {
             name: name.to_owned(),
             seen: self.elapsed().await,
             complete_since,
+            opens: self.opens(),
         };
         self.store.report_key_node(&node).await.unwrap();
     }
