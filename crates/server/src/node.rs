@@ -343,12 +343,15 @@ async fn renew(with: Renewal) {
     let mut heads = with.log.heads();
     // What changed while the node was opened is renewed first.
     let mut renewed = None;
+    // One timer for all turns: one that began anew whenever the log moves would never ring while it moves often.
+    let mut ticks = tokio::time::interval(CONFIRM);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let facts = heads.borrow_and_update().facts;
         if renewed == Some(facts) {
             tokio::select! {
                 changed = heads.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(CONFIRM) => with.confirm(facts),
+                _ = ticks.tick() => with.confirm(facts),
             }
             continue;
         }
@@ -374,8 +377,10 @@ async fn renew(with: Renewal) {
 
 impl Renewal {
     async fn renew(&self) -> anyhow::Result<bool> {
+        // The keys first: a bad one must go even where the metadata can't be read.
+        let keys_changed = self.keyring.reload().await?;
         self.published.refresh(self.store.published().await?);
-        Ok(self.keyring.reload().await?)
+        Ok(keys_changed)
     }
 
     fn confirm(&self, facts: u64) {
