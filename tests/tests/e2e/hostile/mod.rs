@@ -1,6 +1,7 @@
 //! Input that is made to break something.
 #![cfg(test)]
 
+mod busy_log;
 mod caches;
 mod cursors;
 mod floods;
