@@ -155,10 +155,11 @@ impl Keyring {
                 cache_control,
             }));
         }
-        self.current.store(Arc::new(snapshot));
         if was_incomplete {
             self.publication().complete_since = Some(self.clock.monotonic());
         }
+        // Only now does the node pass for complete, so that a report in between can't say that it always was.
+        self.current.store(Arc::new(snapshot));
         self.confirm(read);
         changes.iter().for_each(log);
         Ok(!changes.is_empty())
