@@ -271,11 +271,12 @@ pub struct KeySchedule {
 }
 
 impl KeySchedule {
-    /// What a process that has just started counts of the time since the schedule was last seen, at most.
+    /// What a command counts of the time since the schedule was last seen, at most.
     pub const MAX_GAP: Duration = Duration::from_secs(3600);
 
-    /// The schedule's time as far as a wall clock can tell that nobody watched: it counts [`Self::MAX_GAP`] at most,
-    /// so that a clock that was set is not taken for time that passed.
+    /// A guess at the schedule's time by the wall clock, for processes that have not watched it: it counts
+    /// [`Self::MAX_GAP`] at most, so that a clock that was set is hardly taken for time that passed. Nothing becomes due
+    /// by it.
     pub fn estimate(&self, now: UnixMillis) -> ScheduleTime {
         let gap = Duration::from_millis(now.since(self.seen));
         self.elapsed.plus(gap.min(Self::MAX_GAP))

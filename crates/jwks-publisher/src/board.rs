@@ -37,6 +37,12 @@ impl RotationConfig {
         (self.tick() * 3).clamp(Duration::from_secs(5), Duration::from_secs(30))
     }
 
+    /// A node that runs has counted this much more than it has kept at most: it keeps a tick that has passed when it
+    /// looks, and looks every tick.
+    pub(crate) fn unkept(&self) -> Duration {
+        self.tick() * 2
+    }
+
     /// A node that has not reported for this long is gone.
     fn absence(&self) -> Duration {
         self.tick() * 3 + SETTLE

@@ -66,10 +66,15 @@ impl<'a> Provision<'a> {
         Err(KeyringError::Contended)
     }
 
+    /// What is made now has come by the time of every node that runs, however far it is.
     async fn board(&self) -> Result<Board, KeyringError> {
-        let now = self.clock.now();
-        let elapsed = self.store.key_schedule().await?.estimate(now);
-        Ok(Board::read(self.store, Moment { now, elapsed }, &self.config.rotation).await?)
+        let (now, rotation) = (self.clock.now(), &self.config.rotation);
+        let elapsed = self.store.key_schedule().await?.elapsed;
+        let mut board = Board::read(self.store, Moment { now, elapsed }, rotation).await?;
+        if !board.nodes.is_empty() {
+            board.elapsed = elapsed.plus(rotation.unkept());
+        }
+        Ok(board)
     }
 
     fn open(&self, records: &[SigningKeyRecord]) -> Result<Snapshot, KeyringError> {

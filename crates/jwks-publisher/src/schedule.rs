@@ -60,7 +60,10 @@ pub struct RotationSchedule {
 /// The schedule's time at a monotonic time of this process.
 #[derive(Clone, Copy)]
 struct Anchor {
+    /// Time that has been seen to pass: what anything is due by.
     elapsed: ScheduleTime,
+    /// As far as another node may have come meanwhile, which acts before this one then.
+    ahead: ScheduleTime,
     monotonic: Duration,
 }
 
@@ -118,8 +121,11 @@ impl RotationSchedule {
     /// The store's. A step that fails is no error: it is logged and counted, and tried again.
     pub async fn look(&self) -> StoreResult<Duration> {
         let schedule = self.store.key_schedule().await?;
-        let elapsed = self.elapsed(&schedule);
-        let monotonic = self.clock.monotonic();
+        let Anchor {
+            elapsed,
+            ahead,
+            monotonic,
+        } = self.anchor(&schedule);
         self.report(elapsed, monotonic).await?;
         let mut board = self.board(elapsed).await?;
         let mut due = board.due(&self.config);
@@ -133,7 +139,7 @@ impl RotationSchedule {
             self.keep(elapsed).await?;
         }
         let next = due.iter().map(|due| due.at.since(elapsed)).min();
-        self.plan_change(&due, elapsed, monotonic);
+        self.plan_change(&due, ahead, monotonic);
         self.warn_of_withheld(&board);
         self.status.update(&board, &due, monotonic, &self.config);
         Ok(self.rest(next, failed))
@@ -152,20 +158,30 @@ impl RotationSchedule {
         self.status.now(self.clock.monotonic())
     }
 
-    /// The schedule's time. A process that has looked before goes by its monotonic clock alone; of what passed before
-    /// its first look, it counts no more than [`KeySchedule::MAX_GAP`].
-    fn elapsed(&self, schedule: &KeySchedule) -> ScheduleTime {
+    /// The schedule's time. A process goes by its monotonic clock from what the store has when it looks first: a wall
+    /// clock can't tell time that passed from a clock that was set, or is another's. It only guesses how far a node that
+    /// runs has come since it last kept its time, for caches.
+    fn anchor(&self, schedule: &KeySchedule) -> Anchor {
         let monotonic = self.clock.monotonic();
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-        let elapsed = match *anchor {
-            None => schedule.estimate(self.clock.now()),
+        let (elapsed, ahead) = match *anchor {
+            None => {
+                let unkept = schedule.elapsed.plus(self.config.unkept());
+                (schedule.elapsed, schedule.estimate(self.clock.now()).min(unkept))
+            }
             Some(known) => {
-                let own = known.elapsed.plus(monotonic.saturating_sub(known.monotonic));
-                own.max(schedule.elapsed)
+                let passed = monotonic.saturating_sub(known.monotonic);
+                let elapsed = known.elapsed.plus(passed).max(schedule.elapsed);
+                (elapsed, known.ahead.plus(passed).max(elapsed))
             }
         };
-        *anchor = Some(Anchor { elapsed, monotonic });
-        elapsed
+        let now = Anchor {
+            elapsed,
+            ahead,
+            monotonic,
+        };
+        *anchor = Some(now);
+        now
     }
 
     async fn board(&self, elapsed: ScheduleTime) -> StoreResult<Board> {

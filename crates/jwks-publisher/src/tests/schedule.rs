@@ -100,7 +100,7 @@ async fn a_clock_that_is_set_makes_nothing_due() {
         assert_eq!(states(&store), ["active", "pending"], "{wall:?}");
     }
     let elapsed = store.key_schedule().await.unwrap().elapsed;
-    assert!(elapsed <= ScheduleTime(0).plus(hours(3)), "{elapsed:?}");
+    assert_eq!(elapsed, ScheduleTime(0), "no time has passed");
 }
 
 #[tokio::test]
@@ -108,26 +108,23 @@ async fn time_is_kept_across_restarts() {
     let (store, clock, node) = node().await;
     node.look().await;
     drop(node);
-    let mut total = Duration::ZERO;
-    while total < hours(90 * 24 + 1) {
+    let mut watched = Duration::ZERO;
+    while watched < hours(90 * 24) {
+        assert_eq!(states(&store), ["active", "pending"], "{watched:?}");
         let node = Node::start(&store, &clock, rotation(ES256)).await;
         node.look().await;
-        // Half the time without a node.
-        clock.advance(Duration::from_secs(1800));
+        clock.advance(hours(2));
         node.look().await;
         drop(node);
-        clock.advance(Duration::from_secs(1800));
-        total += hours(1);
+        watched += hours(2);
+        // A third of the time without a node does not count.
+        clock.advance(hours(1));
     }
-    assert_eq!(
-        states(&store).iter().filter(|state| **state == "active").count(),
-        1
-    );
-    assert!(store.rows().len() >= 3, "it was rotated");
+    assert_eq!(states(&store), ["retiring", "active", "pending"]);
 }
 
 #[tokio::test]
-async fn a_long_absence_counts_for_an_hour() {
+async fn an_absence_counts_for_nothing() {
     let (store, clock, node) = node().await;
     node.look().await;
     drop(node);
@@ -137,8 +134,8 @@ async fn a_long_absence_counts_for_an_hour() {
     assert_eq!(states(&store), ["active", "pending"]);
     let status = node.schedule.status();
     let of = &status.algorithms[&SigningAlg::Es256];
-    assert_eq!(of.active_for, Some(hours(1)));
-    assert_eq!(of.next, Some(("rotate", hours(90 * 24 - 1))));
+    assert_eq!(of.active_for, Some(Duration::ZERO));
+    assert_eq!(of.next, Some(("rotate", hours(90 * 24))));
 }
 
 #[tokio::test]
@@ -263,6 +260,10 @@ async fn an_algorithm_that_was_added_signs_after_it_was_published() {
     assert!(node.keyring.can_sign(Some(SigningAlg::EdDsa)).is_err());
     clock.advance(hours(24) + SETTLE);
     node.look().await;
+    assert!(node.keyring.can_sign(Some(SigningAlg::EdDsa)).is_err());
+    // The first node may have been two looks ahead of what it had kept.
+    clock.advance(Duration::from_secs(600));
+    node.look().await;
     assert!(node.keyring.can_sign(Some(SigningAlg::EdDsa)).is_ok());
     assert_eq!(states(&store), ["active", "pending", "active", "pending"]);
 }
@@ -320,6 +321,8 @@ async fn a_node_that_leaves_is_waited_for_no_longer() {
 async fn two_nodes_count_the_same_time_once() {
     let (store, clock, a) = node().await;
     let b = Node::start(&store, &clock, rotation(ES256)).await;
+    a.look().await;
+    b.look().await;
     for _ in 0..100 {
         clock.advance(Duration::from_secs(600));
         a.look().await;
