@@ -34,7 +34,7 @@ impl Wake for Ringer {
 
 impl Bell {
     /// Whether it rang since it was asked last. It has, too, when it is asked for the first time or by another task:
-    /// then whatever is to ring it has to be polled with [`Self::waker`] again.
+    /// then whatever is to ring it has to be polled in [`Self::context`].
     pub(super) fn rang(&mut self, task: &Waker) -> bool {
         if let Some((ringer, _)) = &self.ringer
             && ringer.task.will_wake(task)

@@ -197,17 +197,19 @@ impl<C: GracefulConnection> Driver<'_, C> {
     }
 
     /// Ready when the present wait is over its limit. The timer is moved when it fires, or when a wait
-    /// ends sooner, and polled then or when it may have fired, which spares a request the cost of both.
-    fn poll_wait(&mut self, mut fired: bool) -> Poll<Wait> {
+    /// ends sooner, and polled after that and when the bell rang, which spares a request the cost of both.
+    fn poll_wait(&mut self, rang: bool) -> Poll<Wait> {
+        // Once due it stays so: a timer that has fired has forgotten whom to wake.
+        let mut due = rang || self.timer.is_elapsed();
         loop {
             let wait = self.activity.wait(&self.limits);
             if let Some((_, until)) = wait
                 && until < self.timer.deadline()
             {
                 self.timer.as_mut().reset(until);
-                fired = true;
+                due = true;
             }
-            if !fired || self.timer.as_mut().poll(&mut self.bell.context()).is_pending() {
+            if !due || self.timer.as_mut().poll(&mut self.bell.context()).is_pending() {
                 return Poll::Pending;
             }
             let now = Instant::now();
