@@ -293,7 +293,7 @@ pub struct KeyLease {
 /// On what authority keys are changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyAuthority {
-    /// On schedule: refused once the lease has changed hands.
+    /// On schedule: refused once the lease has changed hands or ended.
     Lease(KeyLease),
     /// By an operator, or at the start of a node: raises the fence, so that whatever was planned before is refused.
     Operator,

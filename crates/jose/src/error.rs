@@ -107,6 +107,12 @@ pub enum KeyError {
     /// More than two primes.
     #[error("RSA keys with more than two primes are not supported; make a key with two")]
     RsaPrimes,
+    /// The modulus can be factored.
+    #[error(
+        "the primes of the RSA key are of different lengths or too close to each other, so that it can be broken; make a \
+         new key"
+    )]
+    RsaWeakPrimes,
     /// The modulus is too short or too long.
     #[error("the RSA key has {bits} bits; use 2048 to 8192")]
     RsaSize {

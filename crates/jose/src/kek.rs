@@ -255,6 +255,13 @@ impl EncryptionKeys {
         key.unwrap_or(&self.current).unwrap(purpose, jwe)
     }
 
+    /// Whether the record names one of the keys.
+    pub fn include_key_of(&self, jwe: &str) -> bool {
+        let named = KeyEncryptionKey::key_id_of(jwe);
+        let mut all = std::iter::once(&self.current).chain(&self.previous);
+        named.is_some_and(|named| all.any(|key| *key.id() == named))
+    }
+
     /// Encrypts under the current key what is encrypted under another; `None` where it is already.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use p256::elliptic_curve::{self, AffinePoint, CurveArithmetic, FieldBytesSize};
 use p256::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
 use rsa::pkcs1::EncodeRsaPublicKey as _;
 use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
-use rsa::traits::PublicKeyParts as _;
+use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use rsa::{BigUint, RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
@@ -85,6 +85,7 @@ impl PrivateMaterial {
         // `from_components` runs `RsaPrivateKey::validate`. The CRT values are computed anew when the key is encoded,
         // so wrong ones in the input can't cause faulty signatures that give the key away.
         let key = RsaPrivateKey::from_components(n, e, d, primes).map_err(|_| KeyError::Inconsistent)?;
+        judge_primes(key.primes())?;
         Ok(Self::Rsa(Box::new(key)))
     }
 
@@ -298,6 +299,21 @@ fn judge_rsa(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
         return Err(KeyError::RsaExponent);
     }
     Ok(())
+}
+
+/// FIPS 186-5 appendix A.1.1: the primes are of half the modulus's length each, and far enough apart. A modulus with a
+/// short prime, or with two that are next to each other, is factored in no time.
+fn judge_primes(primes: &[BigUint]) -> Result<(), KeyError> {
+    let [p, q] = primes else {
+        return Err(KeyError::RsaPrimes);
+    };
+    let (larger, smaller) = if p > q { (p, q) } else { (q, p) };
+    let apart = (larger - smaller).bits() + 100 > larger.bits();
+    if larger.bits() == smaller.bits() && apart {
+        Ok(())
+    } else {
+        Err(KeyError::RsaWeakPrimes)
+    }
 }
 
 /// Refuses encodings of `y` at or above the field prime and the points of small order, under which anybody can make a

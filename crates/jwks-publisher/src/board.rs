@@ -7,8 +7,6 @@ use symbolon_core::keys::{KeyNode, KeyTimings, SETTLE, ScheduleTime, SigningKeyR
 use symbolon_core::ports::{KeyStore, StoreResult};
 use symbolon_jose::{KeyEncryptionKey, Kid, SigningAlg};
 
-use crate::maker::Moment;
-
 /// What rotation goes by.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RotationConfig {
@@ -44,7 +42,7 @@ impl RotationConfig {
     }
 
     /// A node that has not reported for this long is gone.
-    fn absence(&self) -> Duration {
+    pub(crate) fn absence(&self) -> Duration {
         self.tick() * 3 + SETTLE
     }
 }
@@ -56,7 +54,11 @@ pub(crate) struct Board {
     /// Those that have reported lately.
     pub(crate) nodes: Vec<KeyNode>,
     pub(crate) now: UnixMillis,
+    /// Time that is known to have been seen to pass: what anything is due by.
     pub(crate) elapsed: ScheduleTime,
+    /// As far as any node may have come: what keys that change now enter their states at, lest one of them finds that
+    /// they have been there for longer than they have.
+    pub(crate) entering: ScheduleTime,
 }
 
 /// Whether a pending key may sign.
@@ -93,18 +95,28 @@ pub(crate) struct Due {
 }
 
 impl Board {
+    /// For a process that does not follow the schedule, an operator's or one that starts: the time is what nodes have
+    /// kept or said, and who has not been heard of since long before that is gone.
     pub(crate) async fn read(
         store: &dyn KeyStore,
-        moment: Moment,
+        now: UnixMillis,
         config: &RotationConfig,
     ) -> StoreResult<Self> {
+        let kept = store.key_schedule().await?.elapsed;
         let mut nodes = store.key_nodes().await?;
-        nodes.retain(|node| moment.elapsed.since(node.seen) <= config.absence());
+        let elapsed = nodes.iter().map(|node| node.seen).fold(kept, ScheduleTime::max);
+        nodes.retain(|node| elapsed.since(node.seen) <= config.absence());
+        let ahead = if nodes.is_empty() {
+            Duration::ZERO
+        } else {
+            config.unkept()
+        };
         Ok(Self {
             records: store.signing_keys().await?,
             nodes,
-            now: moment.now,
-            elapsed: moment.elapsed,
+            now,
+            elapsed,
+            entering: elapsed.plus(ahead),
         })
     }
 

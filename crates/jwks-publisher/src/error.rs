@@ -84,7 +84,7 @@ pub enum KeyringError {
     /// A running node could not open what would be made.
     #[error(
         "node {node} does not have the key-encryption key {key}, so it could not open what is encrypted under it: give \
-         that node the key (as `keys.previous_encryption_key`, by SIGHUP or a restart) first; nothing was changed"
+         that node the key, as `keys.previous_encryption_key`, by SIGHUP or a restart"
     )]
     NodeLacks {
         /// The node's name.
@@ -251,6 +251,9 @@ pub enum ImportProblem {
     /// It is not text.
     #[error("it is not text; convert it to PEM: `openssl pkey -inform der -in key.der -out key.pem`")]
     Text,
+    /// Another file of the folder holds the same key.
+    #[error("it holds the same key as {}; remove one of them", .0.display().to_string().escape_debug())]
+    Twice(PathBuf),
     /// It is longer than any key.
     #[error("it is longer than {limit} bytes; that is no key")]
     TooLong {

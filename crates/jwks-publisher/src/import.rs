@@ -64,7 +64,19 @@ pub(crate) fn read(dir: &Path, algorithms: &[SigningAlg]) -> Result<Vec<Imported
         Ok(key) => Ok(ImportedKey { file, key }),
         Err(problem) => Err(KeyringError::Import { file, problem }),
     };
-    key_files(dir)?.into_iter().map(import).collect()
+    let mut imports: Vec<ImportedKey> = Vec::new();
+    for file in key_files(dir)? {
+        let new = import(file)?;
+        if let Some(same) = imports.iter().find(|other| other.key.kid() == new.key.kid()) {
+            let problem = ImportProblem::Twice(same.file.clone());
+            return Err(KeyringError::Import {
+                file: new.file,
+                problem,
+            });
+        }
+        imports.push(new);
+    }
+    Ok(imports)
 }
 
 fn key_files(dir: &Path) -> Result<Vec<PathBuf>, KeyringError> {

@@ -12,8 +12,10 @@ use crate::document::Document;
 /// How long a cache may answer with what it has while it asks again. It adds to the time for which a removed key can
 /// still be seen, so it is short.
 const STALE: Duration = Duration::from_secs(60);
-/// What a cache may keep a key set for whose change is overdue: it may come any moment, or not for a while.
-const OVERDUE: Duration = Duration::from_secs(10);
+/// What a cache may keep a key set for whose change is overdue: it is tried again about as often.
+const OVERDUE: Duration = Duration::from_secs(60);
+/// The header is up to a second old when it is sent, and the answer on its way for a while.
+const MARGIN: Duration = Duration::from_secs(2);
 /// A node takes up to this part off what is configured, in thousandths, so that caches that were filled by different
 /// nodes, or in different hours, do not all come back at the same moment.
 const MOST_JITTER: u64 = 100;
@@ -42,7 +44,7 @@ impl Caching {
         let left = match change_in {
             None => Duration::MAX,
             Some(Duration::ZERO) => OVERDUE,
-            Some(left) => left,
+            Some(left) => left.saturating_sub(MARGIN),
         };
         let max_age = self.max_age.min(left);
         let stale = STALE.min(left.saturating_sub(max_age));
@@ -84,16 +86,13 @@ mod tests {
         let caching = Caching::new(secs(900), &Fixed(0));
         for (change_in, header) in [
             (None, "public, max-age=900, stale-while-revalidate=60"),
-            (Some(secs(960)), "public, max-age=900, stale-while-revalidate=60"),
-            (Some(secs(930)), "public, max-age=900, stale-while-revalidate=30"),
-            (Some(secs(899)), "public, max-age=899, stale-while-revalidate=0"),
-            (
-                Some(Duration::from_millis(999)),
-                "public, max-age=0, stale-while-revalidate=0",
-            ),
+            (Some(secs(962)), "public, max-age=900, stale-while-revalidate=60"),
+            (Some(secs(932)), "public, max-age=900, stale-while-revalidate=30"),
+            (Some(secs(901)), "public, max-age=899, stale-while-revalidate=0"),
+            (Some(secs(1)), "public, max-age=0, stale-while-revalidate=0"),
             (
                 Some(Duration::ZERO),
-                "public, max-age=10, stale-while-revalidate=0",
+                "public, max-age=60, stale-while-revalidate=0",
             ),
         ] {
             assert_eq!(caching.header(change_in), header);

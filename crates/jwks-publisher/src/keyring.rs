@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use symbolon_core::keys::{MAX_UNCONFIRMED, SETTLE};
+use symbolon_core::facts::Revocations;
+use symbolon_core::keys::{MAX_UNCONFIRMED, SETTLE, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
 use symbolon_core::tokens::{ACCESS_TOKEN_TYP, AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::{Clock, Rng};
 use symbolon_jose::{EncryptionKeys, PrivateKey, SigningAlg, verify_compact};
 use symbolon_oauth_types::AccessTokenClaims;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
+use uuid::Uuid;
 
 use crate::board::RotationConfig;
 use crate::document::Document;
@@ -46,7 +48,8 @@ pub struct Keyring {
     encryption_keys: SharedEncryptionKeys,
     config: KeyringConfig,
     clock: Arc<dyn Clock>,
-    current: ArcSwap<Snapshot>,
+    revocations: Arc<dyn Revocations>,
+    current: ArcSwap<Reading>,
     caching: Caching,
     document: ArcSwap<Served>,
     confirmation: Confirmation,
@@ -55,6 +58,15 @@ pub struct Keyring {
     /// RSA signatures at the same time, at most one for each processor.
     rsa_lane: Arc<Semaphore>,
 }
+
+/// The keys and the version of the facts that they are of, or a later one.
+struct Reading {
+    snapshot: Snapshot,
+    version: Version,
+}
+
+/// [`Head::log`] and [`Head::facts`]: a log of another identity has another count.
+type Version = (Uuid, u64);
 
 /// The key set as it is served.
 struct Served {
@@ -89,14 +101,16 @@ impl Keyring {
         store: Arc<dyn KeyStore>,
         config: KeyringConfig,
         encryption_keys: SharedEncryptionKeys,
-        clock: Arc<dyn Clock>,
-        rng: Arc<dyn Rng>,
+        revocations: Arc<dyn Revocations>,
+        (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>),
     ) -> Result<Self, KeyringError> {
         if !config.rotation.algorithms.contains(&config.default_algorithm) {
             return Err(KeyringError::DefaultAlgorithm(config.default_algorithm));
         }
         let caching = Caching::new(config.max_age, &*rng);
         let confirmed = clock.monotonic();
+        // Known before the store is read: what changes in between makes the keys look too old, not too new.
+        let version = version(&*revocations);
         let provision = Provision::new(&*store, &config, encryption_keys.clone(), &*clock, rng);
         let snapshot = provision.run().await?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -110,7 +124,8 @@ impl Keyring {
             encryption_keys,
             config,
             clock,
-            current: ArcSwap::from_pointee(snapshot),
+            revocations,
+            current: ArcSwap::from_pointee(Reading { snapshot, version }),
             caching,
             confirmation: Confirmation {
                 at_ms: AtomicU64::new(millis(confirmed)),
@@ -124,26 +139,53 @@ impl Keyring {
     /// Reads the store again, for when its facts have changed. Opens only keys that this node does not have yet.
     /// Returns whether a key is in another state than before.
     ///
-    /// A key that can't be opened is not published, which is logged and told to the other nodes.
+    /// A key that can't be opened does not sign, and is published only where the node knew it before; that is logged and
+    /// told to the other nodes.
     ///
     /// # Errors
     /// [`KeyringError`]; the keys stay as they were.
     pub async fn reload(&self) -> Result<bool, KeyringError> {
-        let _one_at_a_time = self.reloading.lock().await;
-        let read = self.clock.monotonic();
+        let turn = self.reloading.lock().await;
+        self.read_again(&turn).await
+    }
+
+    /// Reads the store again if facts have changed since it was read, so that no key signs that was taken back before
+    /// the request came in. Where it can't be read, the keys go on for as long as [`MAX_UNCONFIRMED`].
+    async fn catch_up(&self) {
+        if !self.is_behind() {
+            return;
+        }
+        let turn = self.reloading.lock().await;
+        if self.is_behind()
+            && let Err(error) = self.read_again(&turn).await
+        {
+            tracing::error!(%error, "signing keys could not be renewed: the old ones go on");
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.current.load().version != version(&*self.revocations)
+    }
+
+    async fn read_again(&self, _one_at_a_time: &MutexGuard<'_, ()>) -> Result<bool, KeyringError> {
+        let (read, version) = (self.clock.monotonic(), version(&*self.revocations));
         let records = self.store.signing_keys().await?;
         let known = self.current.load_full();
+        let known = &known.snapshot;
         let snapshot = Snapshot::open(
             &records,
             &Opening {
                 keys: &self.encryption_keys.load(),
                 algorithms: &self.config.rotation.algorithms,
-                known: Some(&known),
+                known: Some(known),
             },
         )?;
-        let changes = snapshot.changes_since(&known);
-        for error in &snapshot.unopened {
-            tracing::error!(%error, "this node does not publish a signing key: others wait with it");
+        let changes = snapshot.changes_since(known);
+        for error in snapshot.newly_unopened(known) {
+            tracing::error!(
+                error,
+                "this node can't use a signing key: the other nodes wait with it"
+            );
         }
         // What it published meanwhile was not what the store said.
         let was_incomplete =
@@ -159,15 +201,10 @@ impl Keyring {
             self.publication().complete_since = Some(self.clock.monotonic());
         }
         // Only now does the node pass for complete, so that a report in between can't say that it always was.
-        self.current.store(Arc::new(snapshot));
-        self.confirm(read);
+        self.current.store(Arc::new(Reading { snapshot, version }));
+        self.confirmation.at_ms.fetch_max(millis(read), Ordering::Relaxed);
         changes.iter().for_each(log);
         Ok(!changes.is_empty())
-    }
-
-    /// The keys are still those of the store: nothing had changed at that monotonic time.
-    pub fn confirm(&self, at: Duration) {
-        self.confirmation.at_ms.fetch_max(millis(at), Ordering::Relaxed);
     }
 
     /// Replaces the key-encryption keys, if the new ones open everything that is published.
@@ -175,7 +212,7 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`]; the old ones stay.
     pub async fn replace_encryption_keys(&self, keys: Arc<EncryptionKeys>) -> Result<(), KeyringError> {
-        let no_reload = self.reloading.lock().await;
+        let turn = self.reloading.lock().await;
         let records = self.store.signing_keys().await?;
         Snapshot::open_all(
             &records,
@@ -186,8 +223,7 @@ impl Keyring {
             },
         )?;
         self.encryption_keys.store(keys);
-        drop(no_reload);
-        self.reload().await.map(drop)
+        self.read_again(&turn).await.map(drop)
     }
 
     /// Brings `Cache-Control` of the key set up to date with the time that is left until its next change. Costs
@@ -215,16 +251,19 @@ impl Keyring {
     }
 
     /// Since when this node has published all that the store says, by the monotonic clock: [`Duration::ZERO`] where it
-    /// always has, nothing where it does not.
-    pub(crate) fn complete_since(&self) -> Option<Duration> {
+    /// always has, nothing where it does not. `records` are those of the store: a node that can't open a key when its
+    /// turn comes does not count, though it publishes it.
+    pub(crate) fn complete_since(&self, records: &[SigningKeyRecord]) -> Option<Duration> {
         let since = self.publication().complete_since.unwrap_or_default();
-        let complete = self.current.load().unopened.is_empty() && self.unconfirmed_for() <= SETTLE;
-        complete.then_some(since)
+        let keys = self.encryption_keys.load();
+        let openable = records.iter().all(|record| keys.include_key_of(&record.wrapped));
+        let opened = self.current.load().snapshot.unopened.is_empty();
+        (openable && opened && self.unconfirmed_for() <= SETTLE).then_some(since)
     }
 
     #[cfg(test)]
     pub(crate) fn jwks(&self) -> symbolon_jose::JwkSet {
-        self.current.load().jwks.clone()
+        self.current.load().snapshot.jwks.clone()
     }
 
     fn publication(&self) -> std::sync::MutexGuard<'_, Publication> {
@@ -239,9 +278,22 @@ impl Keyring {
         Some(at.saturating_sub(self.clock.monotonic()))
     }
 
+    /// For how long the node has not known that its keys are those of the store.
     fn unconfirmed_for(&self) -> Duration {
-        let confirmed = Duration::from_millis(self.confirmation.at_ms.load(Ordering::Relaxed));
-        self.clock.monotonic().saturating_sub(confirmed)
+        let (seen, observed) = {
+            let applied = self.revocations.applied();
+            ((applied.head.log, applied.head.facts), applied.observed)
+        };
+        let at = &self.confirmation.at_ms;
+        let confirmed = if self.current.load().version == seen {
+            at.fetch_max(millis(observed), Ordering::Relaxed)
+                .max(millis(observed))
+        } else {
+            at.load(Ordering::Relaxed)
+        };
+        self.clock
+            .monotonic()
+            .saturating_sub(Duration::from_millis(confirmed))
     }
 
     /// The key that signs with the algorithm. A node that has not heard for too long whether another has taken over
@@ -251,13 +303,13 @@ impl Keyring {
         if self.unconfirmed_for() > MAX_UNCONFIRMED {
             return Err(SignError::Unconfirmed);
         }
-        let key = self.current.load().active(alg).cloned();
+        let key = self.current.load().snapshot.active(alg).cloned();
         key.ok_or(SignError::NoKey(alg))
     }
 
     /// An RSA signature takes about a millisecond: too long for a thread that serves. The permit goes with the work,
     /// which runs to its end though its caller may be gone.
-    async fn sign_aside(&self, key: PrivateKey, claims: Vec<u8>) -> Result<String, SignError> {
+    async fn sign_aside(&self, alg: SigningAlg, claims: Vec<u8>) -> Result<String, SignError> {
         let failed = |reason: String| SignError::Failed(reason);
         let permit = self
             .rsa_lane
@@ -265,6 +317,8 @@ impl Keyring {
             .acquire_owned()
             .await
             .map_err(|closed| failed(closed.to_string()))?;
+        // Only now: while it waited, another key may have taken over.
+        let key = self.signer(Some(alg))?;
         let work = move || {
             let _permit = permit;
             key.sign_compact(ACCESS_TOKEN_TYP, &claims)
@@ -279,12 +333,14 @@ impl Keyring {
 #[async_trait]
 impl AccessTokens for Keyring {
     async fn sign(&self, alg: Option<SigningAlg>, claims: &AccessTokenClaims) -> Result<String, SignError> {
-        let key = self.signer(alg)?;
+        self.catch_up().await;
         let claims = serde_json::to_vec(claims).map_err(|error| SignError::Failed(error.to_string()))?;
-        if is_rsa(key.alg()) {
-            return self.sign_aside(key, claims).await;
+        let alg = alg.unwrap_or(self.config.default_algorithm);
+        if is_rsa(alg) {
+            return self.sign_aside(alg, claims).await;
         }
-        key.sign_compact(ACCESS_TOKEN_TYP, &claims)
+        self.signer(Some(alg))?
+            .sign_compact(ACCESS_TOKEN_TYP, &claims)
             .map_err(|error| SignError::Failed(error.to_string()))
     }
 
@@ -294,8 +350,8 @@ impl AccessTokens for Keyring {
 
     /// Pending keys verify too: another node may have activated one before this node has read so.
     fn verify(&self, token: &str) -> Option<VerifiedAccessToken> {
-        let snapshot = self.current.load();
-        let verified = verify_compact(token, ACCESS_TOKEN_TYP, |kid| snapshot.public(kid)).ok()?;
+        let current = self.current.load();
+        let verified = verify_compact(token, ACCESS_TOKEN_TYP, |kid| current.snapshot.public(kid)).ok()?;
         let claims: AccessTokenClaims = serde_json::from_slice(verified.payload()).ok()?;
         // RFC 9068 section 4: the issuer must be exactly ours.
         (claims.iss == self.config.issuer).then(|| VerifiedAccessToken {
@@ -303,6 +359,11 @@ impl AccessTokens for Keyring {
             kid: verified.kid().clone(),
         })
     }
+}
+
+fn version(revocations: &dyn Revocations) -> Version {
+    let head = revocations.applied().head;
+    (head.log, head.facts)
 }
 
 fn millis(time: Duration) -> u64 {

@@ -26,6 +26,7 @@ mod rewrap;
 mod schedule;
 mod snapshot;
 mod status;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use symbolon_core::keys::{KeyState, ScheduleTime, SigningKeyRecord};
+use symbolon_core::keys::{KeyState, SigningKeyRecord};
 use symbolon_core::{Rng, UnixMillis};
 use symbolon_jose::{EncryptionKeys, KeyEncryptionKey, Kid, PrivateKey, SigningAlg};
 
@@ -23,13 +23,6 @@ pub fn share_encryption_keys(keys: Arc<EncryptionKeys>) -> SharedEncryptionKeys 
 pub(crate) struct KeyMaker {
     pub(crate) encryption_keys: SharedEncryptionKeys,
     pub(crate) rng: Arc<dyn Rng>,
-}
-
-/// When a record is made, by both clocks.
-#[derive(Clone, Copy)]
-pub(crate) struct Moment {
-    pub(crate) now: UnixMillis,
-    pub(crate) elapsed: ScheduleTime,
 }
 
 /// A state that a key can begin in.
@@ -61,8 +54,6 @@ impl KeyMaker {
         wanted: &[(SigningAlg, Beginning)],
         board: &Board,
     ) -> Result<Vec<SigningKeyRecord>, KeyringError> {
-        // Before the work: a key that a node can't open is of no use.
-        common(&self.encryption_keys.load(), board)?;
         let start = |(alg, beginning): &(SigningAlg, Beginning)| {
             let (rng, alg) = (self.rng.clone(), *alg);
             let task = move || PrivateKey::generate(alg, &mut |dest| rng.fill(dest));
@@ -79,7 +70,23 @@ impl KeyMaker {
         Ok(records)
     }
 
-    /// The record of a key that begins.
+    /// Whether every live node could open what would be made: a key that a node can't open is of no use to it.
+    ///
+    /// # Errors
+    /// [`KeyringError::NodeLacks`].
+    pub(crate) fn check(&self, board: &Board) -> Result<(), KeyringError> {
+        let keys = self.encryption_keys.load();
+        match (common(&keys, board), board.node_without(keys.current())) {
+            (None, Some(node)) => Err(KeyringError::NodeLacks {
+                node: node.to_owned(),
+                key: keys.current().id().clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The record of a key that begins. Where no key-encryption key is every node's it is under the current one: see
+    /// [`KeyMaker::check`].
     pub(crate) fn record(
         &self,
         key: &PrivateKey,
@@ -87,7 +94,9 @@ impl KeyMaker {
         board: &Board,
     ) -> Result<SigningKeyRecord, KeyringError> {
         let (kid, alg) = (key.kid().clone(), key.alg());
-        let wrapped = common(&self.encryption_keys.load(), board)?
+        let keys = self.encryption_keys.load();
+        let wrapped = common(&keys, board)
+            .unwrap_or(keys.current())
             .wrap(&purpose(alg, &kid), key.to_pkcs8_der())
             .map_err(|problem| KeyringError::Wrap {
                 kid: kid.clone(),
@@ -97,7 +106,7 @@ impl KeyMaker {
             kid,
             alg,
             state: beginning.state(board.now),
-            entered: board.elapsed,
+            entered: board.entering,
             wrapped,
             created: board.now,
         })
@@ -106,13 +115,9 @@ impl KeyMaker {
 
 /// The key-encryption key for new records: the current one, or while a node does not have that yet, one that all have.
 /// While it is being replaced, nodes and operators do not all have the same ones at the same time.
-fn common<'k>(keys: &'k EncryptionKeys, board: &Board) -> Result<&'k KeyEncryptionKey, KeyringError> {
-    let all_open = |key: &&KeyEncryptionKey| board.node_without(key).is_none();
+fn common<'k>(keys: &'k EncryptionKeys, board: &Board) -> Option<&'k KeyEncryptionKey> {
     let mut candidates = std::iter::once(keys.current()).chain(keys.previous());
-    candidates.find(all_open).ok_or_else(|| KeyringError::NodeLacks {
-        node: board.node_without(keys.current()).unwrap_or_default().to_owned(),
-        key: keys.current().id().clone(),
-    })
+    candidates.find(|key| board.node_without(key).is_none())
 }
 
 /// The purpose under which a signing key is encrypted. It binds the algorithm and the key id.

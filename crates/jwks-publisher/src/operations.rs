@@ -1,6 +1,7 @@
 //! What operators do with signing keys. Each operation is planned first, so that it can be shown, and carried out as
 //! one change of the store. The command line calls these functions, and so will the admin API.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use symbolon_core::keys::{KeyAuthority, KeyChangeOutcome, KeyState, SigningKeyRecord};
@@ -12,7 +13,7 @@ use symbolon_jose::{Kid, PrivateKey, PublicJwk, SigningAlg};
 use crate::board::{Board, Readiness, RotationConfig};
 use crate::error::{KeyOperationError, KeyringError, Refusal};
 use crate::listing::{KeyInfo, MAX_LISTED, timeline};
-use crate::maker::{Beginning, KeyMaker, Moment, SharedEncryptionKeys};
+use crate::maker::{Beginning, KeyMaker, SharedEncryptionKeys};
 use crate::plan::{Plan, go, spell};
 use crate::snapshot::open_public;
 
@@ -65,6 +66,19 @@ pub enum KeyOperation {
         /// Also before every verifier can know them.
         at_once: bool,
     },
+}
+
+impl KeyOperation {
+    /// Whether it has to be done though it costs something: a key leaked, or the operator says so.
+    fn is_urgent(&self) -> bool {
+        match self {
+            Self::Activate { at_once, .. } | Self::Retire { at_once, .. } | Self::Rotate { at_once, .. } => {
+                *at_once
+            }
+            Self::Compromise { .. } => true,
+            Self::Generate { .. } | Self::Import { .. } => false,
+        }
+    }
 }
 
 /// Which keys are compromised.
@@ -180,9 +194,7 @@ impl KeyOperations {
     }
 
     async fn board(&self) -> Result<Board, KeyOperationError> {
-        let now = self.clock.now();
-        let elapsed = self.store.key_schedule().await?.estimate(now);
-        Ok(Board::read(&*self.store, Moment { now, elapsed }, &self.config).await?)
+        Ok(Board::read(&*self.store, self.clock.now(), &self.config).await?)
     }
 
     async fn find(&self, kid: &Kid) -> Result<SigningKeyRecord, KeyOperationError> {
@@ -192,6 +204,21 @@ impl KeyOperations {
     }
 
     async fn plan_on(&self, board: &Board, operation: &KeyOperation) -> Result<Plan, KeyOperationError> {
+        let mut plan = self.plan_steps(board, operation).await?;
+        if plan.brings_keys()
+            && let Err(lacking) = self.maker.check(board)
+        {
+            if !operation.is_urgent() {
+                return Err(lacking.into());
+            }
+            plan.warnings.push(format!(
+                "{lacking}. Until then that node has no new keys to sign with"
+            ));
+        }
+        Ok(plan)
+    }
+
+    async fn plan_steps(&self, board: &Board, operation: &KeyOperation) -> Result<Plan, KeyOperationError> {
         match operation {
             KeyOperation::Activate { kid, at_once } => {
                 let record = self.find(kid).await?;
@@ -313,27 +340,35 @@ impl KeyOperations {
             go(&mut plan, board, key, KeyState::compromise)?;
             plan.log(because(NewRevocation::key(&key.kid)));
         }
-        for alg in self.config.algorithms.iter().copied() {
+        // What signs elsewhere than here must go on signing there: another may have more algorithms configured.
+        let algorithms: BTreeSet<_> = self
+            .config
+            .algorithms
+            .iter()
+            .copied()
+            .chain(keys.iter().map(|key| key.alg))
+            .collect();
+        for alg in algorithms {
+            let configured = self.config.algorithms.contains(&alg);
             let pending = board.pending(alg);
             let good_pending = pending.filter(|pending| !bad(pending));
             match (board.active(alg).filter(|active| bad(active)), good_pending) {
                 (Some(_), Some(pending)) => {
                     plan.warn_unless_ready(board, pending, &self.config);
                     go(&mut plan, board, pending, KeyState::activate)?;
-                    plan.make(board, alg, Beginning::Pending, &self.config);
                 }
-                (Some(_), None) => {
+                (Some(_), None) if configured => {
                     plan.warnings.push(format!(
                         "the new {alg} key signs before any verifier can know it: those that do not read the key set \
                          again for an unknown `kid` refuse valid tokens until they do"
                     ));
                     plan.make(board, alg, Beginning::Active, &self.config);
-                    plan.make(board, alg, Beginning::Pending, &self.config);
                 }
-                (None, None) if pending.is_some() => {
-                    plan.make(board, alg, Beginning::Pending, &self.config);
-                }
-                (None, _) => {}
+                (None, None) if pending.is_some() => {}
+                _ => continue,
+            }
+            if configured {
+                plan.make(board, alg, Beginning::Pending, &self.config);
             }
         }
         Ok(plan)

@@ -83,16 +83,16 @@ impl Plan {
     /// When a pending key of the algorithm that begins now takes over: when the active key has had its time, and not
     /// before it has been published for long enough.
     fn turn(&self, board: &Board, alg: SigningAlg, config: &RotationConfig) -> Option<ScheduleTime> {
-        let begun = |state: KeyState| state.is_active().then_some(board.elapsed);
+        let begun = |state: KeyState| state.is_active().then_some(board.entering);
         let handed_over = self.moves.iter().find_map(|step| {
             let record = board.records.iter().find(|record| record.kid == step.kid)?;
             begun(step.to).filter(|_| record.alg == alg)
         });
-        let ready = board.elapsed.plus(config.timings.publish_before).plus(SETTLE);
+        let ready = board.entering.plus(config.timings.publish_before).plus(SETTLE);
         let made = self
             .make
             .contains(&(alg, Beginning::Active))
-            .then_some(board.elapsed);
+            .then_some(board.entering);
         let signing = handed_over
             .or(made)
             .or_else(|| board.active(alg).map(|active| active.entered));
@@ -140,7 +140,7 @@ impl Plan {
         };
         self.go(board, active, state);
         let stopped = SigningKeyRecord {
-            entered: board.elapsed,
+            entered: board.entering,
             ..active.clone()
         };
         self.steps.push(PlannedStep {
@@ -180,6 +180,11 @@ impl Plan {
         self.moves.is_empty() && self.make.is_empty() && self.add.is_empty()
     }
 
+    /// Whether it brings keys that nodes must open.
+    pub(crate) fn brings_keys(&self) -> bool {
+        !self.make.is_empty() || !self.add.is_empty()
+    }
+
     /// Makes the keys that are missing: the change as the store takes it.
     pub(crate) async fn change(
         &self,
@@ -191,7 +196,7 @@ impl Plan {
         add.extend(self.add.iter().cloned());
         Ok(KeyChange {
             authority,
-            at: board.elapsed,
+            at: board.entering,
             moves: self.moves.clone(),
             add,
             entries: self.entries.clone(),

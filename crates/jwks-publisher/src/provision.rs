@@ -12,7 +12,7 @@ use crate::error::{ImportProblem, KeyringError};
 use crate::import::{self, ImportedKey};
 use crate::keyring::KeyringConfig;
 use crate::listing::MAX_LISTED;
-use crate::maker::{Beginning, KeyMaker, Moment, SharedEncryptionKeys};
+use crate::maker::{Beginning, KeyMaker, SharedEncryptionKeys};
 use crate::plan::spell;
 use crate::snapshot::{Opening, Snapshot};
 
@@ -66,15 +66,8 @@ impl<'a> Provision<'a> {
         Err(KeyringError::Contended)
     }
 
-    /// What is made now has come by the time of every node that runs, however far it is.
     async fn board(&self) -> Result<Board, KeyringError> {
-        let (now, rotation) = (self.clock.now(), &self.config.rotation);
-        let elapsed = self.store.key_schedule().await?.elapsed;
-        let mut board = Board::read(self.store, Moment { now, elapsed }, rotation).await?;
-        if !board.nodes.is_empty() {
-            board.elapsed = elapsed.plus(rotation.unkept());
-        }
-        Ok(board)
+        Ok(Board::read(self.store, self.clock.now(), &self.config.rotation).await?)
     }
 
     fn open(&self, records: &[SigningKeyRecord]) -> Result<Snapshot, KeyringError> {
@@ -125,10 +118,11 @@ impl<'a> Provision<'a> {
         if add.is_empty() && missing.is_empty() {
             return Ok(None);
         }
+        self.maker.check(board)?;
         add.extend(self.maker.generate(&missing, board).await?);
         Ok(Some(KeyChange {
             authority: KeyAuthority::Operator,
-            at: board.elapsed,
+            at: board.entering,
             moves,
             add,
             entries: Vec::new(),

@@ -1,7 +1,7 @@
 //! The rotation schedule as every node runs it. One node at a time acts, under a lease; the fence in the lease keeps a
 //! node from acting that was stopped, cut off or merely slow, and has lost it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use symbolon_core::ids::uuid_v7;
@@ -16,9 +16,10 @@ use uuid::Uuid;
 use crate::board::{Board, Due, Readiness, RotationConfig, Step};
 use crate::error::KeyringError;
 use crate::keyring::Keyring;
-use crate::maker::{Beginning, KeyMaker, Moment, SharedEncryptionKeys};
+use crate::maker::{Beginning, KeyMaker, SharedEncryptionKeys};
 use crate::plan::Plan;
 use crate::status::{RotationOutcome, ScheduleStatus, StatusBoard};
+use crate::watch::Watch;
 
 /// A step that failed is tried again after this long, or at the next look where that is sooner.
 const RETRY: Duration = Duration::from_secs(60);
@@ -53,6 +54,7 @@ pub struct RotationSchedule {
     node: Uuid,
     name: String,
     anchor: Mutex<Option<Anchor>>,
+    watch: Mutex<Watch>,
     wake: Notify,
     status: StatusBoard,
 }
@@ -89,6 +91,7 @@ impl RotationSchedule {
             clock,
             name: name.chars().take(200).collect(),
             anchor: Mutex::default(),
+            watch: Mutex::default(),
             wake: Notify::new(),
         }
     }
@@ -126,7 +129,9 @@ impl RotationSchedule {
             ahead,
             monotonic,
         } = self.anchor(&schedule);
-        self.report(elapsed, monotonic).await?;
+        let records = self.store.signing_keys().await?;
+        self.report(&records, elapsed, monotonic).await?;
+        self.watch(elapsed).await?;
         let mut board = self.board(elapsed).await?;
         let mut due = board.due(&self.config);
         let is_due = |due: &Due| due.at <= elapsed;
@@ -145,11 +150,13 @@ impl RotationSchedule {
         Ok(self.rest(next, failed))
     }
 
-    /// Says that this node stops, so that nobody waits for it.
+    /// Keeps the time that has passed, and says that this node stops, so that nobody waits for it.
     ///
     /// # Errors
     /// The store's.
     pub async fn leave(&self) -> StoreResult<()> {
+        let schedule = self.store.key_schedule().await?;
+        self.keep(self.anchor(&schedule).elapsed).await?;
         self.store.forget_key_node(self.node).await
     }
 
@@ -184,13 +191,37 @@ impl RotationSchedule {
         now
     }
 
+    /// The keys, and the nodes that are not known to be gone.
     async fn board(&self, elapsed: ScheduleTime) -> StoreResult<Board> {
-        let now = self.clock.now();
-        Board::read(&*self.store, Moment { now, elapsed }, &self.config).await
+        let mut nodes = self.store.key_nodes().await?;
+        let records = self.store.signing_keys().await?;
+        self.watched().drop_gone(&mut nodes);
+        Ok(Board {
+            records,
+            nodes,
+            now: self.clock.now(),
+            elapsed,
+            entering: elapsed,
+        })
     }
 
-    async fn report(&self, elapsed: ScheduleTime, monotonic: Duration) -> StoreResult<()> {
-        let complete_since = self.keyring.complete_since().map(|since| match since {
+    async fn watch(&self, elapsed: ScheduleTime) -> StoreResult<()> {
+        let nodes = self.store.key_nodes().await?;
+        self.watched().look(&nodes, elapsed, &self.config);
+        Ok(())
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn report(
+        &self,
+        records: &[SigningKeyRecord],
+        elapsed: ScheduleTime,
+        monotonic: Duration,
+    ) -> StoreResult<()> {
+        let complete_since = self.keyring.complete_since(records).map(|since| match since {
             Duration::ZERO => ScheduleTime(0),
             since => {
                 let ago = monotonic.saturating_sub(since);
@@ -285,6 +316,9 @@ impl RotationSchedule {
             return Ok(KeyChangeOutcome::Conflict);
         }
         tracing::info!(alg = %due.alg, step = due.step.as_str(), "a step of the key schedule is due");
+        if plan.brings_keys() {
+            self.maker.check(&board)?;
+        }
         let change = plan.change(&board, &self.maker, authority).await?;
         Ok(self.store.change_keys(&change).await?)
     }

@@ -53,7 +53,14 @@ impl Snapshot {
                 Ok(key) => key,
                 Err(error) => {
                     unopened.push(error);
-                    continue;
+                    // What it signs or signed stays good for whoever knows it.
+                    let Some(public) = with.known.and_then(|known| known.public(&record.kid)) else {
+                        continue;
+                    };
+                    Opened {
+                        public: public.clone(),
+                        private: None,
+                    }
                 }
             };
             if let Some(private) = key.private.filter(|_| signs) {
@@ -93,6 +100,13 @@ impl Snapshot {
     /// The published key of that id.
     pub(crate) fn public(&self, kid: &Kid) -> Option<&PublicKey> {
         self.public.get(kid).map(|(key, _)| key)
+    }
+
+    /// Why keys can't be used that could in the snapshot before.
+    pub(crate) fn newly_unopened(&self, before: &Self) -> Vec<String> {
+        let known: Vec<_> = before.unopened.iter().map(ToString::to_string).collect();
+        let now = self.unopened.iter().map(ToString::to_string);
+        now.filter(|error| !known.contains(error)).collect()
     }
 
     /// Keys whose state is another than in the snapshot before: key, algorithm, before, now. A key that is not
@@ -143,7 +157,9 @@ struct Opened {
 }
 
 fn open(record: &SigningKeyRecord, signs: bool, with: &Opening<'_>) -> Result<Opened, KeyringError> {
-    if let Some(opened) = with.known.and_then(|known| reuse(record, signs, known)) {
+    let reused = with.known.and_then(|known| reuse(record, signs, known));
+    // A key that will sign must be one that this node can open when it does.
+    if let Some(opened) = reused.filter(|_| signs || with.keys.include_key_of(&record.wrapped)) {
         return Ok(opened);
     }
     let key = open_private(record, with.keys)?;

@@ -5,6 +5,7 @@ mod keyring;
 mod operations;
 mod publish;
 mod schedule;
+mod still_log;
 mod store;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use symbolon_oauth_types::{AccessTokenClaims, Audiences};
 use symbolon_testkit::FakeClock;
 use uuid::Uuid;
 
+use self::still_log::StillLog;
 use self::store::MemoryKeys;
 use crate::{
     Keyring, KeyringConfig, KeyringError, RotationConfig, SharedEncryptionKeys, share_encryption_keys,
@@ -72,8 +74,8 @@ async fn open_at(
     config: KeyringConfig,
     clock: Arc<FakeClock>,
 ) -> Result<Keyring, KeyringError> {
-    let keys = encryption_keys(1, &[]);
-    Keyring::open(store.clone(), config, keys, clock, Arc::new(SystemRng)).await
+    let (keys, log) = (encryption_keys(1, &[]), Arc::new(StillLog::new(clock.clone())));
+    Keyring::open(store.clone(), config, keys, log, (clock, Arc::new(SystemRng))).await
 }
 
 /// A start that has to fail, and its reason.

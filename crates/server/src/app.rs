@@ -9,6 +9,7 @@ use anyhow::Context;
 use symbolon_core::{Clock, Rng};
 use symbolon_jose::EncryptionKeys;
 use symbolon_jwks_publisher::{Keyring, RotationSchedule};
+use symbolon_store_sql::SqlStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,7 @@ use crate::key_metrics::KeyMetrics;
 use crate::management::{self, Gauges};
 use crate::node::{self, Node, Surroundings, Wraps};
 use crate::observe::Logs;
+use crate::secrets::rewrap_secrets;
 
 /// How to serve.
 pub struct ServeOptions {
@@ -108,6 +110,8 @@ pub async fn serve(
         keyring: node.keyring(),
         schedule: node.schedule.clone(),
         read_encryption_keys: options.read_encryption_keys,
+        store: node.store.clone(),
+        turn: Arc::default(),
     };
     tasks.spawn(signals.watch(shutdown.clone(), node.health.clone(), reload));
     let grace = settings.server.shutdown_grace;
@@ -240,6 +244,9 @@ struct Reload {
     keyring: Arc<Keyring>,
     schedule: Arc<RotationSchedule>,
     read_encryption_keys: ReadEncryptionKeys,
+    store: SqlStore,
+    /// One at a time: what was read first must not be put in the place of what was read last.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Reload {
@@ -265,9 +272,12 @@ impl Reload {
     }
 
     async fn encryption_keys(&self) -> anyhow::Result<String> {
+        let _turn = self.turn.lock().await;
         let read = self.read_encryption_keys.clone();
         let keys = tokio::task::spawn_blocking(move || read()).await??;
         let current = keys.current().id().to_string();
+        // The secrets are open, but the next start needs them, too.
+        rewrap_secrets(&self.store, &keys, true).await?;
         self.keyring.replace_encryption_keys(keys).await?;
         // The other nodes wait to hear which ones this node has.
         self.schedule.wake();

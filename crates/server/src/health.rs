@@ -11,11 +11,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use symbolon_core::Clock;
 use symbolon_core::facts::Revocations;
+use symbolon_core::tokens::AccessTokens;
 use symbolon_revocation::LiveLog;
 
 /// What readiness is judged by.
 pub struct Health {
     log: Arc<LiveLog>,
+    tokens: Arc<dyn AccessTokens>,
     clock: Arc<dyn Clock>,
     draining: AtomicBool,
 }
@@ -24,10 +26,11 @@ pub struct Health {
 const LOG_TOO_OLD: Duration = Duration::from_secs(3);
 
 impl Health {
-    /// Health of a node that follows this log.
-    pub fn new(log: Arc<LiveLog>, clock: Arc<dyn Clock>) -> Self {
+    /// Health of a node that follows this log and signs these tokens.
+    pub fn new(log: Arc<LiveLog>, tokens: Arc<dyn AccessTokens>, clock: Arc<dyn Clock>) -> Self {
         Self {
             log,
+            tokens,
             clock,
             draining: AtomicBool::new(false),
         }
@@ -49,7 +52,11 @@ impl Health {
             return Some("shutting down");
         }
         let age = self.clock.monotonic().saturating_sub(self.log.applied().observed);
-        (age > LOG_TOO_OLD).then_some("the revocation log can't be read")
+        if age > LOG_TOO_OLD {
+            return Some("the revocation log can't be read");
+        }
+        let unsigned = self.tokens.can_sign(None).is_err();
+        unsigned.then_some("there is no key to sign with")
     }
 }
 

@@ -87,8 +87,8 @@ pub struct Node {
 const FOLLOW: Duration = Duration::from_millis(250);
 /// How often kills that are not on the log are looked for.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How often it is noted that the keys are still those of the store, and for how long the key set may be cached.
-const CONFIRM: Duration = Duration::from_secs(1);
+/// How often it is said anew for how long the key set may be cached.
+const CACHING: Duration = Duration::from_secs(1);
 /// How often expired rows are deleted, and how many at a time.
 const SWEEP: Duration = Duration::from_secs(30);
 const SWEEP_BATCH: u32 = 500;
@@ -146,8 +146,8 @@ impl Node {
             key_store.clone(),
             keyring_config(settings),
             encryption_keys.clone(),
-            clock.clone(),
-            rng.clone(),
+            log.clone(),
+            (clock.clone(), rng.clone()),
         );
         let keyring = Arc::new(keyring.await?);
         let schedule = RotationSchedule::new(ScheduleParts {
@@ -191,7 +191,7 @@ impl Node {
             metrics,
             allows_origin: Arc::new(move |origin| origins.allows_origin(origin)),
         });
-        let health = Arc::new(Health::new(log.clone(), clock));
+        let health = Arc::new(Health::new(log.clone(), keyring.clone(), clock));
         let issuer_path = settings.issuer.path().to_owned();
         Ok(Self {
             service,
@@ -337,27 +337,29 @@ struct Renewal {
     published: Arc<Published>,
 }
 
-/// Renews the published documents and the keys when a fact changes; tries again until it has. While nothing changes, it
-/// notes that the keys are still those of the store.
+/// Renews the published documents and the keys when a fact changes; tries again until it has. Meanwhile it keeps the time
+/// that is left until the key set changes.
 async fn renew(with: Renewal) {
     let mut heads = with.log.heads();
     // What changed while the node was opened is renewed first.
     let mut renewed = None;
     // One timer for all turns: one that began anew whenever the log moves would never ring while it moves often.
-    let mut ticks = tokio::time::interval(CONFIRM);
+    let mut ticks = tokio::time::interval(CACHING);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let facts = heads.borrow_and_update().facts;
-        if renewed == Some(facts) {
+        let head = *heads.borrow_and_update();
+        // A log of another identity has another count of the facts.
+        let version = (head.log, head.facts);
+        if renewed == Some(version) {
             tokio::select! {
                 changed = heads.changed() => if changed.is_err() { return },
-                _ = ticks.tick() => with.confirm(facts),
+                _ = ticks.tick() => with.keyring.refresh_caching(),
             }
             continue;
         }
         match with.renew().await {
             Ok(keys_changed) => {
-                renewed = Some(facts);
+                renewed = Some(version);
                 if keys_changed {
                     with.schedule.wake();
                 }
@@ -381,17 +383,6 @@ impl Renewal {
         let keys_changed = self.keyring.reload().await?;
         self.published.refresh(self.store.published().await?);
         Ok(keys_changed)
-    }
-
-    fn confirm(&self, facts: u64) {
-        let (head, observed) = {
-            let applied = self.log.applied();
-            (applied.head, applied.observed)
-        };
-        if head.facts == facts {
-            self.keyring.confirm(observed);
-        }
-        self.keyring.refresh_caching();
     }
 }
 

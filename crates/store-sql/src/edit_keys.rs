@@ -24,7 +24,7 @@ impl SqlStore {
             )));
         }
         let tx = self.writing().await?;
-        if !authorize(&tx, change.authority).await? {
+        if !authorize(&tx, change.authority, self.inner.clock.now()).await? {
             return Ok(KeyChangeOutcome::Fenced);
         }
         // At every statement there is one active and one pending key of an algorithm at most: first those go that leave

@@ -125,11 +125,18 @@ impl SqlStore {
 
 /// Whether keys may be changed on that authority. The schedule's row is locked from then on, so that changes of keys
 /// follow one upon the other.
-pub(crate) async fn authorize(tx: &DatabaseTransaction, authority: KeyAuthority) -> StoreResult<bool> {
+///
+/// A lease that has ended gives no authority either, though nobody has taken it since: whoever was stopped for that long
+/// plans by a time that is no longer.
+pub(crate) async fn authorize(
+    tx: &DatabaseTransaction,
+    authority: KeyAuthority,
+    now: UnixMillis,
+) -> StoreResult<bool> {
     let row = locked(tx).await?;
     let kept = KeySchedule::try_from(row.clone())?;
     match authority {
-        KeyAuthority::Lease(lease) => Ok(kept.fence == lease.fence),
+        KeyAuthority::Lease(lease) => Ok(kept.fence == lease.fence && kept.lease_ends > now),
         KeyAuthority::Operator => {
             let mut row = vacated(row);
             row.fence = Set(fence_behind(kept)?.1);

@@ -81,6 +81,7 @@ macro_rules! store_contract {
             a_lease_is_given_back,
             a_lease_is_held_until_it_ends,
             a_lease_that_changed_hands_changes_no_keys,
+            a_lease_that_has_ended_changes_no_keys,
             a_lease_that_ends_too_late_is_not_honoured,
             a_lease_that_is_taken_again_fences_the_first,
             a_new_schedule_has_seen_nothing,

@@ -475,3 +475,19 @@ fn hex(text: &str) -> Vec<u8> {
         .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
         .collect()
 }
+
+/// Both are well-formed keys of 2048 bits that sign, and anybody can compute them from their public halves.
+#[test]
+fn rejects_rsa_moduli_that_can_be_factored() {
+    for pem in [
+        include_str!("fixtures/rsa2048_close_primes.pem"),
+        include_str!("fixtures/rsa2048_short_prime.pem"),
+    ] {
+        let error = PrivateKey::from_pem(pem, SigningAlg::Rs256).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the primes of the RSA key are of different lengths or too close to each other, so that it can be broken; \
+             make a new key"
+        );
+    }
+}

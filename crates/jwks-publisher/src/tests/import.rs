@@ -252,3 +252,15 @@ async fn another_node_that_imports_the_same_file_first_does_no_harm() {
     let keyring = open(&store, folder.config(ES256)).await.unwrap();
     assert_eq!(kids(&keyring), kids(&rival));
 }
+
+#[tokio::test]
+async fn one_key_in_two_files_is_refused_by_both_names() {
+    let key = pem(&generate(SigningAlg::Es256));
+    let folder = Folder::with(&[("a.pem", &key), ("b.pem", &key)]);
+    let text = refused(&folder, ES256).await;
+    assert!(
+        text.contains("b.pem (in `keys.import_dir`): it holds the same key as"),
+        "{text}"
+    );
+    assert!(text.ends_with("a.pem; remove one of them"), "{text}");
+}

@@ -111,7 +111,8 @@ async fn another_key_encryption_key_is_refused_and_nothing_is_written() {
     let before = store.rows();
     let config = config(&[SigningAlg::Es256, SigningAlg::Es384]);
     let (rng, clock) = (Arc::new(SystemRng), Arc::new(FakeClock::new()));
-    let error = match Keyring::open(store.clone(), config, encryption_keys(2, &[3]), clock, rng).await {
+    let (keys, log) = (encryption_keys(2, &[3]), Arc::new(StillLog::new(clock.clone())));
+    let error = match Keyring::open(store.clone(), config, keys, log, (clock, rng)).await {
         Ok(_) => panic!("opened with the wrong key"),
         Err(error) => error.to_string(),
     };
@@ -366,7 +367,7 @@ async fn a_key_that_can_not_be_opened_holds_up_no_other_and_is_told_of() {
     open(&other, config(ES256)).await.unwrap();
     let mut foreign = other.row("pending");
     foreign.wrapped = bad.wrapped.clone();
-    assert_eq!(keyring.complete_since(), Some(Duration::ZERO));
+    assert_eq!(keyring.complete_since(&store.rows()), Some(Duration::ZERO));
 
     store.set_state(&bad.kid, bad.state.compromise(NOW).unwrap());
     store.set_state(&next.kid, next.state.activate(NOW).unwrap());
@@ -374,14 +375,32 @@ async fn a_key_that_can_not_be_opened_holds_up_no_other_and_is_told_of() {
     assert!(keyring.reload().await.unwrap());
     assert_eq!(kids(&keyring), [next.kid.as_str()]);
     assert!(keyring.sign(None, &claims()).await.is_ok());
-    assert_eq!(keyring.complete_since(), None);
+    let published: Vec<_> = store
+        .rows()
+        .into_iter()
+        .filter(|row| row.state.is_published())
+        .collect();
+    assert_eq!(keyring.complete_since(&published), None);
 }
 
 /// Cut off from the store, a node can't know whether its key is about to leave the key set.
 #[tokio::test]
 async fn a_node_that_hears_nothing_for_an_hour_signs_no_more() {
     let (store, clock) = (Arc::new(MemoryKeys::default()), Arc::new(FakeClock::new()));
-    let keyring = open_at(&store, config(ES256), clock.clone()).await.unwrap();
+    let (log, keys, rng) = (
+        Arc::new(StillLog::new(clock.clone())),
+        encryption_keys(1, &[]),
+        Arc::new(SystemRng),
+    );
+    let opened = Keyring::open(
+        store.clone(),
+        config(ES256),
+        keys,
+        log.clone(),
+        (clock.clone(), rng),
+    );
+    let keyring = opened.await.unwrap();
+    log.cut();
     let token = keyring.sign(None, &claims()).await.unwrap();
     clock.advance(MAX_UNCONFIRMED);
     assert!(keyring.sign(None, &claims()).await.is_ok());
@@ -390,15 +409,39 @@ async fn a_node_that_hears_nothing_for_an_hour_signs_no_more() {
     let refused = keyring.sign(None, &claims()).await.unwrap_err();
     assert!(matches!(refused, SignError::Unconfirmed));
     assert!(keyring.verify(&token).is_some(), "what was signed stays good");
-    keyring.confirm(MAX_UNCONFIRMED);
+    // It hears again, and that something has changed: the keys are read before any signs.
+    log.look(1);
+    assert!(keyring.can_sign(None).is_err());
     assert!(keyring.sign(None, &claims()).await.is_ok());
+    assert!(keyring.can_sign(None).is_ok());
+}
+
+/// Whoever took a key back may rely on it from the moment at which a node knows that facts have changed.
+#[tokio::test]
+async fn no_key_signs_that_was_taken_back_before_the_request() {
+    let (store, clock) = (Arc::new(MemoryKeys::default()), Arc::new(FakeClock::new()));
+    let (log, keys, rng) = (
+        Arc::new(StillLog::new(clock.clone())),
+        encryption_keys(1, &[]),
+        Arc::new(SystemRng),
+    );
+    let opened = Keyring::open(store.clone(), config(ES256), keys, log.clone(), (clock, rng));
+    let keyring = opened.await.unwrap();
+    let (bad, next) = (store.row("active"), store.row("pending"));
+    store.set_state(&bad.kid, bad.state.compromise(NOW).unwrap());
+    store.set_state(&next.kid, next.state.activate(NOW).unwrap());
+    log.look(1);
+    let token = keyring.sign(None, &claims()).await.unwrap();
+    assert_eq!(keyring.verify(&token).unwrap().kid, next.kid);
+    assert_eq!(kids(&keyring), [next.kid.as_str()]);
 }
 
 #[tokio::test]
 async fn other_key_encryption_keys_take_over_only_where_they_open_everything() {
     let (store, keys) = (Arc::new(MemoryKeys::default()), encryption_keys(1, &[]));
     let (clock, rng) = (Arc::new(FakeClock::new()), Arc::new(SystemRng));
-    let keyring = Keyring::open(store.clone(), config(ES256), keys.clone(), clock, rng)
+    let log = Arc::new(StillLog::new(clock.clone()));
+    let keyring = Keyring::open(store.clone(), config(ES256), keys.clone(), log, (clock, rng))
         .await
         .unwrap();
     let replace = |current, previous: &[u8]| {

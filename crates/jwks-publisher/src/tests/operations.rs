@@ -287,6 +287,21 @@ async fn a_compromised_pending_or_retiring_key_leaves_the_active_one() {
     assert_eq!(desk.states(), ["compromised", "compromised", "active", "pending"]);
 }
 
+/// The command line may be configured for fewer algorithms than the servers.
+#[tokio::test]
+async fn a_compromised_key_of_an_algorithm_that_is_not_configured_hands_over_too() {
+    let both = Desk::new(&[SigningAlg::Es256, SigningAlg::EdDsa]).await;
+    let desk = Desk::on(both.store, both.clock, ES256);
+    let of_eddsa = || -> Vec<_> {
+        let rows = desk.store.rows().into_iter();
+        rows.filter(|row| row.alg == SigningAlg::EdDsa).collect()
+    };
+    let bad = of_eddsa().into_iter().find(|row| row.state.is_active()).unwrap();
+    desk.done(compromise(Compromised::One(bad.kid))).await;
+    let states: Vec<_> = of_eddsa().iter().map(|row| row.state.as_str()).collect();
+    assert_eq!(states, ["compromised", "active"]);
+}
+
 #[tokio::test]
 async fn where_everything_leaked_everything_is_new() {
     let algorithms = [SigningAlg::Es256, SigningAlg::EdDsa];
@@ -515,9 +530,21 @@ async fn new_keys_are_encrypted_under_what_every_node_has() {
         error,
         format!(
             "node host:1 does not have the key-encryption key {}, so it could not open what is encrypted under it: give \
-             that node the key (as `keys.previous_encryption_key`, by SIGHUP or a restart) first; nothing was changed",
+             that node the key, as `keys.previous_encryption_key`, by SIGHUP or a restart",
             kek(2).id()
         )
     );
     assert_eq!(format!("{:?}", desk.store.rows()), before);
+
+    // A key that leaked goes all the same, and whoever takes it back is told what that costs.
+    let bad = desk.kid("active");
+    let leaked = compromise(Compromised::One(bad.clone()));
+    let planned = operations.plan(&leaked).await.unwrap();
+    assert!(
+        planned.warnings.iter().any(|warning| warning.starts_with(&error)),
+        "{:?}",
+        planned.warnings
+    );
+    operations.carry_out(&leaked).await.unwrap();
+    assert_eq!(desk.kid("compromised"), bad);
 }

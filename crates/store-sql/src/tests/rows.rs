@@ -66,7 +66,11 @@ async fn rows_that_can_not_be_are_errors_and_not_answers() {
     .await;
     assert_corrupt(store.signing_keys().await, "an active key without a start");
     assert_corrupt(store.key_history(1).await, "an active key without a start");
-    meddle(&store, "INSERT INTO key_nodes VALUES (x'00', 'host', 0, NULL, '')").await;
+    meddle(
+        &store,
+        "INSERT INTO key_nodes VALUES (x'00', 'host', 0, NULL, '')",
+    )
+    .await;
     assert_corrupt(store.key_nodes().await, "a short id");
     for (sql, of) in [
         (

@@ -123,8 +123,8 @@ async fn rotates_all_algorithms_or_none_or_the_one_that_is_named() {
     let fresh = bench.run("keys generate --alg EdDSA --json").await.json();
     let fresh = fresh["steps"][1]["kid"].as_str().unwrap();
     let said = format!(
-        "key {fresh} (EdDSA) has been published for 1s and must be for 1d before it signs, so that every verifier knows \
-         it: wait 1d 4s more, or give --dangerous-now if it must be"
+        "key {fresh} (EdDSA) has been published for 0s and must be for 1d before it signs, so that every verifier knows \
+         it: wait 1d 5s more, or give --dangerous-now if it must be"
     );
     bench.refusal(2, "keys rotate", &said).await;
     let (plan, _) = bench.planned_and_done("keys rotate --alg ES256", "rotated").await;
@@ -266,7 +266,7 @@ async fn retires_a_key_in_each_state() {
     );
     // An active key hands over, when its successor is known.
     let line = format!("keys retire {active}");
-    bench.refusal(2, &line, &too_early(&pending, "1s", "1d 4s")).await;
+    bench.refusal(2, &line, &too_early(&pending, "0s", "1d 5s")).await;
     bench.pass(READY).await;
     let (plan, _) = bench.planned_and_done(&line, "retired").await;
     assert_eq!(steps(&plan)[0], format!("ES256 {active} active retiring now"));

@@ -121,7 +121,7 @@ async fn lists_former_keys_when_asked() {
     assert_eq!(
         rows(&bench, "keys list").await[2],
         format!(
-            "{retiring} ES256 retiring 2023-11-14T22:13:20.000Z retired 2023-11-15T00:23:25.000Z (in 2h 10m) {}",
+            "{retiring} ES256 retiring 2023-11-14T22:13:20.000Z retired 2023-11-15T00:23:26.000Z (in 2h 10m) {}",
             id_of(1)
         )
     );

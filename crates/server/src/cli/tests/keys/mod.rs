@@ -7,12 +7,14 @@ mod import;
 mod list;
 mod rewrap;
 
+use symbolon_core::Rng;
 use symbolon_core::keys::{KeyNode, KeyTimings, ScheduleTime, SigningKeyRecord};
 use symbolon_core::ports::{KeyStore as _, RevocationLog as _, ServerStore};
 use symbolon_jose::{EncryptionKeys, KeyEncryptionKey};
 use symbolon_jwks_publisher::{
     KeyOperations, Keyring, KeyringConfig, KeyringError, RotationConfig, share_encryption_keys,
 };
+use symbolon_revocation::LiveLog;
 use uuid::Uuid;
 
 use super::*;
@@ -89,7 +91,12 @@ impl Bench {
         };
         let store = Arc::new(self.store.clone());
         let keys = share_encryption_keys(keys.clone());
-        let opened = Keyring::open(store, config, keys, self.clock.clone(), Arc::new(SystemRng));
+        let log = LiveLog::open(store.clone(), self.clock.clone()).await.unwrap();
+        let around = (
+            self.clock.clone() as Arc<dyn Clock>,
+            Arc::new(SystemRng) as Arc<dyn Rng>,
+        );
+        let opened = Keyring::open(store, config, keys, Arc::new(log), around);
         opened.await.map(drop)
     }
 

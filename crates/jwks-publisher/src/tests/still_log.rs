@@ -1,0 +1,75 @@
+//! A revocation log on which nothing happens unless a test says so.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use symbolon_core::Clock;
+use symbolon_core::facts::Revocations;
+use symbolon_core::ports::StoreResult;
+use symbolon_core::revocation::{Applied, Head, NewRevocation};
+use symbolon_oauth_types::revocation::{Cutoffs, Digest};
+use symbolon_testkit::FakeClock;
+use uuid::Uuid;
+
+pub(super) struct StillLog {
+    applied: RwLock<Applied>,
+    clock: Arc<FakeClock>,
+    cut: AtomicBool,
+}
+
+impl StillLog {
+    /// A log that the node reads all the time.
+    pub(super) fn new(clock: Arc<FakeClock>) -> Self {
+        let head = Head {
+            log: Uuid::nil(),
+            seq: 0,
+            facts: 0,
+        };
+        Self {
+            applied: RwLock::new(Applied {
+                head,
+                cutoffs: Cutoffs::default(),
+                observed: Duration::ZERO,
+            }),
+            clock,
+            cut: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on the node reads it only when it is told to.
+    pub(super) fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// The node reads it, and finds that so many facts have changed.
+    pub(super) fn look(&self, changes: u64) {
+        let mut applied = self.applied.write().unwrap();
+        applied.head.facts += changes;
+        applied.observed = self.clock.monotonic();
+    }
+}
+
+#[async_trait]
+impl Revocations for StillLog {
+    fn applied(&self) -> RwLockReadGuard<'_, Applied> {
+        if !self.cut.load(Ordering::SeqCst) {
+            self.look(0);
+        }
+        self.applied.read().unwrap()
+    }
+
+    async fn catch_up(&self) -> StoreResult<()> {
+        self.look(0);
+        Ok(())
+    }
+
+    async fn revoke(&self, _revocation: NewRevocation) -> StoreResult<()> {
+        unreachable!("keys revoke nothing by themselves")
+    }
+
+    async fn live_tokens(&self, _owner: Digest) -> StoreResult<u64> {
+        Ok(0)
+    }
+}
