@@ -14,6 +14,8 @@ use crate::document::Document;
 const STALE: Duration = Duration::from_secs(60);
 /// What a cache may keep a key set for whose change is overdue: it is tried again about as often.
 const OVERDUE: Duration = Duration::from_secs(60);
+/// For this long a change that is due is expected any moment.
+const IMMINENT: Duration = Duration::from_secs(5);
 /// The header is up to a second old when it is sent, and the answer on its way for a while.
 const MARGIN: Duration = Duration::from_secs(2);
 /// A node takes up to this part off what is configured, in thousandths, so that caches that were filled by different
@@ -38,13 +40,13 @@ impl Caching {
         }
     }
 
-    /// `Cache-Control` for a key set that is going to change in that time, if a change is planned. No cache keeps it
-    /// past the change, not even while it asks again.
-    pub(crate) fn header(self, change_in: Option<Duration>) -> String {
-        let left = match change_in {
+    /// `Cache-Control` for a key set whose change is planned for a moment, if it is, at the moment `now` of the same
+    /// clock. No cache keeps it past the change, not even while it asks again.
+    pub(crate) fn header(self, change: Option<Duration>, now: Duration) -> String {
+        let left = match change {
             None => Duration::MAX,
-            Some(Duration::ZERO) => OVERDUE,
-            Some(left) => left.saturating_sub(MARGIN),
+            Some(at) if now.saturating_sub(at) > IMMINENT => OVERDUE,
+            Some(at) => at.saturating_sub(now).saturating_sub(MARGIN),
         };
         let max_age = self.max_age.min(left);
         let stale = STALE.min(left.saturating_sub(max_age));
@@ -84,18 +86,16 @@ mod tests {
     #[test]
     fn no_cache_keeps_a_key_set_past_its_next_change() {
         let caching = Caching::new(secs(900), &Fixed(0));
-        for (change_in, header) in [
+        for (change_at, header) in [
             (None, "public, max-age=900, stale-while-revalidate=60"),
-            (Some(secs(962)), "public, max-age=900, stale-while-revalidate=60"),
-            (Some(secs(932)), "public, max-age=900, stale-while-revalidate=30"),
-            (Some(secs(901)), "public, max-age=899, stale-while-revalidate=0"),
-            (Some(secs(1)), "public, max-age=0, stale-while-revalidate=0"),
-            (
-                Some(Duration::ZERO),
-                "public, max-age=60, stale-while-revalidate=0",
-            ),
+            (Some(secs(1962)), "public, max-age=900, stale-while-revalidate=60"),
+            (Some(secs(1932)), "public, max-age=900, stale-while-revalidate=30"),
+            (Some(secs(1901)), "public, max-age=899, stale-while-revalidate=0"),
+            (Some(secs(1001)), "public, max-age=0, stale-while-revalidate=0"),
+            (Some(secs(995)), "public, max-age=0, stale-while-revalidate=0"),
+            (Some(secs(994)), "public, max-age=60, stale-while-revalidate=0"),
         ] {
-            assert_eq!(caching.header(change_in), header);
+            assert_eq!(caching.header(change_at, secs(1000)), header);
         }
     }
 

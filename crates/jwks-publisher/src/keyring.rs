@@ -114,7 +114,7 @@ impl Keyring {
         let provision = Provision::new(&*store, &config, encryption_keys.clone(), &*clock, rng);
         let snapshot = provision.run().await?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let cache_control = caching.header(None);
+        let cache_control = caching.header(None, confirmed);
         Ok(Self {
             document: ArcSwap::from_pointee(Served {
                 document: key_set::document(&snapshot.jwks, &cache_control),
@@ -191,7 +191,7 @@ impl Keyring {
         let was_incomplete =
             !known.unopened.is_empty() || (!changes.is_empty() && self.unconfirmed_for() > SETTLE);
         if snapshot.jwks != known.jwks {
-            let cache_control = self.caching.header(self.change_in());
+            let cache_control = self.cache_control();
             self.document.store(Arc::new(Served {
                 document: key_set::document(&snapshot.jwks, &cache_control),
                 cache_control,
@@ -227,9 +227,11 @@ impl Keyring {
     }
 
     /// Brings `Cache-Control` of the key set up to date with the time that is left until its next change. Costs
-    /// nothing while that makes no difference; call it every second.
+    /// nothing while that makes no difference; call it every second. It also notes that the keys are still the store's.
     pub fn refresh_caching(&self) {
-        let cache_control = self.caching.header(self.change_in());
+        // A node that nobody asks for a token would find, when its keys change, that it had not known of them for long.
+        self.unconfirmed_for();
+        let cache_control = self.cache_control();
         let served = self.document.load();
         if served.cache_control != cache_control {
             self.document.store(Arc::new(Served {
@@ -242,6 +244,11 @@ impl Keyring {
     /// Answers with the key set.
     pub(crate) fn answer(&self, request: &http::HeaderMap) -> axum::response::Response {
         self.document.load().document.answer(request)
+    }
+
+    /// Whether there are keys that this node should have and can't open.
+    pub(crate) fn lacks_keys(&self) -> bool {
+        !self.current.load().snapshot.unopened.is_empty()
     }
 
     /// When the key set changes next, by the monotonic clock, as far as is planned.
@@ -273,9 +280,9 @@ impl Keyring {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change_in(&self) -> Option<Duration> {
-        let at = self.publication().next_change?;
-        Some(at.saturating_sub(self.clock.monotonic()))
+    fn cache_control(&self) -> String {
+        let next_change = self.publication().next_change;
+        self.caching.header(next_change, self.clock.monotonic())
     }
 
     /// For how long the node has not known that its keys are those of the store.

@@ -129,6 +129,12 @@ impl RotationSchedule {
             ahead,
             monotonic,
         } = self.anchor(&schedule);
+        // A record that is encrypted again, or mended, is no change of a fact.
+        if self.keyring.lacks_keys()
+            && let Err(error) = self.keyring.reload().await
+        {
+            tracing::error!(%error, "signing keys could not be renewed: the old ones go on");
+        }
         let records = self.store.signing_keys().await?;
         self.report(&records, elapsed, monotonic).await?;
         self.watch(elapsed).await?;

@@ -284,7 +284,6 @@ async fn a_pending_key_waits_for_every_live_node() {
     healthy.keyring.reload().await.unwrap();
     store.edit(|rows| rows[1].wrapped = good.wrapped.clone());
     broken.keyring.reload().await.unwrap();
-    store.edit(|rows| rows[1].wrapped = damaged.row("pending").wrapped);
     clock.advance(hours(2 * 24));
     healthy.keyring.reload().await.unwrap();
 
@@ -293,7 +292,7 @@ async fn a_pending_key_waits_for_every_live_node() {
     assert_eq!(states(&store), ["active", "pending"], "withheld");
     assert!(healthy.schedule.status().algorithms[&SigningAlg::Es256].withheld);
 
-    broken.keyring.reload().await.unwrap();
+    store.edit(|rows| rows[1].wrapped = damaged.row("pending").wrapped);
     broken.schedule.look().await.unwrap();
     healthy.look().await;
     assert_eq!(
