@@ -22,6 +22,15 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// nodes, or in different hours, do not all come back at the same moment.
 const MOST_JITTER: u64 = 100;
 
+/// When the key set changes next, by the monotonic clock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Change {
+    /// When another node may do it, which is not known to be as far.
+    pub(crate) earliest: Duration,
+    /// When this node does it.
+    pub(crate) latest: Duration,
+}
+
 /// How long the key set may be cached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Caching {
@@ -40,13 +49,13 @@ impl Caching {
         }
     }
 
-    /// `Cache-Control` for a key set whose change is planned for a moment, if it is, at the moment `now` of the same
-    /// clock. No cache keeps it past the change, not even while it asks again.
-    pub(crate) fn header(self, change: Option<Duration>, now: Duration) -> String {
+    /// `Cache-Control` for a key set whose change is planned, if it is, at the moment `now` of the same clock. No cache
+    /// keeps it past the change, not even while it asks again.
+    pub(crate) fn header(self, change: Option<Change>, now: Duration) -> String {
         let left = match change {
             None => Duration::MAX,
-            Some(at) if now.saturating_sub(at) > IMMINENT => OVERDUE,
-            Some(at) => at.saturating_sub(now).saturating_sub(MARGIN),
+            Some(change) if now.saturating_sub(change.latest) > IMMINENT => OVERDUE,
+            Some(change) => change.earliest.saturating_sub(now).saturating_sub(MARGIN),
         };
         let max_age = self.max_age.min(left);
         let stale = STALE.min(left.saturating_sub(max_age));
@@ -86,16 +95,31 @@ mod tests {
     #[test]
     fn no_cache_keeps_a_key_set_past_its_next_change() {
         let caching = Caching::new(secs(900), &Fixed(0));
-        for (change_at, header) in [
+        for (change, header) in [
             (None, "public, max-age=900, stale-while-revalidate=60"),
-            (Some(secs(1962)), "public, max-age=900, stale-while-revalidate=60"),
-            (Some(secs(1932)), "public, max-age=900, stale-while-revalidate=30"),
-            (Some(secs(1901)), "public, max-age=899, stale-while-revalidate=0"),
-            (Some(secs(1001)), "public, max-age=0, stale-while-revalidate=0"),
-            (Some(secs(995)), "public, max-age=0, stale-while-revalidate=0"),
-            (Some(secs(994)), "public, max-age=60, stale-while-revalidate=0"),
+            (
+                Some((1962, 1962)),
+                "public, max-age=900, stale-while-revalidate=60",
+            ),
+            (
+                Some((1932, 1932)),
+                "public, max-age=900, stale-while-revalidate=30",
+            ),
+            (
+                Some((1901, 1962)),
+                "public, max-age=899, stale-while-revalidate=0",
+            ),
+            (Some((1001, 1001)), "public, max-age=0, stale-while-revalidate=0"),
+            (Some((995, 995)), "public, max-age=0, stale-while-revalidate=0"),
+            (Some((500, 995)), "public, max-age=0, stale-while-revalidate=0"),
+            (Some((500, 1962)), "public, max-age=0, stale-while-revalidate=0"),
+            (Some((994, 994)), "public, max-age=60, stale-while-revalidate=0"),
         ] {
-            assert_eq!(caching.header(change_at, secs(1000)), header);
+            let change = change.map(|(earliest, latest)| Change {
+                earliest: secs(earliest),
+                latest: secs(latest),
+            });
+            assert_eq!(caching.header(change, secs(1000)), header);
         }
     }
 

@@ -21,7 +21,7 @@ use crate::board::RotationConfig;
 use crate::document::Document;
 use crate::error::KeyringError;
 use crate::import::is_rsa;
-use crate::key_set::{self, Caching};
+use crate::key_set::{self, Caching, Change};
 use crate::maker::SharedEncryptionKeys;
 use crate::provision::Provision;
 use crate::snapshot::{Opening, Snapshot, StateChange};
@@ -85,7 +85,7 @@ struct Confirmation {
 #[derive(Default)]
 struct Publication {
     /// When the key set changes next, as far as is planned.
-    next_change: Option<Duration>,
+    next_change: Option<Change>,
     /// Since when the key set has been complete; from the start of the node where there is none.
     complete_since: Option<Duration>,
 }
@@ -251,9 +251,9 @@ impl Keyring {
         !self.current.load().snapshot.unopened.is_empty()
     }
 
-    /// When the key set changes next, by the monotonic clock, as far as is planned.
-    pub(crate) fn plan_change(&self, at: Option<Duration>) {
-        self.publication().next_change = at;
+    /// When the key set changes next, as far as is planned.
+    pub(crate) fn plan_change(&self, change: Option<Change>) {
+        self.publication().next_change = change;
         self.refresh_caching();
     }
 

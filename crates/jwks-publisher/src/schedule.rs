@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::board::{Board, Due, Readiness, RotationConfig, Step};
 use crate::error::KeyringError;
+use crate::key_set::Change;
 use crate::keyring::Keyring;
 use crate::maker::{Beginning, KeyMaker, SharedEncryptionKeys};
 use crate::plan::Plan;
@@ -124,11 +125,10 @@ impl RotationSchedule {
     /// The store's. A step that fails is no error: it is logged and counted, and tried again.
     pub async fn look(&self) -> StoreResult<Duration> {
         let schedule = self.store.key_schedule().await?;
+        let anchor = self.anchor(&schedule);
         let Anchor {
-            elapsed,
-            ahead,
-            monotonic,
-        } = self.anchor(&schedule);
+            elapsed, monotonic, ..
+        } = anchor;
         // A record that is encrypted again, or mended, is no change of a fact.
         if self.keyring.lacks_keys()
             && let Err(error) = self.keyring.reload().await
@@ -150,7 +150,7 @@ impl RotationSchedule {
             self.keep(elapsed).await?;
         }
         let next = due.iter().map(|due| due.at.since(elapsed)).min();
-        self.plan_change(&due, ahead, monotonic);
+        self.plan_change(&due, anchor);
         self.warn_of_withheld(&board);
         self.status.update(&board, &due, monotonic, &self.config);
         Ok(self.rest(next, failed))
@@ -334,10 +334,13 @@ impl RotationSchedule {
     }
 
     /// The next step that alters the key set.
-    fn plan_change(&self, due: &[Due], elapsed: ScheduleTime, monotonic: Duration) {
-        let next = due.iter().map(|due| due.at.since(elapsed)).min();
-        self.keyring
-            .plan_change(next.map(|left| monotonic.saturating_add(left)));
+    fn plan_change(&self, due: &[Due], anchor: Anchor) {
+        let next = due.iter().map(|due| due.at).min();
+        let when = |at: ScheduleTime, by| anchor.monotonic.saturating_add(at.since(by));
+        self.keyring.plan_change(next.map(|at| Change {
+            earliest: when(at, anchor.ahead),
+            latest: when(at, anchor.elapsed),
+        }));
     }
 
     fn warn_of_withheld(&self, board: &Board) {
