@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use symbolon_core::UnixMillis;
-use symbolon_core::keys::{KeyNode, KeyTimings, SETTLE, ScheduleTime, SigningKeyRecord};
+use symbolon_core::keys::{KeyNode, KeySchedule, KeyTimings, SETTLE, ScheduleTime, SigningKeyRecord};
 use symbolon_core::ports::{KeyStore, StoreResult};
 use symbolon_jose::{KeyEncryptionKey, Kid, SigningAlg};
 
@@ -94,6 +94,12 @@ pub(crate) struct Due {
     pub(crate) at: ScheduleTime,
 }
 
+/// Time that has passed for sure: what nodes have kept, or said.
+pub(crate) fn known_time(schedule: &KeySchedule, nodes: &[KeyNode]) -> ScheduleTime {
+    let said = nodes.iter().map(|node| node.seen);
+    said.fold(schedule.elapsed, ScheduleTime::max)
+}
+
 impl Board {
     /// For a process that does not follow the schedule, an operator's or one that starts: the time is what nodes have
     /// kept or said, and who has not been heard of since long before that is gone.
@@ -102,9 +108,9 @@ impl Board {
         now: UnixMillis,
         config: &RotationConfig,
     ) -> StoreResult<Self> {
-        let kept = store.key_schedule().await?.elapsed;
+        let schedule = store.key_schedule().await?;
         let mut nodes = store.key_nodes().await?;
-        let elapsed = nodes.iter().map(|node| node.seen).fold(kept, ScheduleTime::max);
+        let elapsed = known_time(&schedule, &nodes);
         nodes.retain(|node| elapsed.since(node.seen) <= config.absence());
         let ahead = if nodes.is_empty() {
             Duration::ZERO

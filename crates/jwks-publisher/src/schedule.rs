@@ -13,7 +13,7 @@ use symbolon_core::{Clock, Rng};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::board::{Board, Due, Readiness, RotationConfig, Step};
+use crate::board::{Board, Due, Readiness, RotationConfig, Step, known_time};
 use crate::error::KeyringError;
 use crate::key_set::Change;
 use crate::keyring::Keyring;
@@ -125,7 +125,7 @@ impl RotationSchedule {
     /// The store's. A step that fails is no error: it is logged and counted, and tried again.
     pub async fn look(&self) -> StoreResult<Duration> {
         let schedule = self.store.key_schedule().await?;
-        let anchor = self.anchor(&schedule);
+        let anchor = self.anchor(&schedule, &self.store.key_nodes().await?);
         let Anchor {
             elapsed, monotonic, ..
         } = anchor;
@@ -162,7 +162,8 @@ impl RotationSchedule {
     /// The store's.
     pub async fn leave(&self) -> StoreResult<()> {
         let schedule = self.store.key_schedule().await?;
-        self.keep(self.anchor(&schedule).elapsed).await?;
+        let nodes = self.store.key_nodes().await?;
+        self.keep(self.anchor(&schedule, &nodes).elapsed).await?;
         self.store.forget_key_node(self.node).await
     }
 
@@ -174,17 +175,19 @@ impl RotationSchedule {
     /// The schedule's time. A process goes by its monotonic clock from what the store has when it looks first: a wall
     /// clock can't tell time that passed from a clock that was set, or is another's. It only guesses how far a node that
     /// runs has come since it last kept its time, for caches.
-    fn anchor(&self, schedule: &KeySchedule) -> Anchor {
+    fn anchor(&self, schedule: &KeySchedule, nodes: &[KeyNode]) -> Anchor {
+        let known_time = known_time(schedule, nodes);
         let monotonic = self.clock.monotonic();
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         let (elapsed, ahead) = match *anchor {
             None => {
                 let unkept = schedule.elapsed.plus(self.config.unkept());
-                (schedule.elapsed, schedule.estimate(self.clock.now()).min(unkept))
+                let guess = schedule.estimate(self.clock.now()).min(unkept);
+                (known_time, guess.max(known_time))
             }
             Some(known) => {
                 let passed = monotonic.saturating_sub(known.monotonic);
-                let elapsed = known.elapsed.plus(passed).max(schedule.elapsed);
+                let elapsed = known.elapsed.plus(passed).max(known_time);
                 (elapsed, known.ahead.plus(passed).max(elapsed))
             }
         };
