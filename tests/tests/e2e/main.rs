@@ -6,3 +6,4 @@ mod flow;
 mod grants;
 mod hostile;
 mod http;
+mod keys;
