@@ -282,7 +282,7 @@ impl Soak {
             }
         } else {
             self.dice
-                .between(hours(6), hours(42))
+                .between(hours(12), hours(60))
                 .min(change - FINE + Duration::from_millis(1))
         };
         self.pass_to((self.now() + wait).min(end)).await;
