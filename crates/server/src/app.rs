@@ -84,6 +84,10 @@ pub async fn serve(
         // What was seeded is a fact like any other; the documents must show it from the first request on.
         node.refresh().await?;
     }
+    // So that the first answer knows when the key set changes next. It is tried again where it fails.
+    if let Err(error) = node.schedule.look().await {
+        tracing::error!(%error, "the schedule of the signing keys can't be followed yet");
+    }
     let ready = Ready {
         public: public.local_addr(),
         management: management.local_addr(),
