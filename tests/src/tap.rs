@@ -281,9 +281,9 @@ impl SessionStore for TappedSessions {
         self.inner.killed(limit).await
     }
 
-    async fn killed_logged(&self, session: SessionId) -> StoreResult<()> {
+    async fn killed_logged(&self, killed: &KilledSession) -> StoreResult<()> {
         self.tap.before(Call::KilledLogged).await?;
-        self.inner.killed_logged(session).await
+        self.inner.killed_logged(killed).await
     }
 
     async fn sweep(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {

@@ -3,6 +3,7 @@
 pub mod authorize;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod cursor;
 pub mod facts;
 pub mod ids;

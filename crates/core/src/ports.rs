@@ -109,6 +109,8 @@ pub enum Begin {
 pub struct KilledSession {
     /// The session.
     pub session: SessionId,
+    /// Whose session it is, where the store knows.
+    pub subject: Option<Subject>,
     /// Its absolute end.
     pub ends: UnixMillis,
 }
@@ -142,7 +144,7 @@ pub trait SessionStore: Send + Sync {
     async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>>;
 
     /// The `session` entry is on the log.
-    async fn killed_logged(&self, session: SessionId) -> StoreResult<()>;
+    async fn killed_logged(&self, killed: &KilledSession) -> StoreResult<()>;
 
     /// Deletes at most `limit` sessions and as many records whose absolute end is before `before`; returns how many
     /// in sum.

@@ -43,6 +43,8 @@ pub struct NewRevocation {
     pub entry: Entry,
     /// For `token` entries the session or client that the token belongs to, so that entries can be counted.
     pub owner: Option<Digest>,
+    /// Whose sessions it is about, where it is about one subject's: fences elsewhere need not be raised.
+    pub whose: Option<Subject>,
     /// Why, for the record: at most 200 characters.
     pub reason: String,
     /// Who, for the record: at most 200 characters.
@@ -65,6 +67,7 @@ impl NewRevocation {
         Self {
             entry,
             owner: None,
+            whose: None,
             reason: String::new(),
             actor: String::new(),
         }
@@ -147,6 +150,15 @@ impl NewRevocation {
         Self::new(RevocationKind::Key, digest, Effect::Block, UnixMillis::NEVER)
     }
 
+    /// Says whose sessions it is about.
+    #[must_use]
+    pub fn of(self, subject: Subject) -> Self {
+        Self {
+            whose: Some(subject),
+            ..self
+        }
+    }
+
     /// Says why and by whom; both are cut at 200 characters.
     #[must_use]
     pub fn because(mut self, reason: &str, actor: &str) -> Self {
@@ -162,7 +174,7 @@ impl NewRevocation {
 
     fn on_subject(subject: Subject, effect: Effect, expires: UnixMillis) -> Self {
         let digest = Digest::of_uuid(RevocationKind::Subject, subject.0);
-        Self::new(RevocationKind::Subject, digest, effect, expires)
+        Self::new(RevocationKind::Subject, digest, effect, expires).of(subject)
     }
 }
 

@@ -19,7 +19,7 @@ pub async fn drain_killed(sessions: &dyn SessionStore, revocations: &dyn Revocat
         for killed in &batch {
             let entry = NewRevocation::session(killed.session, killed.ends).because(REASON, "server");
             revocations.revoke(entry).await?;
-            sessions.killed_logged(killed.session).await?;
+            sessions.killed_logged(killed).await?;
             logged += 1;
         }
         if batch.len() < BATCH as usize {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+use symbolon_core::cluster::SessionList;
 use symbolon_core::ports::{Begin, Fence, KilledSession, NewSession, SessionStore, StoreError, StoreResult};
 use symbolon_core::revocation::Head;
 use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord, decide};
@@ -22,16 +23,47 @@ const RECORD_ENDS: (session_records::Column, session_records::Column) =
     (session_records::Column::Sid, session_records::Column::EndsMs);
 
 #[async_trait]
+impl SessionList for SqlStore {
+    async fn list(&self, session: &NewSession, applied: Head) -> StoreResult<Begin> {
+        let tx = self.writing().await?;
+        if !insert_unless_behind(&tx, session, applied).await? {
+            return Ok(Begin::CatchUp);
+        }
+        commit(tx).await?;
+        Ok(Begin::Begun)
+    }
+
+    async fn sweep_list(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
+        let tx = self.writing().await?;
+        let swept = sweep_rows::<sessions::Entity>(&tx, SESSION_ENDS, before, u64::from(limit)).await?;
+        commit(tx).await?;
+        Ok(swept)
+    }
+}
+
+/// Writes the session's row; false, and nothing is written, where the log or the facts have moved on.
+async fn insert_unless_behind(
+    tx: &DatabaseTransaction,
+    session: &NewSession,
+    applied: Head,
+) -> StoreResult<bool> {
+    if log::is_behind(applied, log::head(tx).await?) {
+        return Ok(false);
+    }
+    sessions::Entity::insert(session_row(session))
+        .exec_without_returning(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(true)
+}
+
+#[async_trait]
 impl SessionStore for SqlStore {
     async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Begin> {
         let tx = self.writing().await?;
-        if log::is_behind(applied, log::head(&tx).await?) {
+        if !insert_unless_behind(&tx, session, applied).await? {
             return Ok(Begin::CatchUp);
         }
-        sessions::Entity::insert(session_row(session))
-            .exec_without_returning(&tx)
-            .await
-            .map_err(store_error)?;
         if session.refreshable {
             let record = SessionRecord::begun(session.issued, session.ends);
             session_records::Entity::insert(record_row(session.session, &record))
@@ -88,17 +120,18 @@ impl SessionStore for SqlStore {
             .map(|row| {
                 Ok(KilledSession {
                     session: SessionId(row.sid),
+                    subject: None,
                     ends: from_ms(row.ends_ms, "the end of a session")?,
                 })
             })
             .collect()
     }
 
-    async fn killed_logged(&self, session: SessionId) -> StoreResult<()> {
+    async fn killed_logged(&self, killed: &KilledSession) -> StoreResult<()> {
         let tx = self.writing().await?;
         session_records::Entity::update_many()
             .col_expr(session_records::Column::KillLogged, Expr::value(true))
-            .filter(session_records::Column::Sid.eq(session.0))
+            .filter(session_records::Column::Sid.eq(killed.session.0))
             .filter(session_records::Column::Killed.eq(true))
             .exec(&tx)
             .await

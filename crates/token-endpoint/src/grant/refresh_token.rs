@@ -1,6 +1,7 @@
 use secrecy::SecretString;
 use symbolon_core::authorize::{KeyBinding, Purpose};
 use symbolon_core::client::{Client, RotationPolicy};
+use symbolon_core::ports::KilledSession;
 use symbolon_core::refresh::RefreshToken;
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules};
@@ -168,7 +169,14 @@ impl Service {
         let entry =
             NewRevocation::session(session, token.facts.ends).because("refresh token reused", "server");
         let logged = match self.parts.revocations.revoke(entry).await {
-            Ok(()) => self.parts.sessions.killed_logged(session).await,
+            Ok(()) => {
+                let killed = KilledSession {
+                    session,
+                    subject: Some(token.facts.subject),
+                    ends: token.facts.ends,
+                };
+                self.parts.sessions.killed_logged(&killed).await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = logged {
