@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod cluster;
 mod live_log;
 mod outbox;
 
+pub use cluster::{ClusterSessions, FencedLog};
 pub use live_log::LiveLog;
 pub use outbox::drain_killed;

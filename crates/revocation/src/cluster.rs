@@ -1,0 +1,181 @@
+//! Sessions whose list is in SQL and whose records are in a store of their own, and the fences between that store and
+//! the revocation log. The two share no transaction: each operation names its commit point.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use symbolon_core::cluster::{Fenced, Position, RecordFence, SessionList, SessionRecords};
+use symbolon_core::ports::{
+    Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
+};
+use symbolon_core::revocation::{Head, NewRevocation};
+use symbolon_core::rotation::{Rotation, RotationRequest};
+use symbolon_core::{SessionId, Subject, UnixMillis};
+use symbolon_oauth_types::revocation::{Digest, Entry};
+
+/// How often fences may be found gone before an operation gives up: they were put up again each time.
+const ATTEMPTS: usize = 3;
+
+/// Sessions whose list is in SQL and whose records are elsewhere.
+pub struct ClusterSessions {
+    list: Arc<dyn SessionList>,
+    records: Arc<dyn SessionRecords>,
+    log: Arc<dyn RevocationLog>,
+}
+
+impl ClusterSessions {
+    /// Puts the parts together; `log` is the revocation log that fences are rebuilt from.
+    pub fn new(
+        list: Arc<dyn SessionList>,
+        records: Arc<dyn SessionRecords>,
+        log: Arc<dyn RevocationLog>,
+    ) -> Self {
+        Self { list, records, log }
+    }
+
+    /// The fences were seen to be gone: they are put up again where the log stands now. Whoever asked has to catch up
+    /// with the log, as all nodes have; then what is sealed is adopted.
+    async fn rebuild(&self) -> StoreResult<()> {
+        rebuild(&*self.log, &*self.records).await
+    }
+
+    /// False where the node has to catch up first.
+    async fn begin_record(&self, session: &NewSession, applied: Head) -> StoreResult<bool> {
+        for _ in 0..ATTEMPTS {
+            match self.records.begin(session, applied).await? {
+                Fenced::CatchUp => return Ok(false),
+                Fenced::Done(()) => return Ok(true),
+                Fenced::Lost => self.rebuild().await?,
+            }
+        }
+        Err(gone())
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable("the session records lose their fences again and again".into())
+}
+
+async fn rebuild(log: &dyn RevocationLog, records: &dyn SessionRecords) -> StoreResult<()> {
+    let head = log.head().await?;
+    tracing::warn!(
+        seq = head.seq,
+        "the session records were emptied: their fences are put up again"
+    );
+    records.rebuild(head.into()).await
+}
+
+#[async_trait]
+impl SessionStore for ClusterSessions {
+    /// The commit point is the row in the list. A record without a row belongs to a session that nobody has a token of,
+    /// and expires.
+    async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Begin> {
+        if session.refreshable && !self.begin_record(session, applied).await? {
+            return Ok(Begin::CatchUp);
+        }
+        self.list.list(session, applied).await
+    }
+
+    /// The commit point is the record.
+    async fn rotate(&self, request: &RotationRequest) -> StoreResult<Rotation> {
+        match self.records.rotate(request).await? {
+            Rotation::Lost => {
+                self.rebuild().await?;
+                Ok(Rotation::CatchUp)
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    async fn peek(&self, request: &RotationRequest) -> StoreResult<Rotation> {
+        match self.records.peek(request).await? {
+            Rotation::Lost => {
+                self.rebuild().await?;
+                Ok(Rotation::CatchUp)
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    async fn fence(&self, subject: Subject, session: Option<SessionId>) -> StoreResult<Fence> {
+        for _ in 0..ATTEMPTS {
+            if let Some(RecordFence { position, killed }) = self.records.fence(subject, session).await? {
+                let Position { log, seq } = position;
+                // Facts have no fence: a change of one returns once every lease on older ones has ended.
+                return Ok(Fence {
+                    head: Head { log, seq, facts: 0 },
+                    killed,
+                });
+            }
+            self.rebuild().await?;
+        }
+        Err(gone())
+    }
+
+    async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>> {
+        self.records.killed(limit).await
+    }
+
+    async fn killed_logged(&self, killed: &KilledSession) -> StoreResult<()> {
+        self.records.killed_logged(killed).await
+    }
+
+    /// The records expire by themselves.
+    async fn sweep(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
+        self.list.sweep_list(before, limit).await
+    }
+}
+
+/// The revocation log of a cluster: what is appended raises the fences before the call returns, so that no node can
+/// rotate or answer for what it revokes without having read it.
+pub struct FencedLog {
+    log: Arc<dyn RevocationLog>,
+    records: Arc<dyn SessionRecords>,
+}
+
+impl FencedLog {
+    /// The log with fences in front of the records.
+    pub fn new(log: Arc<dyn RevocationLog>, records: Arc<dyn SessionRecords>) -> Self {
+        Self { log, records }
+    }
+
+    /// Raises every fence that `whose` concerns to the position.
+    ///
+    /// # Errors
+    /// The store's: what is on the log is not promised yet, and takes effect where nodes read the log by themselves.
+    pub async fn raise(&self, whose: Option<Subject>, to: Position) -> StoreResult<()> {
+        for _ in 0..ATTEMPTS {
+            if self.records.raise(whose, to).await? {
+                return Ok(());
+            }
+            rebuild(&*self.log, &*self.records).await?;
+        }
+        Err(gone())
+    }
+}
+
+#[async_trait]
+impl RevocationLog for FencedLog {
+    async fn head(&self) -> StoreResult<Head> {
+        self.log.head().await
+    }
+
+    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
+        self.log.entries(after, now, limit).await
+    }
+
+    /// The commit point is the log.
+    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Head> {
+        let head = self.log.append(revocation, now).await?;
+        self.raise(revocation.whose, head.into()).await?;
+        Ok(head)
+    }
+
+    async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64> {
+        self.log.live_tokens(owner, now).await
+    }
+
+    async fn sweep_log(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
+        self.log.sweep_log(before, limit).await
+    }
+}
