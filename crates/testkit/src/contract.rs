@@ -9,13 +9,13 @@ pub mod server;
 pub mod sessions;
 pub mod users;
 
-/// Makes one test of each case. `$make` is the path, from the crate's root, of an `async fn() -> Fixture` that gives
-/// an empty store. The crate needs `tokio` with `macros` and `rt-multi-thread`.
+/// [`store_contract`](crate::store_contract) for stores that hold sessions alone.
 #[macro_export]
-macro_rules! store_contract {
+macro_rules! session_contract {
     ($make:path) => {
         $crate::store_contract!(@cases $make, sessions, [
             a_login_begins_a_session_whose_token_rotates,
+            a_login_by_facts_that_changed_is_not_listed,
             a_node_that_is_behind_must_catch_up,
             a_reuse_kills_one_session_and_waits_in_the_outbox,
             a_session_ends_when_it_ends,
@@ -33,6 +33,21 @@ macro_rules! store_contract {
             the_fence_is_where_a_node_must_be,
             the_fence_tells_of_a_kill,
         ]);
+    };
+}
+
+/// Makes one test of each case. `$make` is the path, from the crate's root, of an `async fn() -> Fixture` that gives
+/// an empty store. The crate needs `tokio` with `macros` and `rt-multi-thread`.
+#[macro_export]
+macro_rules! store_contract {
+    ($make:path) => {
+        $crate::session_contract!($make);
+        mod sessions_with_facts {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_fact_that_changed_must_be_read_first() {
+                $crate::contract::sessions::a_fact_that_changed_must_be_read_first(&$make().await).await;
+            }
+        }
         $crate::store_contract!(@cases $make, log, [
             a_lift_takes_its_block_along_when_it_expires,
             entries_come_in_order_and_expire,

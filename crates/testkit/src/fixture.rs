@@ -40,6 +40,18 @@ impl Fixture {
     }
 }
 
+impl Fixture {
+    /// The same with sessions and a log of another store.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Arc<dyn SessionStore>, log: Arc<dyn RevocationLog>) -> Self {
+        Self {
+            sessions,
+            log,
+            ..self
+        }
+    }
+}
+
 impl std::fmt::Debug for Fixture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Fixture").finish_non_exhaustive()
