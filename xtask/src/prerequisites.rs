@@ -42,6 +42,18 @@ const PREREQUISITES: &[Prerequisite] = &[
         package: "perl",
         why: "configures OpenSSL",
     },
+    Prerequisite {
+        program: "redis-server",
+        probe: &["--version"],
+        package: "redis-server",
+        why: "is what sessions of a cluster are tested on",
+    },
+    Prerequisite {
+        program: "redis-cli",
+        probe: &["--version"],
+        package: "redis-tools",
+        why: "puts the servers of a test cluster together",
+    },
 ];
 
 /// Sees to it that everything needed is there: installs it where this process may.

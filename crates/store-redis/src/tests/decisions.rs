@@ -1,0 +1,185 @@
+//! The script decides as `decide` does.
+
+use proptest::prelude::*;
+use symbolon_core::cluster::{Position, SessionRecords};
+use symbolon_core::revocation::Head;
+use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules, SessionRecord, decide};
+use symbolon_core::{SessionId, Subject, UnixMillis};
+use uuid::Uuid;
+
+use super::*;
+
+const DAY: u64 = 24 * 3600 * 1000;
+const NOW: u64 = 1_800_000_000_000;
+const HEAD: Head = Head {
+    log: Uuid::from_u128(7),
+    seq: 3,
+    facts: 0,
+};
+
+/// One use of a token: generation, passed since the use before, and the client's rules.
+#[derive(Clone, Debug)]
+struct Use {
+    presented: u32,
+    passed: i64,
+    rules: RotationRules,
+}
+
+fn uses() -> impl Strategy<Value = Vec<Use>> {
+    let passed = prop_oneof![
+        4 => 0_i64..40_000,
+        1 => -50_000_i64..0,
+        1 => Just(30_000),
+        1 => (DAY as i64 - 2)..(DAY as i64 + 2),
+    ];
+    let rules = (
+        any::<bool>(),
+        prop_oneof![Just(0), Just(30_000)],
+        proptest::option::of(0_u8..3),
+        any::<bool>(),
+    );
+    let presented = prop_oneof![6 => 0_u32..4, 1 => Just(u32::MAX), 1 => Just(u32::MAX - 1)];
+    let one = (presented, passed, rules).prop_map(
+        |(presented, passed, (rotate, overlap_ms, late_per_day, adopt))| Use {
+            presented,
+            passed,
+            rules: RotationRules {
+                rotate,
+                overlap_ms,
+                late_per_day,
+                adopt,
+            },
+        },
+    );
+    proptest::collection::vec(one, 1..12)
+}
+
+/// Whether a use is of the generation that is current, or near it, must not be left to chance.
+fn near(uses: &mut [Use], record: Option<&SessionRecord>, i: usize) {
+    if let Some(record) = record
+        && uses[i].presented < 4
+    {
+        uses[i].presented = record
+            .generation
+            .saturating_add(1)
+            .saturating_sub(uses[i].presented);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn the_script_decides_as_the_rule_does(mut uses in uses(), begun in any::<bool>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let records = records(&config(single_url().to_owned(), Topology::Single)).await;
+            records.rebuild(Position::from(HEAD)).await.unwrap();
+            let (session, subject) = (SessionId(Uuid::from_u128(1)), Subject(Uuid::from_u128(2)));
+            let ends = UnixMillis(NOW + 3 * DAY);
+            let mut kept = begun.then(|| SessionRecord::begun(UnixMillis(NOW), ends));
+            if let Some(record) = &kept {
+                records.put(subject, session, record).await;
+            }
+            let mut now = NOW as i64;
+            for i in 0..uses.len() {
+                near(&mut uses, kept.as_ref(), i);
+                now += uses[i].passed;
+                let request = RotationRequest {
+                    session,
+                    subject,
+                    presented: uses[i].presented,
+                    ends,
+                    applied: HEAD,
+                    now: UnixMillis(now as u64),
+                    rules: uses[i].rules,
+                };
+                let (expected, next) = decide(kept.as_ref(), &request);
+                assert_eq!(records.peek(&request).await.unwrap(), expected, "peek {i} of {uses:?}");
+                assert_eq!(records.rotate(&request).await.unwrap(), expected, "{i} of {uses:?}");
+                if next.is_some() {
+                    kept = next;
+                }
+                assert_eq!(records.raw(subject, session).await, kept.as_ref().map(crate::record::pack), "{i} of {uses:?}");
+                if expected == Rotation::Reused {
+                    let killed = records.killed(10).await.unwrap();
+                    assert_eq!((killed.len(), killed[0].session, killed[0].subject), (1, session, Some(subject)));
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn who_is_behind_or_on_another_log_must_catch_up() {
+    let records = records(&config(single_url().to_owned(), Topology::Single)).await;
+    let request = |log: u128, seq| RotationRequest {
+        session: SessionId(Uuid::from_u128(1)),
+        subject: Subject(Uuid::from_u128(2)),
+        presented: 0,
+        ends: UnixMillis(NOW + DAY),
+        applied: Head {
+            log: Uuid::from_u128(log),
+            seq,
+            facts: 0,
+        },
+        now: UnixMillis(NOW),
+        rules: RotationRules {
+            rotate: true,
+            overlap_ms: 0,
+            late_per_day: None,
+            adopt: true,
+        },
+    };
+    let position = |log: u128, seq| Position {
+        log: Uuid::from_u128(log),
+        seq,
+    };
+    assert_eq!(records.rotate(&request(7, 1)).await.unwrap(), Rotation::Lost);
+    assert!(
+        !records.raise(None, position(7, 5)).await.unwrap(),
+        "a fence that is gone is not put up by raising it"
+    );
+    records.rebuild(position(7, 3)).await.unwrap();
+    records.rebuild(position(7, 1)).await.unwrap();
+    for (log, seq) in [(7, 2), (8, 9)] {
+        assert_eq!(
+            records.rotate(&request(log, seq)).await.unwrap(),
+            Rotation::CatchUp
+        );
+    }
+    assert!(matches!(
+        records.rotate(&request(7, 3)).await.unwrap(),
+        Rotation::Rotated { adopted: true, .. }
+    ));
+    // Of the subject alone, then of all; and never lower.
+    assert!(
+        records
+            .raise(Some(Subject(Uuid::from_u128(2))), position(7, 1 << 40))
+            .await
+            .unwrap()
+    );
+    assert!(records.raise(None, position(7, 4)).await.unwrap());
+    assert_eq!(
+        records.rotate(&request(7, (1 << 40) - 1)).await.unwrap(),
+        Rotation::CatchUp
+    );
+    let fence = records
+        .fence(Subject(Uuid::from_u128(2)), None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(fence.position, position(7, 1 << 40));
+    let other = records
+        .fence(Subject(Uuid::from_u128(3)), None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(other.position, position(7, 4));
+    // Another log takes the place of the one before, whatever its position.
+    assert!(records.raise(None, position(9, 0)).await.unwrap());
+    assert_eq!(
+        records.rotate(&request(7, 1 << 41)).await.unwrap(),
+        Rotation::CatchUp
+    );
+}

@@ -1,0 +1,215 @@
+//! What Redis loses, and what it is not given.
+
+use symbolon_core::cluster::{Fenced, Position, SessionRecords};
+use symbolon_core::ports::{NewSession, SessionStore, StoreError};
+use symbolon_core::revocation::NewRevocation;
+use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules};
+use symbolon_core::{ClientUid, SessionId, Subject, UnixMillis};
+use uuid::Uuid;
+
+use super::servers::Server;
+use super::*;
+use crate::ConnectError;
+
+const NOW: UnixMillis = FakeClock::START;
+
+fn request(subject: Subject, presented: u32, applied: symbolon_core::revocation::Head) -> RotationRequest {
+    RotationRequest {
+        session: SessionId(Uuid::from_u128(9)),
+        subject,
+        presented,
+        ends: NOW.plus(3_600_000),
+        applied,
+        now: NOW,
+        rules: RotationRules {
+            rotate: true,
+            overlap_ms: 30_000,
+            late_per_day: Some(1),
+            adopt: true,
+        },
+    }
+}
+
+/// Whoever emptied Redis must not have brought back what was revoked.
+#[tokio::test]
+async fn an_emptied_redis_serves_nothing_before_its_fences_are_back() {
+    let server = Server::start(&[]);
+    let config = config(server.url(), Topology::Single);
+    let (sql, records) = (sql().await, records(&config).await);
+    let log: Arc<dyn RevocationLog> = Arc::new(FencedLog::new(sql.clone(), records.clone()));
+    let sessions = ClusterSessions::new(sql.clone(), records.clone(), log.clone());
+    let subject = Subject(Uuid::from_u128(2));
+    let head = log.head().await.unwrap();
+    assert_eq!(
+        sessions.rotate(&request(subject, 5, head)).await.unwrap(),
+        Rotation::CatchUp
+    );
+    assert!(matches!(
+        sessions.rotate(&request(subject, 5, head)).await.unwrap(),
+        Rotation::Rotated {
+            generation: 6,
+            adopted: true,
+            ..
+        }
+    ));
+    server.cli(&["FLUSHALL"]);
+    let revoked = log
+        .append(&NewRevocation::subject(subject, NOW), NOW)
+        .await
+        .unwrap();
+    server.cli(&["FLUSHALL"]);
+    // Not caught up with the revocation that the lost fences knew of: refused, though Redis knows nothing.
+    for _ in 0..3 {
+        assert_eq!(
+            sessions.rotate(&request(subject, 6, head)).await.unwrap(),
+            Rotation::CatchUp
+        );
+        assert_eq!(
+            sessions.peek(&request(subject, 6, head)).await.unwrap(),
+            Rotation::CatchUp
+        );
+    }
+    assert_eq!(sessions.fence(subject, None).await.unwrap().head.seq, revoked.seq);
+    assert!(matches!(
+        sessions.rotate(&request(subject, 6, revoked)).await.unwrap(),
+        Rotation::Rotated {
+            generation: 7,
+            adopted: true,
+            ..
+        }
+    ));
+}
+
+#[tokio::test]
+async fn a_redis_that_is_gone_is_an_error_and_comes_back_by_itself() {
+    let server = Server::start(&[]);
+    let mut config = config(server.url(), Topology::Single);
+    config.response_timeout = Duration::from_millis(500);
+    let records = records(&config).await;
+    records
+        .rebuild(Position {
+            log: Uuid::nil(),
+            seq: 0,
+        })
+        .await
+        .unwrap();
+    server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+    let begun = std::time::Instant::now();
+    while records.ping().await.is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "the connection did not come back"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(server);
+    let subject = Subject(Uuid::from_u128(2));
+    let error = records.fence(subject, None).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Unavailable(why) if why.starts_with("Redis: ")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_frozen_redis_is_an_error_within_the_time_out() {
+    let server = Server::start(&[]);
+    let mut config = config(server.url(), Topology::Single);
+    config.response_timeout = Duration::from_millis(200);
+    let records = records(&config).await;
+    server.cli(&["CLIENT", "PAUSE", "60000", "ALL"]);
+    let error = records.ping().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the store is unavailable: Redis: no connection (no answer in time)"
+    );
+}
+
+#[tokio::test]
+async fn a_redis_that_evicts_or_can_not_be_reached_is_refused() {
+    let server = Server::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let refusal = async |config: &RedisConfig| match RedisRecords::connect(config).await {
+        Ok(_) => panic!("connected"),
+        Err(error) => error,
+    };
+    let config = config(server.url(), Topology::Single);
+    assert_eq!(
+        refusal(&config).await.to_string(),
+        "Redis evicts keys when its memory is full (maxmemory-policy allkeys-lru), and with them sessions and fences: \
+         set `maxmemory-policy noeviction`"
+    );
+    server.cli(&["CONFIG", "SET", "requirepass", "right"]);
+    let wrong = RedisConfig {
+        url: format!("redis://:wrong@127.0.0.1:{}", server.port),
+        ..config.clone()
+    };
+    let error = refusal(&wrong).await;
+    assert!(matches!(error, ConnectError::Refused(_)), "{error}");
+    assert!(!error.to_string().contains("wrong"), "{error}");
+}
+
+#[tokio::test]
+async fn a_promise_needs_its_replicas() {
+    let config = RedisConfig {
+        replicas: 1,
+        response_timeout: Duration::from_millis(400),
+        ..config(single_url().to_owned(), Topology::Single)
+    };
+    let records = records(&config).await;
+    let error = records
+        .rebuild(Position {
+            log: Uuid::nil(),
+            seq: 1,
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the store is unavailable: Redis: 0 replicas have it, and `redis.replicas` is 1"
+    );
+}
+
+/// Nothing but the record grows with a session, and it does not grow with its refreshes.
+#[tokio::test]
+async fn a_session_is_one_small_record_that_expires() {
+    let server = Server::start(&[]);
+    let config = config(server.url(), Topology::Single);
+    let (records, head) = (records(&config).await, sql().await.head().await.unwrap());
+    records.rebuild(head.into()).await.unwrap();
+    let keys = || -> u64 { server.cli(&["DBSIZE"]).trim().parse().unwrap() };
+    assert_eq!(keys(), 256, "the fences");
+    let ends = NOW.plus(365 * 24 * 3_600_000);
+    let subject = Subject(Uuid::from_u128(2));
+    let session = NewSession {
+        session: SessionId(Uuid::from_u128(9)),
+        subject,
+        client: ClientUid(Uuid::from_u128(3)),
+        scope: "a".repeat(1000),
+        ends,
+        issued: NOW,
+        address: None,
+        user_agent: None,
+        refreshable: true,
+    };
+    assert_eq!(records.begin(&session, head).await.unwrap(), Fenced::Done(()));
+    for presented in 0..50 {
+        let mut request = request(subject, presented, head);
+        request.ends = ends;
+        assert!(matches!(
+            records.rotate(&request).await.unwrap(),
+            Rotation::Rotated { .. }
+        ));
+    }
+    assert_eq!(keys(), 257);
+    let record = records.raw(subject, session.session).await.unwrap();
+    assert_eq!(record.len(), crate::record::RECORD_LEN);
+    // A login that has to start over does not set back a session that goes on.
+    assert_eq!(records.begin(&session, head).await.unwrap(), Fenced::Done(()));
+    assert_eq!(records.raw(subject, session.session).await.unwrap(), record);
+    let expires = records.expires(subject, session.session).await;
+    let whole = ends.since(NOW) + 600_000;
+    assert!(
+        (whole - 60_000..=whole).contains(&expires),
+        "{expires} of {whole}"
+    );
+}
