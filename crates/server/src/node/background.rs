@@ -1,0 +1,155 @@
+//! What a node does beside requests, for as long as it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_core::facts::Revocations;
+use symbolon_core::ports::{FactStore as _, RevocationLog as _, SessionStore, StoreResult};
+use symbolon_core::{Clock, UnixMillis};
+use symbolon_jwks_publisher::{Keyring, Published, RotationSchedule};
+use symbolon_revocation::{LiveLog, drain_killed};
+use symbolon_store_sql::SqlStore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Node;
+
+/// How often the log is looked at, so that the lease on cached facts never ends while the database answers.
+const FOLLOW: Duration = Duration::from_millis(250);
+/// How often kills that are not on the log are looked for.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How often it is said anew for how long the key set may be cached.
+const CACHING: Duration = Duration::from_secs(1);
+/// How often expired rows are deleted, and how many at a time.
+const SWEEP: Duration = Duration::from_secs(30);
+const SWEEP_BATCH: u32 = 500;
+/// Rest between two batches.
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// How soon what is published is renewed again after a failure.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Starts what runs beside requests: following the log, renewing what is published, rotating keys, draining and
+    /// sweeping.
+    pub fn spawn(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        let spawn = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+            tasks.spawn(shutdown.clone().run_until_cancelled_owned(task));
+        };
+        let log = self.log.clone();
+        spawn(Box::pin(async move { log.follow(FOLLOW).await }));
+        spawn(Box::pin(renew(Renewal {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            keyring: self.keyring.clone(),
+            schedule: self.schedule.clone(),
+            published: self.published.clone(),
+        })));
+        tasks.spawn(rotate(self.schedule.clone(), shutdown.clone()));
+        spawn(Box::pin(drain(self.log.clone(), self.store.clone())));
+        spawn(Box::pin(sweep(self.health.clock(), self.store.clone())));
+    }
+}
+
+/// What [`renew`] works with.
+struct Renewal {
+    log: Arc<LiveLog>,
+    store: SqlStore,
+    keyring: Arc<Keyring>,
+    schedule: Arc<RotationSchedule>,
+    published: Arc<Published>,
+}
+
+/// Renews the published documents and the keys when a fact changes; tries again until it has. Meanwhile it keeps the time
+/// that is left until the key set changes.
+async fn renew(with: Renewal) {
+    let mut heads = with.log.heads();
+    // What changed while the node was opened is renewed first.
+    let mut renewed = None;
+    // One timer for all turns: one that began anew whenever the log moves would never ring while it moves often.
+    let mut ticks = tokio::time::interval(CACHING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let head = *heads.borrow_and_update();
+        // A log of another identity has another count of the facts.
+        let version = (head.log, head.facts);
+        if renewed == Some(version) {
+            tokio::select! {
+                changed = heads.changed() => if changed.is_err() { return },
+                _ = ticks.tick() => with.keyring.refresh_caching(),
+            }
+            continue;
+        }
+        match with.renew().await {
+            Ok(keys_changed) => {
+                renewed = Some(version);
+                if keys_changed {
+                    with.schedule.wake();
+                }
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(
+                    error,
+                    "metadata and signing keys could not be renewed: the old ones go on"
+                );
+                with.schedule.wake();
+                tokio::time::sleep(RENEW_AGAIN).await;
+            }
+        }
+    }
+}
+
+impl Renewal {
+    async fn renew(&self) -> anyhow::Result<bool> {
+        // The keys first: a bad one must go even where the metadata can't be read.
+        let keys_changed = self.keyring.reload().await?;
+        self.published.refresh(self.store.published().await?);
+        Ok(keys_changed)
+    }
+}
+
+/// Follows the schedule of the signing keys; when the node stops, nobody has to wait for it.
+async fn rotate(schedule: Arc<RotationSchedule>, shutdown: CancellationToken) {
+    shutdown.run_until_cancelled(schedule.run()).await;
+    if let Err(error) = schedule.leave().await {
+        tracing::warn!(%error, "other nodes will wait for this one's keys until it is taken for gone");
+    }
+}
+
+async fn drain(log: Arc<LiveLog>, store: SqlStore) {
+    let mut ticks = tokio::time::interval(DRAIN);
+    loop {
+        ticks.tick().await;
+        match drain_killed(&store, &*log as &dyn Revocations).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "killed sessions were put on the revocation log"),
+            Err(error) => tracing::error!(%error, "killed sessions could not be put on the revocation log"),
+        }
+    }
+}
+
+async fn sweep(clock: Arc<dyn Clock>, store: SqlStore) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        match sweep_once(clock.now(), &store).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "expired rows were deleted"),
+            Err(error) => tracing::error!(%error, "expired rows could not be deleted"),
+        }
+    }
+}
+
+/// Deletes all that has expired, a small batch at a time, so that nobody waits long for the one writer.
+async fn sweep_once(now: UnixMillis, store: &SqlStore) -> StoreResult<u64> {
+    let mut rows = 0;
+    loop {
+        let batch =
+            SessionStore::sweep(store, now, SWEEP_BATCH).await? + store.sweep_log(now, SWEEP_BATCH).await?;
+        rows += batch;
+        if batch < u64::from(SWEEP_BATCH) {
+            return Ok(rows);
+        }
+        tokio::time::sleep(SWEEP_PAUSE).await;
+    }
+}
