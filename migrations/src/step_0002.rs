@@ -4,7 +4,9 @@
 //! in `_ms` are moments of wall clocks.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, big_integer_null, integer, string_len, uuid, uuid_null};
+use sea_orm_migration::schema::{
+    big_integer, big_integer_null, integer, string_len, text_null, uuid, uuid_null,
+};
 
 pub(crate) struct Step;
 
@@ -71,6 +73,9 @@ async fn keys(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let mut entered = big_integer("entered_schedule_ms");
     let mut table = Table::alter();
     table.table("signing_keys").add_column(entered.default(0));
+    manager.alter_table(table).await?;
+    let mut table = Table::alter();
+    table.table("signing_keys").add_column(text_null("certificates"));
     manager.alter_table(table).await?;
     keep_what_came_before(manager).await?;
     withdraw_surplus(manager).await?;

@@ -191,6 +191,8 @@ pub struct SigningKeyRecord {
     pub entered: ScheduleTime,
     /// The private key, a compact JWE under the key-encryption key that it names; empty once it was erased.
     pub wrapped: String,
+    /// Certificates that are published beside the key, as PEM; not secret, and judged whenever it is opened.
+    pub certificates: Option<String>,
     /// When it was made or imported.
     pub created: UnixMillis,
 }

@@ -160,6 +160,9 @@ pub enum Refusal {
     /// The algorithm is not configured.
     #[error("{0} is not in `keys.algorithms`; add it there and restart the server")]
     Algorithm(SigningAlg),
+    /// The certificates are not those of the key.
+    #[error("the certificates can't be published beside key {0}: {1}")]
+    Certificates(Kid, String),
     /// A key of that id exists, or existed: the same key never comes back.
     #[error("key {0} exists already ({1}, {2}); a key is imported once")]
     Duplicate(Kid, SigningAlg, &'static str),

@@ -108,6 +108,7 @@ impl KeyMaker {
             state: beginning.state(board.now),
             entered: board.entering,
             wrapped,
+            certificates: None,
             created: board.now,
         })
     }

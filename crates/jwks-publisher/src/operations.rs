@@ -8,7 +8,7 @@ use std::sync::Arc;
 use symbolon_core::keys::{KeyAuthority, KeyChangeOutcome, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
 use symbolon_core::{Clock, Rng};
-use symbolon_jose::{Kid, PrivateKey, PublicJwk, SigningAlg};
+use symbolon_jose::{CertificateChain, Kid, PrivateKey, PublicJwk, SigningAlg};
 
 use crate::board::{Board, RotationConfig};
 use crate::error::{KeyOperationError, KeyringError, Refusal};
@@ -50,6 +50,8 @@ pub enum KeyOperation {
     Import {
         /// The key.
         key: PrivateKey,
+        /// Certificates to publish beside it; the first is this key's.
+        certificates: Option<CertificateChain>,
     },
     /// A key stops: an active one hands over to the pending one, a pending one is withdrawn, a retiring one leaves the
     /// key set.

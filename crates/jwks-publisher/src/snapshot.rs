@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use symbolon_core::UnixMillis;
 use symbolon_core::keys::{KeyState, SigningKeyRecord};
 use symbolon_jose::{
-    EncryptionKeys, JwkSet, KeyEncryptionKey, Kid, PrivateKey, PublicJwk, PublicKey, SigningAlg,
+    CertificateChain, EncryptionKeys, JwkSet, KeyEncryptionKey, KeyError, Kid, PrivateKey, PublicJwk,
+    PublicKey, SigningAlg,
 };
 
 use crate::error::KeyringError;
@@ -148,7 +149,7 @@ pub(crate) fn open_public(
     record: &SigningKeyRecord,
     keys: &EncryptionKeys,
 ) -> Result<PublicKey, KeyringError> {
-    Ok(open_private(record, keys)?.public().clone())
+    certified(record, &open_private(record, keys)?)
 }
 
 struct Opened {
@@ -164,9 +165,24 @@ fn open(record: &SigningKeyRecord, signs: bool, with: &Opening<'_>) -> Result<Op
     }
     let key = open_private(record, with.keys)?;
     Ok(Opened {
-        public: key.public().clone(),
+        public: certified(record, &key)?,
         private: Some(key),
     })
+}
+
+/// The public key with the certificates of its record.
+fn certified(record: &SigningKeyRecord, key: &PrivateKey) -> Result<PublicKey, KeyringError> {
+    let Some(pem) = &record.certificates else {
+        return Ok(key.public().clone());
+    };
+    let chain = CertificateChain::from_pem(pem).map_err(KeyError::from);
+    chain
+        .and_then(|chain| key.public().with_certificates(chain))
+        .map_err(|problem| KeyringError::Substituted {
+            kid: record.kid.clone(),
+            alg: record.alg,
+            found: format!("certificates that are not its own ({problem})"),
+        })
 }
 
 fn open_private(record: &SigningKeyRecord, keys: &EncryptionKeys) -> Result<PrivateKey, KeyringError> {

@@ -172,6 +172,7 @@ pub(crate) fn row(key: &SigningKeyRecord) -> ActiveModel {
         wrapped: Set(wrapped),
         created_ms: Set(to_ms(key.created)),
         entered_schedule_ms: Set(to_schedule_ms(key.entered)),
+        certificates: Set(key.certificates.clone()),
     }
 }
 
@@ -185,6 +186,7 @@ impl TryFrom<Model> for SigningKeyRecord {
             state: state(&row)?,
             entered: from_schedule_ms(row.entered_schedule_ms, "the state of a key")?,
             wrapped: row.wrapped,
+            certificates: row.certificates,
             created: from_ms(row.created_ms, "the making of a key")?,
         })
     }
@@ -235,6 +237,7 @@ mod tests {
             state,
             entered: ScheduleTime(7),
             wrapped: "jwe".into(),
+            certificates: None,
             created: UnixMillis(1),
         }
     }

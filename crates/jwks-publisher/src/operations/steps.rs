@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use symbolon_core::keys::{KeyState, SigningKeyRecord};
 use symbolon_core::revocation::NewRevocation;
-use symbolon_jose::{PrivateKey, SigningAlg};
+use symbolon_jose::{CertificateChain, PrivateKey, SigningAlg};
 
 use super::{Compromised, KeyOperation, KeyOperations};
 use crate::board::{Board, Readiness};
@@ -45,7 +45,9 @@ impl KeyOperations {
                 plan.make(board, *alg, Beginning::Pending, &self.config);
                 Ok(plan)
             }
-            KeyOperation::Import { key } => self.import(board, key).await,
+            KeyOperation::Import { key, certificates } => {
+                self.import(board, key, certificates.as_ref()).await
+            }
             KeyOperation::Retire { kid, at_once } => {
                 let record = self.find(kid).await?;
                 self.retire(board, &record, *at_once)
@@ -174,21 +176,39 @@ impl KeyOperations {
         Ok(plan)
     }
 
-    async fn import(&self, board: &Board, key: &PrivateKey) -> Result<Plan, KeyOperationError> {
+    async fn import(
+        &self,
+        board: &Board,
+        key: &PrivateKey,
+        certificates: Option<&CertificateChain>,
+    ) -> Result<Plan, KeyOperationError> {
         let alg = key.alg();
         self.configured(alg)?;
+        let mut plan = Plan::default();
+        if let Some(chain) = certificates {
+            let fits = key.public().with_certificates(chain.clone());
+            fits.map_err(|error| Refusal::Certificates(key.kid().clone(), error.to_string()))?;
+            if chain.not_after() < i64::try_from(board.now.as_secs()).unwrap_or(i64::MAX) {
+                plan.warnings.push(
+                    "the certificate of the key has expired: verifiers that look at `x5c` may refuse it"
+                        .to_owned(),
+                );
+            }
+        }
         let history = self.store.key_history(MAX_LISTED).await?;
         if let Some(known) = history.iter().find(|record| record.kid == *key.kid()) {
             return Err(Refusal::Duplicate(known.kid.clone(), known.alg, known.state.as_str()).into());
         }
-        let mut plan = Plan::default();
         let beginning = if history.is_empty() {
             Beginning::Active
         } else {
             withdraw_pending(&mut plan, board, alg)?;
             Beginning::Pending
         };
-        let record = self.maker.record(key, beginning, board)?;
+        let record = SigningKeyRecord {
+            certificates: certificates.map(CertificateChain::to_pem),
+            ..self.maker.record(key, beginning, board)?
+        };
         plan.add(board, record, beginning, &self.config);
         if beginning == Beginning::Active {
             // The first start makes no active keys any more once there is one.

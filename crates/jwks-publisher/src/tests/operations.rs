@@ -382,7 +382,10 @@ async fn an_imported_key_takes_the_place_of_the_pending_one() {
     let desk = Desk::new(ES256).await;
     desk.pass(hours(48));
     let (old, key) = (desk.kid("pending"), generate(SigningAlg::Es256));
-    let import = |key: &PrivateKey| KeyOperation::Import { key: key.clone() };
+    let import = |key: &PrivateKey| KeyOperation::Import {
+        key: key.clone(),
+        certificates: None,
+    };
     desk.done(import(&key)).await;
     assert_eq!(desk.kid("pending"), *key.kid());
     assert_eq!(desk.kid("retired"), old);
@@ -418,8 +421,17 @@ async fn the_same_key_is_refused_under_another_algorithm() {
     let desk = Desk::new(&algorithms).await;
     let key = generate(SigningAlg::Rs256);
     let twin = PrivateKey::from_pkcs8_der(key.to_pkcs8_der(), SigningAlg::Ps256).unwrap();
-    desk.done(KeyOperation::Import { key }).await;
-    let text = desk.refused(KeyOperation::Import { key: twin }).await;
+    desk.done(KeyOperation::Import {
+        key,
+        certificates: None,
+    })
+    .await;
+    let text = desk
+        .refused(KeyOperation::Import {
+            key: twin,
+            certificates: None,
+        })
+        .await;
     assert!(text.contains("exists already (RS256, pending)"), "{text}");
 }
 
@@ -428,6 +440,7 @@ async fn a_key_that_is_brought_to_an_empty_store_signs_at_once() {
     let desk = Desk::on(Arc::default(), Arc::default(), ES256);
     desk.done(KeyOperation::Import {
         key: generate(SigningAlg::Es256),
+        certificates: None,
     })
     .await;
     assert_eq!(desk.states(), ["active"]);
@@ -547,4 +560,63 @@ async fn new_keys_are_encrypted_under_what_every_node_has() {
     );
     operations.carry_out(&leaked).await.unwrap();
     assert_eq!(desk.kid("compromised"), bad);
+}
+
+/// RFC 7517 section 4.7: `x5c` stands in the key set beside the key whose certificate is the first.
+#[tokio::test]
+async fn certificates_of_an_imported_key_are_published_beside_it() {
+    let desk = Desk::new(ES256).await;
+    let chain = |key: &PrivateKey| {
+        let der = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(
+            &key.to_pkcs8_der().to_vec().into(),
+            &rcgen::PKCS_ECDSA_P256_SHA256,
+        );
+        let params = rcgen::CertificateParams::new(vec!["as.example".to_owned()]).unwrap();
+        let certificate = params.self_signed(&der.unwrap()).unwrap();
+        symbolon_jose::CertificateChain::from_pem(&certificate.pem()).unwrap()
+    };
+    let (key, other) = (generate(SigningAlg::Es256), generate(SigningAlg::Es256));
+    let import = |certificates| KeyOperation::Import {
+        key: key.clone(),
+        certificates: Some(certificates),
+    };
+    let refused = desk.refused(import(chain(&other))).await;
+    assert!(
+        refused.starts_with(&format!(
+            "the certificates can't be published beside key {}: ",
+            key.kid()
+        )),
+        "{refused}"
+    );
+    desk.done(import(chain(&key))).await;
+    let keyring = open_at(&desk.store, config(ES256), desk.clock.clone())
+        .await
+        .unwrap();
+    let published = |keyring: &Keyring| {
+        let set = jwks(keyring);
+        let found = set.keys.iter().find(|jwk| jwk.kid() == key.kid()).unwrap();
+        (
+            serde_json::to_value(found).unwrap()["x5c"].clone(),
+            set.keys.iter().filter(|jwk| jwk.certificates().is_some()).count(),
+        )
+    };
+    let (x5c, count) = published(&keyring);
+    assert_eq!((x5c.as_array().unwrap().len(), count), (1, 1));
+    // Also once it signs, and as an operator exports it.
+    desk.done(rotate(true)).await;
+    keyring.reload().await.unwrap();
+    assert_eq!(published(&keyring).0, x5c);
+    let exported = desk.operations.export_public(Some(key.kid())).await.unwrap();
+    assert_eq!(serde_json::to_value(&exported[0]).unwrap()["x5c"], x5c);
+    // A chain that was put in the place of another is found out.
+    store_certificates(&desk.store, key.kid(), &chain(&other).to_pem());
+    let error = refusal(&desk.store, config(ES256)).await;
+    assert!(error.contains("certificates that are not its own"), "{error}");
+}
+
+fn store_certificates(store: &MemoryKeys, kid: &Kid, pem: &str) {
+    store.edit(|rows| {
+        let row = rows.iter_mut().find(|row| row.kid == *kid).unwrap();
+        row.certificates = Some(pem.to_owned());
+    });
 }

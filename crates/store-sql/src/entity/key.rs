@@ -16,6 +16,7 @@ pub(crate) mod signing_keys {
         pub wrapped: String,
         pub created_ms: i64,
         pub entered_schedule_ms: i64,
+        pub certificates: Option<String>,
     }
 
     no_relations!();

@@ -92,6 +92,7 @@ async fn two_processes_act_on_one_lease_once() {
                 },
                 entered: ScheduleTime(1),
                 wrapped: "jwe".into(),
+                certificates: None,
                 created: FakeClock::START,
             }],
             entries: Vec::new(),

@@ -45,6 +45,7 @@ pub(super) fn key(name: &str, alg: SigningAlg, state: KeyState) -> SigningKeyRec
         state,
         entered: ScheduleTime(7),
         wrapped: format!("jwe-of-{name}"),
+        certificates: name.starts_with('c').then(|| format!("chain-of-{name}")),
         created: NOW,
     }
 }

@@ -81,6 +81,10 @@ pub struct KeysImport {
     /// `keys.algorithms`.
     #[arg(long, value_name = "ALG", value_parser = rsa_alg)]
     pub alg: Option<SigningAlg>,
+    /// PEM file with certificates to publish beside the key as `x5c`: first that of the key, then each that issued the
+    /// one before.
+    #[arg(long, value_name = "FILE")]
+    pub certificates: Option<PathBuf>,
     /// Whether it is done.
     #[command(flatten)]
     pub dry_run: DryRunArgs,

@@ -1,8 +1,9 @@
 //! `keys import`: one private key from elsewhere.
 
+use std::io::Read as _;
 use std::path::Path;
 
-use symbolon_jose::PrivateKey;
+use symbolon_jose::{CertificateChain, PrivateKey};
 use symbolon_jwks_publisher::{ImportProblem, MAX_KEY_BYTES, default_rsa_alg, read_key, read_key_file};
 
 use super::super::context::{Console, KeyContext};
@@ -33,6 +34,36 @@ pub(super) fn read(
         )),
         _ => Ok(key),
     }
+}
+
+/// Longest file of certificates, in bytes.
+const MAX_CERTIFICATE_BYTES: u64 = 512 * 1024;
+
+/// Reads the certificates that go with the key, if there are any.
+pub(super) fn certificates(args: &KeysImport) -> Result<Option<CertificateChain>, CliError> {
+    let Some(file) = &args.certificates else {
+        return Ok(None);
+    };
+    let name = quoted(&file.to_string_lossy());
+    let mut text = String::new();
+    let read = std::fs::metadata(file).and_then(|metadata| {
+        if !metadata.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        std::fs::File::open(file)?
+            .take(MAX_CERTIFICATE_BYTES + 1)
+            .read_to_string(&mut text)
+    });
+    read.map_err(|error| {
+        CliError::failed(
+            format_args!("{name} can't be read: {error}"),
+            "name a PEM file that can be read",
+        )
+    })?;
+    let chain = CertificateChain::from_pem(&text);
+    chain
+        .map(Some)
+        .map_err(|error| CliError::refused(format_args!("{name}: {error}"), ""))
 }
 
 fn refused(name: &str, problem: ImportProblem) -> CliError {

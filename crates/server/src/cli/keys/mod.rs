@@ -100,7 +100,9 @@ pub async fn run(
         }
         KeysCommand::Import(args) => {
             let key = import::read(context, console, &args)?;
-            (KeyOperation::Import { key }, "imported", args.dry_run)
+            let certificates = import::certificates(&args)?;
+            let operation = KeyOperation::Import { key, certificates };
+            (operation, "imported", args.dry_run)
         }
         KeysCommand::Retire(KeysRetire { kid, timing, dry_run }) => {
             let at_once = timing.dangerous_now;

@@ -43,6 +43,7 @@ async fn fill(stage: &Stage) {
             alg,
             state,
             entered,
+            certificates: None,
             created: now,
         }
     };

@@ -233,3 +233,47 @@ async fn says_what_is_no_file() {
         .refusal(1, &format!("keys import {dir}/a\u{1b}b"), &said)
         .await;
 }
+
+#[tokio::test]
+async fn publishes_certificates_beside_the_key() {
+    let bench = Bench::started(&[SigningAlg::Es256]).await;
+    // The key of the certificate, and one that has none.
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let params = rcgen::CertificateParams::new(vec!["as.example".to_owned()]).unwrap();
+    let chain = bench.file("chain.pem", params.self_signed(&pair).unwrap().pem());
+    let own = bench.file("own.pem", pair.serialize_pem());
+    let other = pem(SigningAlg::Es256);
+    let kid = PrivateKey::from_pem(&other, SigningAlg::Es256)
+        .unwrap()
+        .kid()
+        .clone();
+    let other = bench.file("other.pem", other);
+    let line = |key: &PathBuf, chain: &PathBuf| {
+        format!("keys import {} --certificates {}", key.display(), chain.display())
+    };
+    bench
+        .refusal(
+            2,
+            &line(&other, &chain),
+            &format!(
+                "the certificates can't be published beside key {kid}: the first certificate is not one of this key; put \
+                 the certificate of this key first"
+            ),
+        )
+        .await;
+    let said = format!(
+        "{}: no certificate found; expected `-----BEGIN CERTIFICATE-----`",
+        own.display()
+    );
+    let outcome = bench.run(&line(&own, &own)).await;
+    let error = outcome.error.unwrap().1;
+    assert!(error.starts_with(&own.display().to_string()), "{error} / {said}");
+    let absent = bench.dir.path().join("absent.pem");
+    let error = bench.run(&line(&own, &absent)).await.error.unwrap().1;
+    assert!(error.contains("absent.pem can't be read"), "{error}");
+
+    bench.planned_and_done(&line(&own, &chain), "imported").await;
+    let kid = bench.in_state("pending").await.kid;
+    let set = bench.json("", &format!("keys export-public {kid}")).await;
+    assert_eq!(set["keys"][0]["x5c"].as_array().unwrap().len(), 1, "{set}");
+}
