@@ -160,8 +160,7 @@ impl Watched {
     ) -> Result<Self, ConnectError> {
         let first = sentinels.first().cloned();
         let addresses: Vec<ConnectionAddr> = sentinels.iter().map(|info| info.addr().clone()).collect();
-        let mut builder =
-            SentinelClientBuilder::new(addresses, service.to_owned(), SentinelServerType::Master)?;
+        let mut builder = SentinelClientBuilder::new(addresses, service, SentinelServerType::Master)?;
         if let Some(info) = first {
             let redis = info.redis_settings();
             builder = builder.set_client_to_redis_db(redis.db());

@@ -23,6 +23,9 @@ use crate::scripts;
 /// A record outlives its session by this much, so that no node's clock sees it end early: 10 minutes, in milliseconds.
 const SLACK_MS: u64 = 600_000;
 
+/// A field of a hash and its value.
+type Field = (Vec<u8>, Vec<u8>);
+
 /// Sessions' records in Redis. Clones share the connection.
 #[derive(Clone)]
 pub struct RedisRecords {
@@ -139,7 +142,7 @@ impl RedisRecords {
 
     async fn killed_in(&self, bucket: Bucket, limit: usize) -> StoreResult<Vec<KilledSession>> {
         let mut connection = self.connection.clone();
-        let scan: RedisResult<(u64, Vec<(Vec<u8>, Vec<u8>)>)> = redis::cmd("HSCAN")
+        let scan: RedisResult<(u64, Vec<Field>)> = redis::cmd("HSCAN")
             .arg(self.keys.killed(bucket))
             .arg(0)
             .arg("COUNT")

@@ -94,12 +94,10 @@ async fn a_redis_that_is_gone_is_an_error_and_comes_back_by_itself() {
         .await
         .unwrap();
     server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
-    let begun = std::time::Instant::now();
+    let mut attempts = 0;
     while records.ping().await.is_err() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "the connection did not come back"
-        );
+        attempts += 1;
+        assert!(attempts < 1000, "the connection did not come back");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     drop(server);

@@ -305,6 +305,7 @@ async fn a_revoked_key_takes_what_it_signed() {
             expires: UnixMillis::NEVER,
         },
         owner: None,
+        whose: None,
         reason: String::new(),
         actor: String::new(),
     })
