@@ -143,7 +143,10 @@ mod tests {
     #[test]
     fn names_each_package_once() {
         let all: Vec<_> = PREREQUISITES.iter().collect();
-        assert_eq!(packages(&all), ["build-essential", "perl"]);
+        assert_eq!(
+            packages(&all),
+            ["build-essential", "perl", "redis-server", "redis-tools"]
+        );
     }
 
     #[test]
