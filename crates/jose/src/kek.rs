@@ -237,6 +237,11 @@ impl EncryptionKeys {
         &self.previous
     }
 
+    /// All of them, the current one first.
+    pub fn all(&self) -> impl Iterator<Item = &KeyEncryptionKey> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+
     /// Encrypts under the current key; see [`KeyEncryptionKey::wrap`].
     ///
     /// # Errors
@@ -258,8 +263,7 @@ impl EncryptionKeys {
     /// Whether the record names one of the keys.
     pub fn include_key_of(&self, jwe: &str) -> bool {
         let named = KeyEncryptionKey::key_id_of(jwe);
-        let mut all = std::iter::once(&self.current).chain(&self.previous);
-        named.is_some_and(|named| all.any(|key| *key.id() == named))
+        named.is_some_and(|named| self.all().any(|key| *key.id() == named))
     }
 
     /// Encrypts under the current key what is encrypted under another; `None` where it is already.

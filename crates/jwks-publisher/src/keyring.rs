@@ -264,8 +264,7 @@ impl Keyring {
         let since = self.publication().complete_since.unwrap_or_default();
         let keys = self.encryption_keys.load();
         let openable = records.iter().all(|record| keys.include_key_of(&record.wrapped));
-        let opened = self.current.load().snapshot.unopened.is_empty();
-        (openable && opened && self.unconfirmed_for() <= SETTLE).then_some(since)
+        (openable && !self.lacks_keys() && self.unconfirmed_for() <= SETTLE).then_some(since)
     }
 
     #[cfg(test)]

@@ -117,8 +117,7 @@ impl KeyMaker {
 /// The key-encryption key for new records: the current one, or while a node does not have that yet, one that all have.
 /// While it is being replaced, nodes and operators do not all have the same ones at the same time.
 fn common<'k>(keys: &'k EncryptionKeys, board: &Board) -> Option<&'k KeyEncryptionKey> {
-    let mut candidates = std::iter::once(keys.current()).chain(keys.previous());
-    candidates.find(|key| board.node_without(key).is_none())
+    keys.all().find(|key| board.node_without(key).is_none())
 }
 
 /// The purpose under which a signing key is encrypted. It binds the algorithm and the key id.

@@ -125,10 +125,12 @@ impl RotationSchedule {
     /// The store's. A step that fails is no error: it is logged and counted, and tried again.
     pub async fn look(&self) -> StoreResult<Duration> {
         let schedule = self.store.key_schedule().await?;
-        let anchor = self.anchor(&schedule, &self.store.key_nodes().await?);
+        let nodes = self.store.key_nodes().await?;
+        let anchor = self.anchor(&schedule, &nodes);
         let Anchor {
             elapsed, monotonic, ..
         } = anchor;
+        self.watched().look(&nodes, elapsed, &self.config);
         // A record that is encrypted again, or mended, is no change of a fact.
         if self.keyring.lacks_keys()
             && let Err(error) = self.keyring.reload().await
@@ -137,7 +139,6 @@ impl RotationSchedule {
         }
         let records = self.store.signing_keys().await?;
         self.report(&records, elapsed, monotonic).await?;
-        self.watch(elapsed).await?;
         let mut board = self.board(elapsed).await?;
         let mut due = board.due(&self.config);
         let is_due = |due: &Due| due.at <= elapsed;
@@ -214,12 +215,6 @@ impl RotationSchedule {
         })
     }
 
-    async fn watch(&self, elapsed: ScheduleTime) -> StoreResult<()> {
-        let nodes = self.store.key_nodes().await?;
-        self.watched().look(&nodes, elapsed, &self.config);
-        Ok(())
-    }
-
     fn watched(&self) -> MutexGuard<'_, Watch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -254,8 +249,7 @@ impl RotationSchedule {
     /// Ids of the key-encryption keys of this node.
     fn opens(&self) -> Vec<String> {
         let keys = self.maker.encryption_keys.load();
-        let all = std::iter::once(keys.current()).chain(keys.previous());
-        all.map(|key| key.id().to_string()).collect()
+        keys.all().map(|key| key.id().to_string()).collect()
     }
 
     /// Keeps the time that has passed, so that a restart does not lose it.

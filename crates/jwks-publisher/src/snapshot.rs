@@ -211,8 +211,7 @@ fn open_private(record: &SigningKeyRecord, keys: &EncryptionKeys) -> Result<Priv
 
 /// The ids of all key-encryption keys that are configured.
 pub(crate) fn ids(keys: &EncryptionKeys) -> String {
-    let all = std::iter::once(keys.current()).chain(keys.previous());
-    let ids: Vec<_> = all.map(|key| key.id().to_string()).collect();
+    let ids: Vec<_> = keys.all().map(|key| key.id().to_string()).collect();
     ids.join(", ")
 }
 

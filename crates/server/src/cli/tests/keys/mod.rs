@@ -122,9 +122,8 @@ impl Bench {
 
     /// The ids of the key-encryption keys that the command line has.
     fn opens(&self) -> Vec<String> {
-        let keys = &self.keys.encryption_keys;
-        let all = std::iter::once(keys.current()).chain(keys.previous());
-        all.map(|key| key.id().to_string()).collect()
+        let keys = self.keys.encryption_keys.all();
+        keys.map(|key| key.id().to_string()).collect()
     }
 
     /// A server says since when it publishes all keys.
