@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use symbolon_core::ports::{
-    Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
+    Appended, Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
-use symbolon_core::revocation::{Head, NewRevocation};
+use symbolon_core::revocation::{Head, NewRevocation, Reach};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::tokens::{AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::{SessionId, Subject, UnixMillis};
@@ -309,11 +309,19 @@ impl RevocationLog for TappedLog {
         self.inner.entries(after, now, limit).await
     }
 
-    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Head> {
+    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended> {
         self.tap.before(Call::Append).await?;
         let appended = self.inner.append(revocation, now).await;
         self.tap.after(Call::Append).await;
         appended
+    }
+
+    async fn promise(&self, whose: Option<Subject>, to: Head) -> StoreResult<Reach> {
+        self.inner.promise(whose, to).await
+    }
+
+    async fn confirms(&self, applied: Head) -> StoreResult<bool> {
+        self.inner.confirms(applied).await
     }
 
     async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64> {

@@ -11,6 +11,26 @@ pub trait Clock: Send + Sync {
 
     /// Time since some fixed moment; never goes back.
     fn monotonic(&self) -> Duration;
+
+    /// How far [`Clock::now`] may at most be from that of another node of the same cluster, either way.
+    fn spread(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// The moment up to which a cutoff that is stamped now reaches: no node has begun anything after it yet.
+    fn cutoff(&self) -> UnixMillis {
+        self.now().plus(whole_millis(self.spread()))
+    }
+
+    /// The moment that every node's clock has passed.
+    fn passed(&self) -> UnixMillis {
+        UnixMillis(self.now().since(UnixMillis(whole_millis(self.spread()))))
+    }
+}
+
+/// Rounded up.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// The operating system's clocks.

@@ -35,12 +35,17 @@ pub trait SessionRecords: Send + Sync {
     /// The fence of the subject's bucket and whether the session was killed; nothing where the fence is gone.
     async fn fence(&self, subject: Subject, session: Option<SessionId>) -> StoreResult<Option<RecordFence>>;
 
-    /// Raises the fence of the subject's bucket, or every fence, to the position if it is below. Returns once as many
-    /// replicas as are configured have it. False, and the others are raised, where a fence is gone.
-    async fn raise(&self, whose: Option<Subject>, to: Position) -> StoreResult<bool>;
+    /// Raises the fence of the subject's bucket, or every fence, and the store's own head to `to` where they are below.
+    /// Returns once as many replicas as are configured have it. False, and the others are raised, where one is gone.
+    async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<bool>;
 
-    /// Puts up the fences that are gone. `to` must have been read from the log after they were seen to be gone.
-    async fn rebuild(&self, to: Position) -> StoreResult<()>;
+    /// Puts up the fences and the head that are gone. `to` must have been read from the log after they were seen to be
+    /// gone.
+    async fn rebuild(&self, to: Head) -> StoreResult<()>;
+
+    /// The furthest head that fences were raised to or put up at; nothing where it is gone. Every change of the log or
+    /// the facts that was promised is in it.
+    async fn head(&self) -> StoreResult<Option<Head>>;
 
     /// Sessions killed by a reuse whose `session` entry is not known to be on the log; at most `limit`.
     async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>>;

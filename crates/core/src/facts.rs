@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 
 use crate::client::Client;
 use crate::ports::{FactStore, StoreResult};
-use crate::revocation::{Applied, LEASE, NewRevocation};
+use crate::revocation::{Applied, LEASE, NewRevocation, Reach};
 use crate::user::User;
 use crate::{ClientId, ClientUid, Clock, Subject};
 
@@ -28,7 +28,14 @@ pub trait Revocations: Send + Sync {
     ///
     /// # Errors
     /// The store's: the revocation is then not promised, though it may have been logged.
-    async fn revoke(&self, revocation: NewRevocation) -> StoreResult<()>;
+    async fn revoke(&self, revocation: NewRevocation) -> StoreResult<Reach>;
+
+    /// Makes the promise for what this node has applied already: a revocation that is asked for again must not be said
+    /// to reach everywhere because this node knows of it.
+    ///
+    /// # Errors
+    /// The store's: nothing is promised.
+    async fn promise(&self, whose: Option<Subject>) -> StoreResult<Reach>;
 
     /// How many `token` entries of that owner are live.
     ///

@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod client;
 pub mod clock;
 pub mod cluster;
+pub mod cluster_clock;
 pub mod cursor;
 pub mod facts;
 pub mod ids;

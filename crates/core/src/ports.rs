@@ -17,7 +17,7 @@ use crate::keys::{
     KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, ScheduleTime, SigningKeyRecord,
 };
 use crate::password::PasswordHash;
-use crate::revocation::{Head, NewRevocation};
+use crate::revocation::{Head, NewRevocation, Reach};
 use crate::rotation::{Rotation, RotationRequest};
 use crate::secret::{ClientSecretHash, SecretPurpose};
 use crate::user::{Credential, LoginName, Role, RoleName, User};
@@ -151,6 +151,15 @@ pub trait SessionStore: Send + Sync {
     async fn sweep(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
 }
 
+/// What came of an append.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Appended {
+    /// The head behind the entry.
+    pub head: Head,
+    /// How far the promise reaches.
+    pub reach: Reach,
+}
+
 /// The revocation log: the record of what was revoked. Append-only, gapless, in commit order.
 #[async_trait]
 pub trait RevocationLog: Send + Sync {
@@ -160,8 +169,15 @@ pub trait RevocationLog: Send + Sync {
     /// Entries behind `after` that have not expired, in order, at most `limit`.
     async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>>;
 
-    /// Appends, in one transaction; the commit point of a revocation. Returns the head behind it.
-    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Head>;
+    /// Appends, in one transaction; the commit point of a revocation.
+    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended>;
+
+    /// Makes the promise for what is on the log up to `to` already: of one subject's sessions, or of everybody's.
+    async fn promise(&self, whose: Option<Subject>, to: Head) -> StoreResult<Reach>;
+
+    /// Whether nothing that was promised lies beyond `applied`, by somebody who knows where the log itself can't be
+    /// asked. False where there is nobody.
+    async fn confirms(&self, applied: Head) -> StoreResult<bool>;
 
     /// How many `token` entries of that owner have not expired.
     async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64>;

@@ -32,6 +32,16 @@ pub struct Applied {
     pub observed: Duration,
 }
 
+/// How far the promise of a revocation reaches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Reach {
+    /// No node rotates or answers for what it revokes any more.
+    Everywhere,
+    /// It is on the log for good. A node that can't read the log at present may not know of it yet.
+    Logged,
+}
+
 /// Cached facts may be used this long after the last look at the log began; a change of a fact takes effect
 /// everywhere within the same time.
 pub const LEASE: Duration = Duration::from_secs(1);
@@ -148,6 +158,17 @@ impl NewRevocation {
     pub fn key(kid: &Kid) -> Self {
         let digest = Digest::of(RevocationKind::Key, kid.as_str());
         Self::new(RevocationKind::Key, digest, Effect::Block, UnixMillis::NEVER)
+    }
+
+    /// The same, reaching at least to `moment`, where it is judged by a moment.
+    #[must_use]
+    pub fn reaching(mut self, moment: UnixMillis) -> Self {
+        self.entry.effect = match self.entry.effect {
+            Effect::Block => Effect::Block,
+            Effect::Cutoff(reaches) => Effect::Cutoff(reaches.max(moment)),
+            Effect::Lift(reaches) => Effect::Lift(reaches.max(moment)),
+        };
+        self
     }
 
     /// Says whose sessions it is about.

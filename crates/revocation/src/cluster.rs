@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use symbolon_core::cluster::{Fenced, Position, RecordFence, SessionList, SessionRecords};
 use symbolon_core::ports::{
-    Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
+    Appended, Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
-use symbolon_core::revocation::{Head, NewRevocation};
+use symbolon_core::revocation::{Head, NewRevocation, Reach};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::{SessionId, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Entry};
@@ -62,7 +62,7 @@ async fn rebuild(log: &dyn RevocationLog, records: &dyn SessionRecords) -> Store
         seq = head.seq,
         "the session records were emptied: their fences are put up again"
     );
-    records.rebuild(head.into()).await
+    records.rebuild(head).await
 }
 
 #[async_trait]
@@ -139,11 +139,11 @@ impl FencedLog {
         Self { log, records }
     }
 
-    /// Raises every fence that `whose` concerns to the position.
+    /// Raises every fence that `whose` concerns to the head.
     ///
     /// # Errors
     /// The store's: what is on the log is not promised yet, and takes effect where nodes read the log by themselves.
-    pub async fn raise(&self, whose: Option<Subject>, to: Position) -> StoreResult<()> {
+    pub async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<()> {
         for _ in 0..ATTEMPTS {
             if self.records.raise(whose, to).await? {
                 return Ok(());
@@ -165,10 +165,28 @@ impl RevocationLog for FencedLog {
     }
 
     /// The commit point is the log.
-    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Head> {
-        let head = self.log.append(revocation, now).await?;
-        self.raise(revocation.whose, head.into()).await?;
-        Ok(head)
+    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended> {
+        let appended = self.log.append(revocation, now).await?;
+        let reach = self.promise(revocation.whose, appended.head).await?;
+        Ok(Appended { reach, ..appended })
+    }
+
+    /// What is on the log stays there, whether or not the fences can be raised now.
+    async fn promise(&self, whose: Option<Subject>, to: Head) -> StoreResult<Reach> {
+        match self.raise(whose, to).await {
+            Ok(()) => Ok(Reach::Everywhere),
+            Err(error) => {
+                tracing::warn!(%error, "a revocation is logged, but its fences could not be raised");
+                Ok(Reach::Logged)
+            }
+        }
+    }
+
+    async fn confirms(&self, applied: Head) -> StoreResult<bool> {
+        let told = self.records.head().await?;
+        Ok(told.is_some_and(|told| {
+            told.log == applied.log && told.seq <= applied.seq && told.facts <= applied.facts
+        }))
     }
 
     async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{RevocationLog, StoreResult};
-use symbolon_core::revocation::{Applied, Head, NewRevocation};
-use symbolon_core::{Clock, UnixMillis};
+use symbolon_core::revocation::{Applied, Head, NewRevocation, Reach};
+use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, Entry};
 use tokio::sync::{Mutex, watch};
 
@@ -13,9 +13,12 @@ use tokio::sync::{Mutex, watch};
 const PAGE: u32 = 1000;
 /// How often expired entries are dropped from memory, in milliseconds.
 const PRUNE_EVERY_MS: u64 = 60_000;
-/// How long a revocation waits for the clock to pass its cutoff. A clock that stands still or steps back makes
-/// what begins afterwards look older, which is refused: the safe side.
+/// How long a revocation waits, beyond the spread of the nodes' clocks, for every clock to pass its cutoff. A clock that
+/// stands still or steps back makes what begins afterwards look older, which is refused: the safe side.
 const CUTOFF_WAIT: Duration = Duration::from_millis(20);
+/// How long the log may take to tell its head before somebody else is asked whether anything has changed. Well within
+/// the lease on cached facts.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The entries in force, held in memory and kept up with the log.
 pub struct LiveLog {
@@ -121,22 +124,38 @@ impl LiveLog {
             .send_if_modified(|known| std::mem::replace(known, head) != head);
     }
 
-    /// Until the clock has passed the cutoff, what begins would be judged to have begun before it.
-    /// The log never stamps a cutoff later than the moment at which the entry was written.
+    /// Until every clock has passed the cutoff, what begins would be judged to have begun before it.
     async fn wait_past(&self, effect: Effect) {
         let (Effect::Cutoff(moment) | Effect::Lift(moment)) = effect else {
             return;
         };
-        let moment = moment.max(self.clock.now());
         let passed = async {
-            while self.clock.now() <= moment {
+            while self.clock.passed() <= moment {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        if tokio::time::timeout(CUTOFF_WAIT, passed).await.is_err() {
+        let most = CUTOFF_WAIT + self.clock.spread() * 3;
+        if tokio::time::timeout(most, passed).await.is_err() {
             tracing::warn!(
                 "the clock does not pass the cutoff of a revocation: new logins may be refused until it does"
             );
+        }
+    }
+
+    /// The log's head; nothing where it can't be read, or not soon, and somebody else confirms that nothing has changed.
+    async fn look(&self, known: Head) -> StoreResult<Option<Head>> {
+        let mut head = std::pin::pin!(self.log.head());
+        let soon = tokio::time::timeout(PATIENCE, &mut head).await;
+        if let Ok(Ok(head)) = soon {
+            return Ok(Some(head));
+        }
+        // Who can't confirm it has not said that anything changed; the log's own words are what is told.
+        if self.log.confirms(known).await.unwrap_or(false) {
+            return Ok(None);
+        }
+        match soon {
+            Ok(failed) => failed.map(Some),
+            Err(_) => head.await.map(Some),
         }
     }
 }
@@ -154,8 +173,14 @@ impl Revocations for LiveLog {
             return Ok(()); // A look that began after the question answers it.
         }
         let observed = self.clock.monotonic();
-        let head = self.log.head().await?;
         let known = self.applied().head;
+        let Some(head) = self.look(known).await? else {
+            self.applied
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .observed = observed;
+            return Ok(());
+        };
         // A log that went back under the same identity was restored, too: read it all.
         let fresh = head.log != known.log || head.seq < known.seq;
         let after = if fresh { 0 } else { known.seq };
@@ -182,11 +207,17 @@ impl Revocations for LiveLog {
         Ok(())
     }
 
-    async fn revoke(&self, revocation: NewRevocation) -> StoreResult<()> {
-        self.log.append(&revocation, self.clock.now()).await?; // the commit point
+    async fn revoke(&self, revocation: NewRevocation) -> StoreResult<Reach> {
+        let revocation = revocation.reaching(self.clock.cutoff());
+        let appended = self.log.append(&revocation, self.clock.now()).await?; // the commit point
         self.catch_up().await?;
         self.wait_past(revocation.entry.effect).await;
-        Ok(())
+        Ok(appended.reach)
+    }
+
+    async fn promise(&self, whose: Option<Subject>) -> StoreResult<Reach> {
+        let applied = self.applied().head;
+        self.log.promise(whose, applied).await
     }
 
     async fn live_tokens(&self, owner: Digest) -> StoreResult<u64> {

@@ -1,6 +1,6 @@
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{SessionStore, StoreResult};
-use symbolon_core::revocation::NewRevocation;
+use symbolon_core::revocation::{NewRevocation, Reach};
 
 /// Reason in the log for sessions that a reused refresh token killed.
 const REASON: &str = "refresh token reused";
@@ -18,7 +18,12 @@ pub async fn drain_killed(sessions: &dyn SessionStore, revocations: &dyn Revocat
         let batch = sessions.killed(BATCH).await?;
         for killed in &batch {
             let entry = NewRevocation::session(killed.session, killed.ends).because(REASON, "server");
-            revocations.revoke(entry).await?;
+            let entry = match killed.subject {
+                Some(subject) => entry.of(subject),
+                None => entry,
+            };
+            // It is killed in the store already; what was missing is the log.
+            let (Reach::Everywhere | Reach::Logged) = revocations.revoke(entry).await?;
             sessions.killed_logged(killed).await?;
             logged += 1;
         }

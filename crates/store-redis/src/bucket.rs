@@ -45,6 +45,11 @@ impl Keys {
         self.key(bucket, b's', session.0.as_bytes())
     }
 
+    /// The furthest head that fences were raised to.
+    pub(crate) fn head(&self) -> Vec<u8> {
+        format!("{}{{h}}", self.prefix).into_bytes()
+    }
+
     fn key(&self, bucket: Bucket, kind: u8, id: &[u8]) -> Vec<u8> {
         let tag = format!("{}{{{:02x}}}", self.prefix, bucket.0);
         [tag.as_bytes(), &[kind], id].concat()

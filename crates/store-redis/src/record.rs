@@ -3,6 +3,7 @@
 use symbolon_core::UnixMillis;
 use symbolon_core::cluster::Position;
 use symbolon_core::ports::{StoreError, StoreResult};
+use symbolon_core::revocation::Head;
 use symbolon_core::rotation::SessionRecord;
 use uuid::Uuid;
 
@@ -47,6 +48,20 @@ pub(crate) fn unpack_fence(bytes: &[u8]) -> StoreResult<Position> {
         log: Uuid::from_slice(log).map_err(|_| malformed())?,
         seq: u64::from_be_bytes(seq.try_into().map_err(|_| malformed())?),
     })
+}
+
+/// The head as bytes: log id, position, version of the facts; big-endian.
+pub(crate) fn pack_head(head: Head) -> Vec<u8> {
+    [&pack_fence(head.into())[..], &head.facts.to_be_bytes()].concat()
+}
+
+/// The head from its bytes.
+pub(crate) fn unpack_head(bytes: &[u8]) -> StoreResult<Head> {
+    let malformed = || corrupt("the head is malformed");
+    let (fence, facts) = bytes.split_at_checked(FENCE_LEN).ok_or_else(malformed)?;
+    let Position { log, seq } = unpack_fence(fence).map_err(|_| malformed())?;
+    let facts = u64::from_be_bytes(facts.try_into().map_err(|_| malformed())?);
+    Ok(Head { log, seq, facts })
 }
 
 /// The entry of the outbox: whose session it is, and its end.
@@ -98,5 +113,14 @@ mod tests {
         let bytes = pack_fence(position);
         assert_eq!(unpack_fence(&bytes).unwrap(), position);
         assert!(unpack_fence(&bytes[1..]).is_err());
+        let head = Head {
+            log: position.log,
+            seq: position.seq,
+            facts: 3,
+        };
+        let bytes = pack_head(head);
+        assert_eq!(unpack_head(&bytes).unwrap(), head);
+        assert!(unpack_head(&bytes[1..]).is_err());
+        assert!(unpack_head(&bytes[..16]).is_err());
     }
 }

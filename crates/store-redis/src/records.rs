@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use redis::cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo};
 use redis::{AsyncCommands as _, Cmd, RedisResult, Value};
-use symbolon_core::cluster::{Fenced, Position, RecordFence, SessionRecords};
+use symbolon_core::cluster::{Fenced, RecordFence, SessionRecords};
 use symbolon_core::ports::{KilledSession, NewSession, StoreError, StoreResult};
 use symbolon_core::revocation::Head;
 use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord};
@@ -17,7 +17,9 @@ use uuid::Uuid;
 use crate::bucket::{Bucket, Keys};
 use crate::connection::{Connection, RedisConfig, check};
 use crate::error::{ConnectError, store_error};
-use crate::record::{corrupt, is_killed, pack, pack_fence, unpack_fence, unpack_killed};
+use crate::record::{
+    corrupt, is_killed, pack, pack_fence, pack_head, unpack_fence, unpack_head, unpack_killed,
+};
 use crate::scripts;
 
 /// A record outlives its session by this much, so that no node's clock sees it end early: 10 minutes, in milliseconds.
@@ -129,13 +131,22 @@ impl RedisRecords {
         }
     }
 
-    async fn raise_one(&self, bucket: Bucket, to: Position) -> RedisResult<bool> {
+    async fn raise_one(&self, bucket: Bucket, to: Head) -> RedisResult<bool> {
         let mut connection = self.connection.clone();
         scripts::RAISE
             .key(self.keys.fence(bucket))
             .arg(to.log.as_bytes())
             .arg(to.seq)
-            .arg(pack_fence(to))
+            .arg(pack_fence(to.into()))
+            .invoke_async(&mut connection)
+            .await
+    }
+
+    async fn raise_head(&self, to: Head) -> RedisResult<bool> {
+        let mut connection = self.connection.clone();
+        scripts::RAISE_HEAD
+            .key(self.keys.head())
+            .arg(pack_head(to))
             .invoke_async(&mut connection)
             .await
     }
@@ -221,30 +232,33 @@ impl SessionRecords for RedisRecords {
         }))
     }
 
-    async fn raise(&self, whose: Option<Subject>, to: Position) -> StoreResult<bool> {
-        let there = match whose {
-            Some(subject) => self.raise_one(Bucket::of(subject), to).await,
-            None => {
-                let all = try_join_all(Bucket::all().map(|bucket| self.raise_one(bucket, to))).await;
-                all.map(|there| there.into_iter().all(|there| there))
-            }
+    async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<bool> {
+        let fences: Vec<_> = match whose {
+            Some(subject) => vec![Bucket::of(subject)],
+            None => Bucket::all().collect(),
         };
-        let there = there.map_err(store_error)?;
+        let fences = try_join_all(fences.into_iter().map(|bucket| self.raise_one(bucket, to)));
+        let (fences, head) = try_join(fences, self.raise_head(to)).await.map_err(store_error)?;
         self.replicated().await?;
-        Ok(there)
+        Ok(head && fences.into_iter().all(|there| there))
     }
 
-    async fn rebuild(&self, to: Position) -> StoreResult<()> {
-        let fence = pack_fence(to);
-        let put_up = |bucket| {
-            let (mut connection, fence) = (self.connection.clone(), &fence);
-            let key = self.keys.fence(bucket);
-            async move { connection.set_nx::<_, _, Value>(key, fence).await }
+    async fn rebuild(&self, to: Head) -> StoreResult<()> {
+        let put_up = |key, value: Vec<u8>| {
+            let mut connection = self.connection.clone();
+            async move { connection.set_nx::<_, _, Value>(key, value).await }
         };
-        try_join_all(Bucket::all().map(put_up))
-            .await
-            .map_err(store_error)?;
+        let fences = Bucket::all().map(|bucket| put_up(self.keys.fence(bucket), pack_fence(to.into())));
+        let head = put_up(self.keys.head(), pack_head(to));
+        try_join(try_join_all(fences), head).await.map_err(store_error)?;
         self.replicated().await
+    }
+
+    async fn head(&self) -> StoreResult<Option<Head>> {
+        let head: RedisResult<Option<Vec<u8>>> = self.connection.clone().get(self.keys.head()).await;
+        head.map_err(store_error)?
+            .map(|head| unpack_head(&head))
+            .transpose()
     }
 
     async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>> {

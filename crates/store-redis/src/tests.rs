@@ -64,7 +64,7 @@ async fn sql() -> Arc<SqlStore> {
 
 async fn fixture(config: RedisConfig) -> Fixture {
     let (sql, records) = (sql().await, records(&config).await);
-    records.rebuild(sql.head().await.unwrap().into()).await.unwrap();
+    records.rebuild(sql.head().await.unwrap()).await.unwrap();
     let log: Arc<dyn RevocationLog> = Arc::new(FencedLog::new(sql.clone(), records.clone()));
     let sessions = ClusterSessions::new(sql.clone(), records as Arc<dyn SessionRecords>, log.clone());
     Fixture::of((*sql).clone(), ()).with_sessions(Arc::new(sessions), log)

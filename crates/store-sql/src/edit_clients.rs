@@ -51,7 +51,7 @@ impl SqlStore {
         insert_secrets(&tx, uid, &client.secrets).await?;
         let now = self.inner.clock.now();
         if is_blocked(&tx, lift.entry.digest, now).await? {
-            append_with_facts(&tx, lift, now).await?;
+            append_with_facts(&tx, lift, &*self.inner.clock).await?;
         } else {
             advance_facts(&tx).await?;
         }
@@ -127,7 +127,7 @@ impl SqlStore {
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        append_with_facts(&tx, entry, self.inner.clock.now()).await?;
+        append_with_facts(&tx, entry, &*self.inner.clock).await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
@@ -166,7 +166,7 @@ impl SqlStore {
         if deleted.rows_affected == 0 {
             return Ok(UNKNOWN);
         }
-        append_with_facts(&tx, entry, self.inner.clock.now()).await?;
+        append_with_facts(&tx, entry, &*self.inner.clock).await?;
         commit(tx).await?;
         Ok(Change::Done)
     }

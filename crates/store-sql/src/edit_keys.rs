@@ -40,7 +40,7 @@ impl SqlStore {
                 return Ok(KeyChangeOutcome::Conflict);
             }
         }
-        append_all_with_facts(&tx, &change.entries, self.inner.clock.now()).await?;
+        append_all_with_facts(&tx, &change.entries, &*self.inner.clock).await?;
         commit(tx).await?;
         Ok(KeyChangeOutcome::Done)
     }

@@ -84,7 +84,7 @@ impl SqlStore {
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        append_with_facts(&tx, entry, self.inner.clock.now()).await?;
+        append_with_facts(&tx, entry, &*self.inner.clock).await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
@@ -105,7 +105,7 @@ impl SqlStore {
         if updated.rows_affected == 0 {
             return Ok(UNKNOWN);
         }
-        append_with_facts(&tx, entry, self.inner.clock.now()).await?;
+        append_with_facts(&tx, entry, &*self.inner.clock).await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
@@ -120,7 +120,7 @@ impl SqlStore {
         if deleted.rows_affected == 0 {
             return Ok(UNKNOWN);
         }
-        append_with_facts(&tx, entry, self.inner.clock.now()).await?;
+        append_with_facts(&tx, entry, &*self.inner.clock).await?;
         commit(tx).await?;
         Ok(Change::Done)
     }

@@ -7,9 +7,9 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
-use symbolon_core::UnixMillis;
-use symbolon_core::ports::{RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Head, NewRevocation};
+use symbolon_core::ports::{Appended, RevocationLog, StoreError, StoreResult};
+use symbolon_core::revocation::{Head, NewRevocation, Reach};
+use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
 
 use crate::SqlStore;
@@ -42,11 +42,23 @@ impl RevocationLog for SqlStore {
             .collect()
     }
 
-    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Head> {
+    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended> {
         let tx = self.writing().await?;
         let head = append(&tx, revocation, now, 0).await?;
         commit(tx).await?;
-        Ok(head)
+        Ok(Appended {
+            head,
+            reach: Reach::Everywhere,
+        })
+    }
+
+    /// Sessions in this database are rotated and answered for by its own head.
+    async fn promise(&self, _whose: Option<Subject>, _to: Head) -> StoreResult<Reach> {
+        Ok(Reach::Everywhere)
+    }
+
+    async fn confirms(&self, _applied: Head) -> StoreResult<bool> {
+        Ok(false)
     }
 
     async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64> {
@@ -108,37 +120,29 @@ pub(crate) async fn advance_facts(tx: &DatabaseTransaction) -> StoreResult<()> {
     advance(tx, 0, 1).await.map(drop)
 }
 
-/// Appends an entry that goes with a change of facts. The change holds from `now` on, which is read once the database
-/// is locked: who waited for the lock must not leave alive what began meanwhile by the old facts.
+/// Appends an entry that goes with a change of facts. The change holds from the clock's cutoff on, which is read once the
+/// database is locked: who waited for the lock must not leave alive what began meanwhile by the old facts.
 pub(crate) async fn append_with_facts(
     tx: &DatabaseTransaction,
     revocation: &NewRevocation,
-    now: UnixMillis,
+    clock: &dyn Clock,
 ) -> StoreResult<()> {
-    append(tx, &holding_from(now, revocation), now, 1).await.map(drop)
+    let revocation = revocation.clone().reaching(clock.cutoff());
+    append(tx, &revocation, clock.now(), 1).await.map(drop)
 }
 
 /// Does the same with as many entries as go with one change of facts, none included.
 pub(crate) async fn append_all_with_facts(
     tx: &DatabaseTransaction,
     revocations: &[NewRevocation],
-    now: UnixMillis,
+    clock: &dyn Clock,
 ) -> StoreResult<()> {
     advance_facts(tx).await?;
     for revocation in revocations {
-        append(tx, &holding_from(now, revocation), now, 0).await?;
+        let revocation = revocation.clone().reaching(clock.cutoff());
+        append(tx, &revocation, clock.now(), 0).await?;
     }
     Ok(())
-}
-
-fn holding_from(now: UnixMillis, revocation: &NewRevocation) -> NewRevocation {
-    let mut revocation = revocation.clone();
-    revocation.entry.effect = match revocation.entry.effect {
-        Effect::Block => Effect::Block,
-        Effect::Cutoff(moment) => Effect::Cutoff(moment.max(now)),
-        Effect::Lift(moment) => Effect::Lift(moment.max(now)),
-    };
-    revocation
 }
 
 async fn append(

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use symbolon_core::RequestInfo;
+use symbolon_core::revocation::Reach;
 use symbolon_oauth_types::{Form, GrantRequest, IntrospectionResponse, RequestError, TokenResponse};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -59,8 +60,19 @@ async fn introspect(State(service): State<Arc<Service>>, request: Request) -> Re
 async fn revoke(State(service): State<Arc<Service>>, request: Request) -> Response {
     let mut answer = Exchange::begin(&service, "revoke", &request);
     let result = answer.revoke(request).await;
-    answer.finish(result, |()| Ok(Vec::new()))
+    let logged = matches!(result, Ok(Reach::Logged));
+    let mut response = answer.finish(result, |reach| match reach {
+        Reach::Everywhere => Ok(Vec::new()),
+        Reach::Logged => Ok(NOT_YET_EVERYWHERE.as_bytes().to_vec()),
+    });
+    if logged {
+        *response.status_mut() = StatusCode::ACCEPTED;
+    }
+    response
 }
+
+/// The body of a 202: what is missing, and that nothing has to be done.
+const NOT_YET_EVERYWHERE: &str = r#"{"status":"logged","detail":"the revocation is on record; a node that can't read the revocation log at present may accept the token until it can, or until the token expires"}"#;
 
 /// One request and what is said of it in the log: one line, whatever its outcome. A client that hangs up drops the
 /// handler where it stands, behind a commit perhaps: then [`Drop`] has the last word.
@@ -130,7 +142,7 @@ impl<'a> Exchange<'a> {
         self.service.introspect(token, &caller).await
     }
 
-    async fn revoke(&mut self, request: Request) -> Result<(), TokenError> {
+    async fn revoke(&mut self, request: Request) -> Result<Reach, TokenError> {
         let (parts, body) = self.read(request).await?;
         let form = Form::parse(&body)?;
         let client = self.authenticate(&parts.headers, &form).await?;

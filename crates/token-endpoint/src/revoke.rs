@@ -1,8 +1,8 @@
 use secrecy::SecretString;
 use symbolon_core::client::Client;
-use symbolon_core::revocation::NewRevocation;
+use symbolon_core::revocation::{NewRevocation, Reach};
 use symbolon_core::tokens::VerifiedAccessToken;
-use symbolon_core::{SessionId, TokenId, UnixMillis};
+use symbolon_core::{SessionId, Subject, TokenId, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Revocable, RevocationKind};
 
 use crate::grant::refresh_token::session_revocable;
@@ -18,29 +18,35 @@ impl Service {
     /// Token revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)). A refresh token takes its session with
     /// it, an access token only itself. A token that is not this client's, or is no token, changes nothing, and the
     /// answer is the same (section 2.2). Only when the log has the entry is the answer a success.
-    pub(crate) async fn revoke(&self, token: &str, client: &Client) -> Result<(), TokenError> {
+    /// Where it is revoked already, it is promised anew: that this node knows does not say that all do.
+    pub(crate) async fn revoke(&self, token: &str, client: &Client) -> Result<Reach, TokenError> {
         if let Some(refresh) = self.parts.seal.open(&SecretString::from(token)) {
-            let live = self.parts.clock.now() < refresh.facts.ends;
-            if live
-                && refresh.facts.client == client.uid
-                && !self.is_revoked(&session_revocable(&refresh, client))
-            {
-                self.revoke_session(refresh.facts.session, refresh.facts.ends, client)
-                    .await?;
+            let facts = &refresh.facts;
+            if self.parts.clock.now() >= facts.ends || facts.client != client.uid {
+                return Ok(Reach::Everywhere);
             }
-            return Ok(());
+            if self.is_revoked(&session_revocable(&refresh, client)) {
+                return self.promise(facts.subject).await;
+            }
+            return self
+                .revoke_session(facts.session, facts.subject, facts.ends, client)
+                .await;
         }
         let Some(access) = self.parts.tokens.verify(token) else {
-            return Ok(());
+            return Ok(Reach::Everywhere);
         };
-        let live = self.parts.clock.now().as_secs() < access.claims.exp;
-        if live
-            && access.claims.client_id == client.client_id.as_str()
-            && !self.is_revoked(&revocable(&access))
-        {
-            self.revoke_access_token(&access, client).await?;
+        let claims = &access.claims;
+        if self.parts.clock.now().as_secs() >= claims.exp || claims.client_id != client.client_id.as_str() {
+            return Ok(Reach::Everywhere);
         }
-        Ok(())
+        if self.is_revoked(&revocable(&access)) {
+            return self.promise(Subject(claims.sub)).await;
+        }
+        self.revoke_access_token(&access, client).await
+    }
+
+    async fn promise(&self, whose: Subject) -> Result<Reach, TokenError> {
+        Ok(self.parts.revocations.promise(Some(whose)).await?)
     }
 
     /// Whether an entry that this node has applied revokes it already. Entries are never taken back, so that one
@@ -52,10 +58,13 @@ impl Service {
     async fn revoke_session(
         &self,
         session: SessionId,
+        subject: Subject,
         ends: UnixMillis,
         client: &Client,
-    ) -> Result<(), TokenError> {
-        let entry = NewRevocation::session(session, ends).because(REASON, &actor(client));
+    ) -> Result<Reach, TokenError> {
+        let entry = NewRevocation::session(session, ends)
+            .of(subject)
+            .because(REASON, &actor(client));
         Ok(self.parts.revocations.revoke(entry).await?)
     }
 
@@ -63,8 +72,9 @@ impl Service {
         &self,
         token: &VerifiedAccessToken,
         client: &Client,
-    ) -> Result<(), TokenError> {
+    ) -> Result<Reach, TokenError> {
         let claims = &token.claims;
+        let subject = Subject(claims.sub);
         let owner = match claims.sid {
             Some(sid) => Digest::of_uuid(RevocationKind::Session, sid),
             None => Digest::of(RevocationKind::Client, &claims.client_id),
@@ -76,11 +86,13 @@ impl Service {
             let longest = u64::from(symbolon_core::client::MAX_SESSION_SECS) * 1000;
             let session = SessionId(sid);
             return self
-                .revoke_session(session, session.moment().plus(longest), client)
+                .revoke_session(session, subject, session.moment().plus(longest), client)
                 .await;
         }
         let expires = UnixMillis(claims.exp.saturating_mul(1000));
-        let entry = NewRevocation::token(TokenId(claims.jti), owner, expires).because(REASON, &actor(client));
+        let entry = NewRevocation::token(TokenId(claims.jti), owner, expires)
+            .of(subject)
+            .because(REASON, &actor(client));
         Ok(self.parts.revocations.revoke(entry).await?)
     }
 }

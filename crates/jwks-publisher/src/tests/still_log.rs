@@ -5,10 +5,10 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use symbolon_core::Clock;
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::StoreResult;
-use symbolon_core::revocation::{Applied, Head, NewRevocation};
+use symbolon_core::revocation::{Applied, Head, NewRevocation, Reach};
+use symbolon_core::{Clock, Subject};
 use symbolon_oauth_types::revocation::{Cutoffs, Digest};
 use symbolon_testkit::FakeClock;
 use uuid::Uuid;
@@ -65,7 +65,11 @@ impl Revocations for StillLog {
         Ok(())
     }
 
-    async fn revoke(&self, _revocation: NewRevocation) -> StoreResult<()> {
+    async fn revoke(&self, _revocation: NewRevocation) -> StoreResult<Reach> {
+        unreachable!("keys revoke nothing by themselves")
+    }
+
+    async fn promise(&self, _whose: Option<Subject>) -> StoreResult<Reach> {
         unreachable!("keys revoke nothing by themselves")
     }
 

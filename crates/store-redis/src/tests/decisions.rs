@@ -1,7 +1,7 @@
 //! The script decides as `decide` does.
 
 use proptest::prelude::*;
-use symbolon_core::cluster::{Position, SessionRecords};
+use symbolon_core::cluster::SessionRecords;
 use symbolon_core::revocation::Head;
 use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules, SessionRecord, decide};
 use symbolon_core::{SessionId, Subject, UnixMillis};
@@ -74,7 +74,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let records = records(&config(single_url().to_owned(), Topology::Single)).await;
-            records.rebuild(Position::from(HEAD)).await.unwrap();
+            records.rebuild(HEAD).await.unwrap();
             let (session, subject) = (SessionId(Uuid::from_u128(1)), Subject(Uuid::from_u128(2)));
             let ends = UnixMillis(NOW + 3 * DAY);
             let mut kept = begun.then(|| SessionRecord::begun(UnixMillis(NOW), ends));
@@ -131,17 +131,18 @@ async fn who_is_behind_or_on_another_log_must_catch_up() {
             adopt: true,
         },
     };
-    let position = |log: u128, seq| Position {
+    let head = |log: u128, seq| Head {
         log: Uuid::from_u128(log),
         seq,
+        facts: 0,
     };
     assert_eq!(records.rotate(&request(7, 1)).await.unwrap(), Rotation::Lost);
     assert!(
-        !records.raise(None, position(7, 5)).await.unwrap(),
+        !records.raise(None, head(7, 5)).await.unwrap(),
         "a fence that is gone is not put up by raising it"
     );
-    records.rebuild(position(7, 3)).await.unwrap();
-    records.rebuild(position(7, 1)).await.unwrap();
+    records.rebuild(head(7, 3)).await.unwrap();
+    records.rebuild(head(7, 1)).await.unwrap();
     for (log, seq) in [(7, 2), (8, 9)] {
         assert_eq!(
             records.rotate(&request(log, seq)).await.unwrap(),
@@ -155,11 +156,11 @@ async fn who_is_behind_or_on_another_log_must_catch_up() {
     // Of the subject alone, then of all; and never lower.
     assert!(
         records
-            .raise(Some(Subject(Uuid::from_u128(2))), position(7, 1 << 40))
+            .raise(Some(Subject(Uuid::from_u128(2))), head(7, 1 << 40))
             .await
             .unwrap()
     );
-    assert!(records.raise(None, position(7, 4)).await.unwrap());
+    assert!(records.raise(None, head(7, 4)).await.unwrap());
     assert_eq!(
         records.rotate(&request(7, (1 << 40) - 1)).await.unwrap(),
         Rotation::CatchUp
@@ -169,15 +170,15 @@ async fn who_is_behind_or_on_another_log_must_catch_up() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(fence.position, position(7, 1 << 40));
+    assert_eq!(fence.position, head(7, 1 << 40).into());
     let other = records
         .fence(Subject(Uuid::from_u128(3)), None)
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(other.position, position(7, 4));
+    assert_eq!(other.position, head(7, 4).into());
     // Another log takes the place of the one before, whatever its position.
-    assert!(records.raise(None, position(9, 0)).await.unwrap());
+    assert!(records.raise(None, head(9, 0)).await.unwrap());
     assert_eq!(
         records.rotate(&request(7, 1 << 41)).await.unwrap(),
         Rotation::CatchUp

@@ -1,8 +1,8 @@
 //! What Redis loses, and what it is not given.
 
-use symbolon_core::cluster::{Fenced, Position, SessionRecords};
+use symbolon_core::cluster::{Fenced, SessionRecords};
 use symbolon_core::ports::{NewSession, SessionStore, StoreError};
-use symbolon_core::revocation::NewRevocation;
+use symbolon_core::revocation::{Head, NewRevocation};
 use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules};
 use symbolon_core::{ClientUid, SessionId, Subject, UnixMillis};
 use uuid::Uuid;
@@ -12,8 +12,13 @@ use super::*;
 use crate::ConnectError;
 
 const NOW: UnixMillis = FakeClock::START;
+const EMPTY: Head = Head {
+    log: Uuid::nil(),
+    seq: 0,
+    facts: 0,
+};
 
-fn request(subject: Subject, presented: u32, applied: symbolon_core::revocation::Head) -> RotationRequest {
+fn request(subject: Subject, presented: u32, applied: Head) -> RotationRequest {
     RotationRequest {
         session: SessionId(Uuid::from_u128(9)),
         subject,
@@ -56,7 +61,8 @@ async fn an_emptied_redis_serves_nothing_before_its_fences_are_back() {
     let revoked = log
         .append(&NewRevocation::subject(subject, NOW), NOW)
         .await
-        .unwrap();
+        .unwrap()
+        .head;
     server.cli(&["FLUSHALL"]);
     // Not caught up with the revocation that the lost fences knew of: refused, though Redis knows nothing.
     for _ in 0..3 {
@@ -86,13 +92,7 @@ async fn a_redis_that_is_gone_is_an_error_and_comes_back_by_itself() {
     let mut config = config(server.url(), Topology::Single);
     config.response_timeout = Duration::from_millis(500);
     let records = records(&config).await;
-    records
-        .rebuild(Position {
-            log: Uuid::nil(),
-            seq: 0,
-        })
-        .await
-        .unwrap();
+    records.rebuild(EMPTY).await.unwrap();
     server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
     let mut attempts = 0;
     while records.ping().await.is_err() {
@@ -154,13 +154,7 @@ async fn a_promise_needs_its_replicas() {
         ..config(single_url().to_owned(), Topology::Single)
     };
     let records = records(&config).await;
-    let error = records
-        .rebuild(Position {
-            log: Uuid::nil(),
-            seq: 1,
-        })
-        .await
-        .unwrap_err();
+    let error = records.rebuild(EMPTY).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the store is unavailable: Redis: 0 replicas have it, and `redis.replicas` is 1"
@@ -175,7 +169,7 @@ async fn a_session_is_one_small_record_that_expires() {
     let (records, head) = (records(&config).await, sql().await.head().await.unwrap());
     records.rebuild(head.into()).await.unwrap();
     let keys = || -> u64 { server.cli(&["DBSIZE"]).trim().parse().unwrap() };
-    assert_eq!(keys(), 256, "the fences");
+    assert_eq!(keys(), 257, "the fences and the head");
     let ends = NOW.plus(365 * 24 * 3_600_000);
     let subject = Subject(Uuid::from_u128(2));
     let session = NewSession {
@@ -198,7 +192,7 @@ async fn a_session_is_one_small_record_that_expires() {
             Rotation::Rotated { .. }
         ));
     }
-    assert_eq!(keys(), 257);
+    assert_eq!(keys(), 258);
     let record = records.raw(subject, session.session).await.unwrap();
     assert_eq!(record.len(), crate::record::RECORD_LEN);
     // A login that has to start over does not set back a session that goes on.

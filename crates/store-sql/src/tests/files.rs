@@ -33,7 +33,7 @@ async fn what_was_answered_is_there_after_a_restart() {
     let mut request = begun(&store).await;
     let first = store.rotate(&request).await.unwrap();
     let revocation = NewRevocation::subject(request.subject, request.now);
-    let head = store.append(&revocation, request.now).await.unwrap();
+    let head = store.append(&revocation, request.now).await.unwrap().head;
     drop(store);
 
     let store = migrated(&path).await;

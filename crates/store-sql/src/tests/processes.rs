@@ -44,7 +44,7 @@ async fn two_processes_write_one_gapless_log() {
         let store = stores[i % 2].clone();
         tasks.spawn(async move {
             let revocation = NewRevocation::all(now);
-            store.append(&revocation, now).await.unwrap().seq
+            store.append(&revocation, now).await.unwrap().head.seq
         });
     }
     let seqs: BTreeSet<_> = tasks.join_all().await.into_iter().collect();

@@ -12,7 +12,7 @@ use crate::{FakeClock, Fixture, SeqRng, fresh_session, fresh_subject};
 const NOW: UnixMillis = FakeClock::START;
 
 async fn append(fixture: &Fixture, revocation: &NewRevocation) -> u64 {
-    fixture.log.append(revocation, NOW).await.unwrap().seq
+    fixture.log.append(revocation, NOW).await.unwrap().head.seq
 }
 
 async fn entries(fixture: &Fixture, after: u64, now: UnixMillis) -> Vec<(u64, Entry)> {
@@ -57,7 +57,7 @@ pub async fn entries_come_in_order_and_expire(fixture: &Fixture) {
         NewRevocation::session(fresh_session(NOW), NOW.plus(5_000)),
     ];
     for (i, revocation) in (1..).zip(&revocations) {
-        let head = fixture.log.append(revocation, NOW).await.unwrap();
+        let head = fixture.log.append(revocation, NOW).await.unwrap().head;
         assert_eq!(head, fixture.log.head().await.unwrap());
         assert_eq!(
             (head.log, head.seq, head.facts),
@@ -108,7 +108,7 @@ pub async fn racing_appends_are_gapless_and_in_order(fixture: &Fixture) {
     for _ in 0..50 {
         let (log, revocation) = (fixture.log.clone(), NewRevocation::subject(fresh_subject(), NOW));
         tasks.spawn(async move {
-            let head = log.append(&revocation, NOW).await.unwrap();
+            let head = log.append(&revocation, NOW).await.unwrap().head;
             (head.seq, revocation.entry)
         });
     }

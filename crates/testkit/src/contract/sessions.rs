@@ -103,7 +103,7 @@ pub async fn a_node_that_is_behind_must_catch_up(fixture: &Fixture) {
     let session = Begun::in_store(fixture).await;
     let start = fixture.log.head().await.unwrap();
     let revocation = NewRevocation::subject(session.session.subject, UnixMillis(0));
-    let head = fixture.log.append(&revocation, NOW).await.unwrap();
+    let head = fixture.log.append(&revocation, NOW).await.unwrap().head;
     let other_log = Head {
         log: uuid::Uuid::from_u128(1),
         ..head
@@ -479,7 +479,7 @@ pub async fn tokens_that_do_not_rotate_stay(fixture: &Fixture) {
 pub async fn the_fence_is_where_a_node_must_be(fixture: &Fixture) {
     let subject: Subject = fresh_subject();
     let revocation = NewRevocation::subject(subject, NOW);
-    let head = fixture.log.append(&revocation, NOW).await.unwrap();
+    let head = fixture.log.append(&revocation, NOW).await.unwrap().head;
     let fence = fixture.sessions.fence(subject, None).await.unwrap().head;
     assert_eq!((fence.log, fence.seq), (head.log, head.seq));
 }

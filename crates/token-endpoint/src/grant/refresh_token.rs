@@ -3,7 +3,7 @@ use symbolon_core::authorize::{KeyBinding, Purpose};
 use symbolon_core::client::{Client, RotationPolicy};
 use symbolon_core::ports::KilledSession;
 use symbolon_core::refresh::RefreshToken;
-use symbolon_core::revocation::NewRevocation;
+use symbolon_core::revocation::{NewRevocation, Reach};
 use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules};
 use symbolon_oauth_types::revocation::Revocable;
 use symbolon_oauth_types::{GrantType, ResourceIndicator, ScopeSet, TokenResponse};
@@ -166,10 +166,12 @@ impl Service {
     async fn reused(&self, token: &RefreshToken) -> TokenError {
         let session = token.facts.session;
         tracing::warn!(%session, subject = %token.facts.subject, "a refresh token was used again: the session is dead");
-        let entry =
-            NewRevocation::session(session, token.facts.ends).because("refresh token reused", "server");
+        let entry = NewRevocation::session(session, token.facts.ends)
+            .of(token.facts.subject)
+            .because("refresh token reused", "server");
         let logged = match self.parts.revocations.revoke(entry).await {
-            Ok(()) => {
+            // The store has killed it already; what was missing is the log.
+            Ok(Reach::Everywhere | Reach::Logged) => {
                 let killed = KilledSession {
                     session,
                     subject: Some(token.facts.subject),
