@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use symbolon_oauth_types::revocation::{Digest, RevocationKind};
 
 use crate::Subject;
+use crate::ports::StoreResult;
 use crate::user::LoginName;
 
 /// Whose failures are counted together: all the names of one account, or one name that nobody has. Both kinds
@@ -41,15 +42,16 @@ pub enum Throttle {
     Wait(Duration),
 }
 
-/// Counts failed logins. Implementations are bounded in memory.
+/// Counts failed logins. Implementations are bounded in memory. Where one can't be asked nobody logs in: guesses that are
+/// not counted are not bounded.
 #[async_trait]
 pub trait LoginThrottle: Send + Sync {
     /// Whether an attempt may be made now. Counts nothing.
-    async fn check(&self, key: ThrottleKey) -> Throttle;
+    async fn check(&self, key: ThrottleKey) -> StoreResult<Throttle>;
 
     /// Counts a failure.
-    async fn failed(&self, key: ThrottleKey);
+    async fn failed(&self, key: ThrottleKey) -> StoreResult<()>;
 
     /// Forgets the failures: the login was good.
-    async fn succeeded(&self, key: ThrottleKey);
+    async fn succeeded(&self, key: ThrottleKey) -> StoreResult<()>;
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quick_cache::sync::Cache;
 use symbolon_core::Clock;
+use symbolon_core::ports::StoreResult;
 use symbolon_core::throttle::{LoginThrottle, Throttle, ThrottleKey};
 
 /// Counts failed logins in the memory of this node. Bounded: past [`MemoryThrottle::CAPACITY`] accounts the ones that
@@ -42,18 +43,18 @@ impl MemoryThrottle {
 
 #[async_trait]
 impl LoginThrottle for MemoryThrottle {
-    async fn check(&self, key: ThrottleKey) -> Throttle {
+    async fn check(&self, key: ThrottleKey) -> StoreResult<Throttle> {
         let Some(account) = self.accounts.get(&key) else {
-            return Throttle::Open;
+            return Ok(Throttle::Open);
         };
         let failures = *account.lock().unwrap_or_else(PoisonError::into_inner);
-        match failures.locked_until.saturating_sub(self.clock.monotonic()) {
+        Ok(match failures.locked_until.saturating_sub(self.clock.monotonic()) {
             Duration::ZERO => Throttle::Open,
             wait => Throttle::Wait(wait),
-        }
+        })
     }
 
-    async fn failed(&self, key: ThrottleKey) {
+    async fn failed(&self, key: ThrottleKey) -> StoreResult<()> {
         let fresh = || Ok::<_, std::convert::Infallible>(Arc::new(Mutex::new(Failures::default())));
         let Ok(account) = self.accounts.get_or_insert_with(&key, fresh);
         let mut failures = account.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,10 +67,12 @@ impl LoginThrottle for MemoryThrottle {
         if failures.count >= self.max_failures {
             failures.locked_until = now + self.lockout;
         }
+        Ok(())
     }
 
-    async fn succeeded(&self, key: ThrottleKey) {
+    async fn succeeded(&self, key: ThrottleKey) -> StoreResult<()> {
         self.accounts.remove(&key);
+        Ok(())
     }
 }
 
@@ -104,15 +107,15 @@ mod tests {
         let throttle = MemoryThrottle::new(clock.clone(), 3, MINUTE);
         let key = ThrottleKey([1; 16]);
         for _ in 0..3 {
-            assert_eq!(throttle.check(key).await, Throttle::Open);
-            throttle.failed(key).await;
+            assert_eq!(throttle.check(key).await.unwrap(), Throttle::Open);
+            throttle.failed(key).await.unwrap();
         }
-        assert_eq!(throttle.check(key).await, Throttle::Wait(MINUTE));
-        assert_eq!(throttle.check(ThrottleKey([2; 16])).await, Throttle::Open);
+        assert_eq!(throttle.check(key).await.unwrap(), Throttle::Wait(MINUTE));
+        assert_eq!(throttle.check(ThrottleKey([2; 16])).await.unwrap(), Throttle::Open);
         clock.advance(MINUTE);
-        assert_eq!(throttle.check(key).await, Throttle::Open);
-        throttle.failed(key).await;
-        assert_eq!(throttle.check(key).await, Throttle::Wait(MINUTE));
+        assert_eq!(throttle.check(key).await.unwrap(), Throttle::Open);
+        throttle.failed(key).await.unwrap();
+        assert_eq!(throttle.check(key).await.unwrap(), Throttle::Wait(MINUTE));
     }
 
     #[tokio::test]
@@ -120,20 +123,20 @@ mod tests {
         let clock = Arc::new(Hand::default());
         let throttle = MemoryThrottle::new(clock.clone(), 2, MINUTE);
         let key = ThrottleKey([1; 16]);
-        throttle.failed(key).await;
-        throttle.succeeded(key).await;
-        throttle.failed(key).await;
-        assert_eq!(throttle.check(key).await, Throttle::Open);
+        throttle.failed(key).await.unwrap();
+        throttle.succeeded(key).await.unwrap();
+        throttle.failed(key).await.unwrap();
+        assert_eq!(throttle.check(key).await.unwrap(), Throttle::Open);
         clock.advance(FORGET + MINUTE);
-        throttle.failed(key).await;
-        assert_eq!(throttle.check(key).await, Throttle::Open);
+        throttle.failed(key).await.unwrap();
+        assert_eq!(throttle.check(key).await.unwrap(), Throttle::Open);
     }
 
     #[tokio::test]
     async fn a_flood_of_names_does_not_grow_it() {
         let throttle = MemoryThrottle::new(Arc::new(Hand::default()), 3, MINUTE);
         for i in 0..3 * MemoryThrottle::CAPACITY as u128 {
-            throttle.failed(ThrottleKey(i.to_be_bytes())).await;
+            throttle.failed(ThrottleKey(i.to_be_bytes())).await.unwrap();
         }
         assert!(throttle.accounts.len() <= MemoryThrottle::CAPACITY);
     }

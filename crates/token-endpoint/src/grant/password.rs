@@ -94,10 +94,10 @@ impl Service {
         self.check_throttle(key).await?;
         let (good, fresh) = self.hash(turn, found.as_ref(), password).await?;
         let Some(credential) = found.filter(|_| good) else {
-            self.parts.throttle.failed(key).await;
+            self.parts.throttle.failed(key).await?;
             return Err(TokenError::PasswordWrong);
         };
-        self.parts.throttle.succeeded(key).await;
+        self.parts.throttle.succeeded(key).await?;
         let hash = self.rehash(&credential, fresh).await;
         Ok(Verified {
             subject: credential.user.subject,
@@ -140,7 +140,7 @@ impl Service {
     }
 
     async fn check_throttle(&self, key: ThrottleKey) -> Result<(), TokenError> {
-        match self.parts.throttle.check(key).await {
+        match self.parts.throttle.check(key).await? {
             Throttle::Open => Ok(()),
             Throttle::Wait(wait) => Err(TokenError::Throttled(wait)),
         }
