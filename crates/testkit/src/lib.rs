@@ -10,6 +10,7 @@ mod clock;
 pub mod contract;
 mod fixture;
 mod rng;
+pub mod servers;
 mod user_mother;
 
 pub use client_mother::{ClientMother, confidential_client, public_client, resource_server};
