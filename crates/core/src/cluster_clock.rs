@@ -16,6 +16,7 @@ const RECENT: Duration = Duration::from_secs(3);
 /// Before the first answer, and where the database has no clock of its own, it is the local clock.
 pub struct ClusterClock {
     local: Arc<dyn Clock>,
+    listens: bool,
     tolerance: Duration,
     known: RwLock<Option<Known>>,
 }
@@ -62,14 +63,26 @@ impl ClusterClock {
     pub fn new(local: Arc<dyn Clock>, tolerance: Duration) -> Self {
         Self {
             local,
+            listens: true,
             tolerance,
             known: RwLock::new(None),
+        }
+    }
+
+    /// The local clock, whatever it is told: for nodes that share one machine's clock, as those over SQLite do.
+    pub fn of_machine(local: Arc<dyn Clock>) -> Self {
+        Self {
+            listens: false,
+            ..Self::new(local, Duration::ZERO)
         }
     }
 
     /// The database said that it is `theirs`, in microseconds since the Unix epoch, at some moment between `asked` and
     /// `answered`, both of [`Clock::monotonic`].
     pub fn observe(&self, asked: Duration, answered: Duration, theirs: u64) -> Observed {
+        if !self.listens {
+            return Observed::Agrees;
+        }
         let theirs = i128::from(theirs);
         let new = Known {
             low: theirs - micros(answered),

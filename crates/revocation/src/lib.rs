@@ -3,6 +3,8 @@
 mod cluster;
 mod live_log;
 mod outbox;
+#[cfg(test)]
+mod tests;
 
 pub use cluster::{ClusterSessions, FencedLog};
 pub use live_log::LiveLog;

@@ -1,0 +1,298 @@
+//! What a node does while the log can't be read, and what a revocation promises when Redis can't be told.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use symbolon_core::cluster::{Fenced, RecordFence, SessionRecords};
+use symbolon_core::facts::Revocations;
+use symbolon_core::ports::{Appended, KilledSession, NewSession, RevocationLog, StoreError, StoreResult};
+use symbolon_core::revocation::{Head, NewRevocation, Reach};
+use symbolon_core::rotation::{Rotation, RotationRequest};
+use symbolon_core::{Clock, SessionId, Subject, UnixMillis};
+use symbolon_oauth_types::revocation::{Digest, Entry};
+use symbolon_testkit::FakeClock;
+use uuid::Uuid;
+
+use crate::{FencedLog, LiveLog};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn head(seq: u64, facts: u64) -> Head {
+    Head {
+        log: Uuid::from_u128(7),
+        seq,
+        facts,
+    }
+}
+
+fn down() -> StoreError {
+    StoreError::Unavailable("it is down".into())
+}
+
+/// A log whose head can be out of reach.
+struct Log {
+    head: Mutex<Head>,
+    answers: Mutex<VecDeque<Answer>>,
+}
+
+enum Answer {
+    Fails,
+    Late(Duration),
+}
+
+impl Log {
+    fn at(head: Head) -> Arc<Self> {
+        Arc::new(Self {
+            head: Mutex::new(head),
+            answers: Mutex::default(),
+        })
+    }
+
+    fn next(&self, answer: Answer) {
+        self.answers.lock().unwrap().push_back(answer);
+    }
+}
+
+#[async_trait]
+impl RevocationLog for Log {
+    async fn head(&self) -> StoreResult<Head> {
+        let answer = self.answers.lock().unwrap().pop_front();
+        match answer {
+            None => {}
+            Some(Answer::Fails) => return Err(down()),
+            Some(Answer::Late(time)) => tokio::time::sleep(time).await,
+        }
+        Ok(*self.head.lock().unwrap())
+    }
+
+    async fn entries(&self, _: u64, _: UnixMillis, _: u32) -> StoreResult<Vec<(u64, Entry)>> {
+        Ok(Vec::new())
+    }
+
+    async fn append(&self, _: &NewRevocation, _: UnixMillis) -> StoreResult<Appended> {
+        let mut head = self.head.lock().unwrap();
+        head.seq += 1;
+        Ok(Appended {
+            head: *head,
+            reach: Reach::Everywhere,
+        })
+    }
+
+    async fn promise(&self, _: Option<Subject>, _: Head) -> StoreResult<Reach> {
+        Ok(Reach::Everywhere)
+    }
+
+    async fn confirms(&self, _: Head) -> StoreResult<bool> {
+        Ok(false)
+    }
+
+    async fn live_tokens(&self, _: Digest, _: UnixMillis) -> StoreResult<u64> {
+        Ok(0)
+    }
+
+    async fn sweep_log(&self, _: UnixMillis, _: u32) -> StoreResult<u64> {
+        Ok(0)
+    }
+}
+
+/// Records of which only the head and the fences matter.
+#[derive(Default)]
+struct Records {
+    head: Mutex<Option<Head>>,
+    down: AtomicBool,
+    rebuilt: AtomicUsize,
+}
+
+impl Records {
+    fn reach(&self) -> StoreResult<()> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(down());
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SessionRecords for Records {
+    async fn begin(&self, _: &NewSession, _: Head) -> StoreResult<Fenced<()>> {
+        unreachable!("no session begins here")
+    }
+
+    async fn rotate(&self, _: &RotationRequest) -> StoreResult<Rotation> {
+        unreachable!("nothing rotates here")
+    }
+
+    async fn peek(&self, _: &RotationRequest) -> StoreResult<Rotation> {
+        unreachable!("nothing rotates here")
+    }
+
+    async fn fence(&self, _: Subject, _: Option<SessionId>) -> StoreResult<Option<RecordFence>> {
+        unreachable!("nobody asks for a session here")
+    }
+
+    async fn raise(&self, _: Option<Subject>, to: Head) -> StoreResult<bool> {
+        self.reach()?;
+        let mut head = self.head.lock().unwrap();
+        Ok(head.as_mut().map(|head| *head = to).is_some())
+    }
+
+    async fn rebuild(&self, to: Head) -> StoreResult<()> {
+        self.reach()?;
+        self.rebuilt.fetch_add(1, Ordering::SeqCst);
+        self.head.lock().unwrap().get_or_insert(to);
+        Ok(())
+    }
+
+    async fn head(&self) -> StoreResult<Option<Head>> {
+        self.reach()?;
+        Ok(*self.head.lock().unwrap())
+    }
+
+    async fn killed(&self, _: u32) -> StoreResult<Vec<KilledSession>> {
+        Ok(Vec::new())
+    }
+
+    async fn killed_logged(&self, _: &KilledSession) -> StoreResult<()> {
+        Ok(())
+    }
+}
+
+struct Site {
+    log: Arc<Log>,
+    records: Arc<Records>,
+    clock: Arc<FakeClock>,
+    node: LiveLog,
+}
+
+/// A node that has applied all of a log, whose head Redis knows.
+async fn site() -> Site {
+    let (log, records, clock) = (
+        Log::at(head(3, 5)),
+        Arc::new(Records::default()),
+        Arc::new(FakeClock::new()),
+    );
+    records.rebuild(head(3, 5)).await.unwrap();
+    let fenced = Arc::new(FencedLog::new(log.clone(), records.clone()));
+    let node = LiveLog::open(fenced, clock.clone()).await.unwrap();
+    Site {
+        log,
+        records,
+        clock,
+        node,
+    }
+}
+
+impl Site {
+    /// A look at the log a second after the one before; whether it counts as one.
+    async fn looks(&self) -> StoreResult<bool> {
+        self.clock.advance(SECOND);
+        self.node.catch_up().await?;
+        let observed = self.node.applied().observed;
+        Ok(observed == self.clock.monotonic())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn redis_confirms_that_nothing_has_changed_while_the_log_can_not_be_read() {
+    let site = site().await;
+    site.log.next(Answer::Fails);
+    assert!(site.looks().await.unwrap());
+    // One that is late is not waited for; what it would have said is not lost.
+    site.log.next(Answer::Late(10 * SECOND));
+    *site.log.head.lock().unwrap() = head(4, 5);
+    let before = tokio::time::Instant::now();
+    assert!(site.looks().await.unwrap());
+    assert!(before.elapsed() < SECOND / 2);
+    assert_eq!(site.node.applied().head, head(3, 5));
+    assert!(site.looks().await.unwrap());
+    assert_eq!(site.node.applied().head, head(4, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn redis_confirms_nothing_that_it_can_not_know() {
+    let elsewhere = Head {
+        log: Uuid::from_u128(8),
+        ..head(0, 0)
+    };
+    for told in [Some(head(4, 5)), Some(head(3, 6)), Some(elsewhere), None] {
+        let site = site().await;
+        *site.records.head.lock().unwrap() = told;
+        site.log.next(Answer::Fails);
+        assert!(site.looks().await.is_err(), "{told:?}");
+        // A log that is only late is waited for.
+        site.log.next(Answer::Late(2 * SECOND));
+        let before = tokio::time::Instant::now();
+        assert!(site.looks().await.unwrap());
+        assert!(before.elapsed() >= 2 * SECOND, "{told:?}");
+    }
+    let site = site().await;
+    site.records.down.store(true, Ordering::SeqCst);
+    site.log.next(Answer::Fails);
+    let error = site.looks().await.unwrap_err();
+    assert_eq!(error.to_string(), down().to_string(), "the log's own words");
+    // Behind what the node knows is not beyond it.
+    site.records.down.store(false, Ordering::SeqCst);
+    *site.records.head.lock().unwrap() = Some(head(2, 4));
+    site.log.next(Answer::Fails);
+    assert!(site.looks().await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_says_whether_redis_was_told() {
+    let site = site().await;
+    let revocation = NewRevocation::session(SessionId(Uuid::from_u128(9)), FakeClock::START.plus(1000));
+    assert_eq!(
+        site.node.revoke(revocation.clone()).await.unwrap(),
+        Reach::Everywhere
+    );
+    assert_eq!(*site.records.head.lock().unwrap(), Some(head(4, 5)));
+    site.records.down.store(true, Ordering::SeqCst);
+    assert_eq!(site.node.revoke(revocation.clone()).await.unwrap(), Reach::Logged);
+    assert_eq!(site.node.applied().head, head(5, 5), "it is on the log");
+    // Asking again does not make it so.
+    assert_eq!(site.node.promise(None).await.unwrap(), Reach::Logged);
+    site.records.down.store(false, Ordering::SeqCst);
+    assert_eq!(site.node.promise(None).await.unwrap(), Reach::Everywhere);
+    assert_eq!(*site.records.head.lock().unwrap(), Some(head(5, 5)));
+    // What was emptied is put up again first.
+    *site.records.head.lock().unwrap() = None;
+    assert_eq!(site.node.revoke(revocation).await.unwrap(), Reach::Everywhere);
+    assert_eq!(*site.records.head.lock().unwrap(), Some(head(6, 5)));
+    assert_eq!(site.records.rebuilt.load(Ordering::SeqCst), 2);
+}
+
+/// A clock that knows the cluster's time only so well.
+struct Spread(Arc<FakeClock>);
+
+impl Clock for Spread {
+    fn now(&self) -> UnixMillis {
+        self.0.advance(Duration::from_millis(1));
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn spread(&self) -> Duration {
+        Duration::from_millis(20)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cutoff_reaches_beyond_every_clock_and_returns_once_all_have_passed_it() {
+    let fake = Arc::new(FakeClock::new());
+    let node = LiveLog::open(Log::at(head(3, 5)), Arc::new(Spread(fake.clone())))
+        .await
+        .unwrap();
+    let asked = fake.now();
+    let reach = node
+        .revoke(NewRevocation::subject(Subject(Uuid::from_u128(2)), asked))
+        .await;
+    assert_eq!(reach.unwrap(), Reach::Everywhere);
+    // Up to 20 ms ahead of us a session may have begun; up to 20 ms behind us one may begin now.
+    assert!(fake.now().since(asked) > 40, "{}", fake.now().since(asked));
+}
