@@ -43,6 +43,16 @@ const PREREQUISITES: &[Prerequisite] = &[
         why: "configures OpenSSL",
     },
     Prerequisite {
+        program: "sh",
+        // Debian keeps the server out of the path.
+        probe: &[
+            "-c",
+            "command -v postgres || ls /usr/lib/postgresql/*/bin/postgres",
+        ],
+        package: "postgresql",
+        why: "PostgreSQL, the database of a cluster, is what its tests run on",
+    },
+    Prerequisite {
         program: "redis-server",
         probe: &["--version"],
         package: "redis-server",
@@ -145,7 +155,13 @@ mod tests {
         let all: Vec<_> = PREREQUISITES.iter().collect();
         assert_eq!(
             packages(&all),
-            ["build-essential", "perl", "redis-server", "redis-tools"]
+            [
+                "build-essential",
+                "perl",
+                "postgresql",
+                "redis-server",
+                "redis-tools"
+            ]
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write as _};
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -10,7 +10,13 @@ use anyhow::Context as _;
 use crate::command::{cargo, step};
 use crate::prerequisites;
 
-/// Runs all tests with `arguments` handed to `cargo test`; the last line printed is `N passed, N failed`.
+/// The end-to-end tests that run a second time, on two nodes over PostgreSQL and Redis rather than one over SQLite.
+const ON_A_CLUSTER: [&str; 4] = ["clients::", "grants::", "hostile::", "http::"];
+/// What the end-to-end tests choose by.
+const BACKEND: &str = "SYMBOLON_TEST_BACKEND";
+
+/// Runs all tests; the last line printed is `N passed, N failed`. Arguments are handed to `cargo test`: then only what they
+/// choose runs, once.
 ///
 /// # Errors
 /// If the tests cannot be built or started. Failing tests are no error but a failing exit code.
@@ -24,15 +30,23 @@ pub(crate) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
         &mut cargo(["build", "--locked", "--workspace", "--bin", "symbolon"]),
     )?;
 
+    let mut tally = Tally::default();
     println!("==> test");
     let mut command = cargo(["test", "--locked", "--workspace", "--no-fail-fast"]);
-    command.args(arguments).stdout(Stdio::piped());
-    let mut child = command.spawn().context("cannot start cargo test")?;
-    let output = child.stdout.take().context("cargo test has no standard output")?;
-    let mut tally = Tally::default();
-    copy_lines(BufReader::new(output), |line| tally.read_line(line))?;
-    let status = child.wait().context("cannot wait for cargo test")?;
-    tally.end(status.success());
+    tally.count(command.args(arguments))?;
+    if arguments.is_empty() {
+        println!("==> test on a cluster");
+        let mut command = cargo([
+            "test",
+            "--locked",
+            "--workspace",
+            "--no-fail-fast",
+            "--test",
+            "e2e",
+            "--",
+        ]);
+        tally.count(command.args(ON_A_CLUSTER).env(BACKEND, "cluster"))?;
+    }
 
     println!("==> test: {:.1} s in all", start.elapsed().as_secs_f64());
     for remark in tally.remarks() {
@@ -90,10 +104,24 @@ impl Tally {
         }
     }
 
-    fn end(&mut self, cargo_succeeded: bool) {
+    /// Runs `cargo test` and counts what it says.
+    fn count(&mut self, command: &mut Command) -> anyhow::Result<()> {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start cargo test")?;
+        let output = child.stdout.take().context("cargo test has no standard output")?;
+        let failed_before = self.failed + self.unfinished;
+        copy_lines(BufReader::new(output), |line| self.read_line(line))?;
+        let status = child.wait().context("cannot wait for cargo test")?;
+        self.end(failed_before, status.success());
+        Ok(())
+    }
+
+    fn end(&mut self, failed_before: u64, cargo_succeeded: bool) {
         self.unfinished += u64::from(self.running);
         self.running = false;
-        self.failed_elsewhere = !cargo_succeeded && self.failed == 0 && self.unfinished == 0;
+        self.failed_elsewhere |= !cargo_succeeded && self.failed + self.unfinished == failed_before;
     }
 
     /// Failures of every kind. An ignored test is one too: a test that does not run proves nothing.
@@ -152,7 +180,7 @@ mod tests {
     fn tally(lines: &[&str], cargo_succeeded: bool) -> Tally {
         let mut tally = Tally::default();
         lines.iter().for_each(|line| tally.read_line(line));
-        tally.end(cargo_succeeded);
+        tally.end(0, cargo_succeeded);
         tally
     }
 
