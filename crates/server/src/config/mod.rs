@@ -17,6 +17,7 @@ mod parse;
 mod reference;
 mod settings;
 mod sources;
+mod spec;
 mod suggest;
 mod table;
 mod toml_file;
