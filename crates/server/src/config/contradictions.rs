@@ -7,6 +7,7 @@ use super::key_timings;
 use super::kind::{algorithm_names, duration_text};
 use super::load::{Mode, hash_threads};
 use super::sources::Sources;
+use super::store_contradictions;
 use super::table::{self, Spec};
 use super::values::Values;
 
@@ -29,6 +30,8 @@ pub(super) fn check(
     errors.extend(default_algorithm_not_offered(values));
     errors.extend(idle_beyond_session(values));
     errors.extend(hash_memory(values, sources.cores.get()));
+    errors.extend(store_contradictions::errors(values, mode));
+    warnings.extend(store_contradictions::warnings(values));
     let dangerous = key_timings::dangers(values);
     if sources.dangerous_key_timings {
         warnings.extend(dangerous);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use symbolon_jose::SigningAlg;
 
+use super::{database_url, redis_url};
+
 /// Longest value that is quoted in full in messages, in characters.
 const QUOTED_CHARACTERS: usize = 80;
 
@@ -21,6 +23,7 @@ pub(super) enum Kind {
         max: Duration,
         step: Duration,
     },
+    EncryptionKey,
     Integer {
         min: u64,
         max: u64,
@@ -29,8 +32,13 @@ pub(super) enum Kind {
     LogFilter,
     Networks,
     Path,
-    Secret,
+    RedisUrl,
     SocketAddress,
+    /// Printable ASCII without blanks, at least one character and at most `max`.
+    Word {
+        max: usize,
+        braces: bool,
+    },
 }
 
 /// How a kind is written in a TOML file. Everywhere else values are text, lists separated by commas.
@@ -61,6 +69,16 @@ impl Kind {
         }
     }
 
+    /// Whether a value may hold a secret. Such a setting may also be given by a file or a command.
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Self::DatabaseUrl | Self::EncryptionKey | Self::RedisUrl)
+    }
+
+    /// Whether this value holds a secret: something that is not shown.
+    pub(super) fn hides(self, text: &str) -> bool {
+        self.is_secret() && self.shown(text) != printable(text.trim())
+    }
+
     pub(super) fn toml_type(self) -> TomlType {
         match self {
             Self::Algorithms | Self::Networks => TomlType::Array,
@@ -81,7 +99,9 @@ impl Kind {
             Self::Boolean => "true or false".to_owned(),
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
             Self::Command => "a command line for `/bin/sh -c`, in one line of at most 4096 bytes".to_owned(),
-            Self::DatabaseUrl => "a `sqlite:` URL with the path of a file".to_owned(),
+            Self::DatabaseUrl => "a `sqlite:` URL with the path of a file, or a `postgres://` URL such as \
+                                  \"postgres://user:password@host:5432/database\""
+                .to_owned(),
             Self::Duration { min, max, step } => format!(
                 "a duration from {} to {} in whole {}",
                 duration_text(min),
@@ -92,6 +112,7 @@ impl Kind {
                     "seconds"
                 },
             ),
+            Self::EncryptionKey => "a secret: 32 bytes in base64".to_owned(),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Issuer => {
                 "an https URL without query, fragment and trailing slash, at most 512 bytes (http \
@@ -105,8 +126,16 @@ impl Kind {
             }
             Self::Networks => "a list of at most 64 networks such as \"10.0.0.0/8\", or addresses".to_owned(),
             Self::Path => "the path of a file or folder".to_owned(),
-            Self::Secret => "a secret: 32 bytes in base64".to_owned(),
+            Self::RedisUrl => {
+                "a `redis://` or `rediss://` URL such as \"redis://user:password@host:6379/0\", for a \
+                               cluster and for Sentinels with several hosts, separated by commas"
+                    .to_owned()
+            }
             Self::SocketAddress => "an IP address and a port, such as \"127.0.0.1:8080\"".to_owned(),
+            Self::Word { max, braces } => {
+                let except = if braces { "" } else { " and braces" };
+                format!("1 to {max} printable ASCII characters without blanks{except}")
+            }
         }
     }
 
@@ -115,24 +144,27 @@ impl Kind {
         match self {
             // It may hold a password or a token.
             Self::Command => "(command, hidden)".to_owned(),
-            Self::DatabaseUrl if !text.starts_with("sqlite:") => match text.split_once(':') {
-                Some((scheme, _)) => format!("{}:(hidden)", scheme.escape_debug()),
-                None => "(hidden)".to_owned(),
-            },
+            Self::DatabaseUrl => database_url::shown(text),
+            Self::EncryptionKey => format!("(secret, {} characters)", text.chars().count()),
             Self::Issuer if text.contains('@') => "(hidden, it holds user information)".to_owned(),
-            Self::Secret => format!("(secret, {} characters)", text.chars().count()),
-            _ => text.escape_debug().to_string(),
+            Self::RedisUrl => redis_url::shown(text),
+            _ => printable(text),
         }
     }
 
     /// A value quoted for an error message, cut short when it is long.
     pub(super) fn quoted(self, text: &str) -> String {
         let shown = self.shown(text);
-        if self == Self::Secret || shown.starts_with('(') {
+        if shown.starts_with('(') {
             return shown;
         }
         quote(&shown)
     }
+}
+
+/// Text without control characters.
+pub(super) fn printable(text: &str) -> String {
+    text.escape_debug().to_string()
 }
 
 /// Quotes text that is already free of control characters, cut short when it is long.
@@ -197,6 +229,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_values_that_are_not_shown_whole_hide_something() {
+        assert!(Kind::EncryptionKey.hides("hunter2"));
+        assert!(Kind::DatabaseUrl.hides("postgres://u:hunter2@db/x"));
+        assert!(!Kind::DatabaseUrl.hides("postgres://u@db/x"));
+        assert!(!Kind::DatabaseUrl.hides("sqlite:a \"b\".db"));
+        assert!(Kind::RedisUrl.hides("redis://:hunter2@db"));
+        assert!(!Kind::RedisUrl.hides("redis://db"));
+    }
+
+    #[test]
     fn durations_are_shown_in_their_largest_exact_unit() {
         for text in ["0s", "100ms", "1500ms", "30s", "90s", "5m", "1h", "25h", "90d"] {
             assert_eq!(duration_text(humantime::parse_duration(text).unwrap()), text);
@@ -224,12 +266,9 @@ mod tests {
 
     #[test]
     fn shown_values_hide_secrets_and_control_characters() {
-        assert_eq!(Kind::Secret.shown("hunter2"), "(secret, 7 characters)");
-        assert_eq!(
-            Kind::DatabaseUrl.shown("postgres://u:hunter2@db/x"),
-            "postgres:(hidden)"
-        );
+        assert_eq!(Kind::EncryptionKey.shown("hunter2"), "(secret, 7 characters)");
         assert_eq!(Kind::DatabaseUrl.shown("hunter2"), "(hidden)");
+        assert_eq!(Kind::RedisUrl.shown("hunter2"), "(hidden)");
         assert_eq!(
             Kind::Issuer.shown("https://u:hunter2@a"),
             "(hidden, it holds user information)"

@@ -6,11 +6,13 @@ use symbolon_core::keys::KeyTimings;
 use symbolon_jose::EncryptionKeys;
 
 use super::contradictions;
+use super::database_url;
 use super::finding::{ConfigErrors, Finding};
 use super::key_timings;
 use super::settings::{
     DatabaseSettings, JwksSettings, KeySettings, LogSettings, LoginSettings, ManagementSettings,
-    PasswordSettings, ServerSettings, Settings, TlsFiles, TokenSettings,
+    PasswordSettings, RedisMode, RedisSettings, RedisTopology, ServerSettings, Settings, TlsFiles,
+    TokenSettings,
 };
 use super::sources::Sources;
 use super::table::{self, Setting};
@@ -18,6 +20,10 @@ use super::values::Values;
 
 /// Most hash threads that zero may stand for.
 const AUTOMATIC_HASH_THREADS: usize = 64;
+/// `database.max_connections` where nobody set it. A server of PostgreSQL has 100 unless told otherwise: enough for nine
+/// nodes.
+const POSTGRES_CONNECTIONS: u32 = 10;
+const SQLITE_CONNECTIONS: u32 = 4;
 
 /// What the settings are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +117,7 @@ impl Assembly<'_> {
             .value(&table::MANAGEMENT_LISTEN)
             .map(|listen| ManagementSettings { listen });
         let database = self.database();
+        let redis = self.redis();
         let keys = self.keys();
         let jwks = self
             .value(&table::JWKS_MAX_AGE)
@@ -124,6 +131,7 @@ impl Assembly<'_> {
             server: server?,
             management: management?,
             database: database?,
+            redis: redis?,
             keys: keys?,
             jwks: jwks?,
             tokens: tokens?,
@@ -167,13 +175,53 @@ impl Assembly<'_> {
 
     fn database(&mut self) -> Option<DatabaseSettings> {
         let url = self.value(&table::DATABASE_URL);
-        let max_connections = self.value(&table::DATABASE_MAX_CONNECTIONS);
+        let max_connections = self.optional(&table::DATABASE_MAX_CONNECTIONS);
+        let connect_timeout = self.value(&table::DATABASE_CONNECT_TIMEOUT);
+        let acquire_timeout = self.value(&table::DATABASE_ACQUIRE_TIMEOUT);
+        let statement_timeout = self.value(&table::DATABASE_STATEMENT_TIMEOUT);
+        let clock_tolerance = self.value(&table::DATABASE_CLOCK_TOLERANCE);
         let migrate_on_start = self.value(&table::DATABASE_MIGRATE_ON_START);
+        let url = url?;
+        let automatic_connections = match database_url::is_sqlite(&url) {
+            true => SQLITE_CONNECTIONS,
+            false => POSTGRES_CONNECTIONS,
+        };
         Some(DatabaseSettings {
-            url: url?,
-            max_connections: max_connections?,
+            url,
+            max_connections: max_connections?.unwrap_or(automatic_connections),
+            connect_timeout: connect_timeout?,
+            acquire_timeout: acquire_timeout?,
+            statement_timeout: statement_timeout?,
+            clock_tolerance: clock_tolerance?,
             migrate_on_start: migrate_on_start?,
         })
+    }
+
+    /// The inner `None` where Redis is not used.
+    fn redis(&mut self) -> Option<Option<RedisSettings>> {
+        let url = self.optional(&table::REDIS_URL);
+        let mode = self.value(&table::REDIS_MODE);
+        let service = self.optional(&table::REDIS_SENTINEL_SERVICE);
+        let key_prefix = self.value(&table::REDIS_KEY_PREFIX);
+        let connect_timeout = self.value(&table::REDIS_CONNECT_TIMEOUT);
+        let response_timeout = self.value(&table::REDIS_RESPONSE_TIMEOUT);
+        let replicas = self.value(&table::REDIS_REPLICAS);
+        let Some(url) = url? else {
+            return Some(None);
+        };
+        Some(Some(RedisSettings {
+            url: url.text,
+            topology: match mode? {
+                RedisMode::Cluster => RedisTopology::Cluster,
+                // One without the other is refused as a contradiction.
+                RedisMode::Sentinel => RedisTopology::Sentinel { service: service?? },
+                RedisMode::Single => RedisTopology::Single,
+            },
+            key_prefix: key_prefix?,
+            connect_timeout: connect_timeout?,
+            response_timeout: response_timeout?,
+            replicas: replicas?,
+        }))
     }
 
     fn keys(&mut self) -> Option<KeySettings> {

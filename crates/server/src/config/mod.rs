@@ -6,6 +6,7 @@
 
 mod command;
 mod contradictions;
+mod database_url;
 mod environment;
 mod explain;
 mod finding;
@@ -14,10 +15,12 @@ mod key_timings;
 mod kind;
 mod load;
 mod parse;
+mod redis_url;
 mod reference;
 mod settings;
 mod sources;
 mod spec;
+mod store_contradictions;
 mod suggest;
 mod table;
 mod toml_file;
@@ -31,7 +34,7 @@ pub use load::{Loaded, Mode, load, reload_encryption_keys};
 pub use reference::{example_toml, reference_markdown};
 pub use settings::{
     DatabaseSettings, JwksSettings, KeySettings, LogFormat, LogSettings, LoginSettings, ManagementSettings,
-    PasswordSettings, ServerSettings, Settings, TlsFiles, TokenSettings,
+    PasswordSettings, RedisSettings, RedisTopology, ServerSettings, Settings, TlsFiles, TokenSettings,
 };
 pub use sources::{CommandRunner, ConfigFile, FileReader, FileText, Override, Sources, read_file};
 

@@ -9,8 +9,8 @@ use symbolon_jose::{KeyEncryptionKey, KeyError, SigningAlg};
 use tracing_subscriber::EnvFilter;
 
 use super::issuer::Issuer;
-use super::kind::{Kind, duration_text, quote};
-use super::settings::LogFormat;
+use super::kind::{Kind, duration_text};
+use super::settings::{LogFormat, RedisMode};
 
 /// Longest list of networks.
 const NETWORKS: usize = 64;
@@ -122,33 +122,6 @@ pub(super) fn issuer(_: Kind, text: &str) -> Result<Issuer, Problem> {
     Issuer::parse(text)
 }
 
-pub(super) fn database_url(kind: Kind, text: &str) -> Result<String, Problem> {
-    bounded(kind, text)?;
-    let Some(rest) = text.strip_prefix("sqlite:") else {
-        let what = match text.split_once(':') {
-            Some((scheme, _)) => format!(
-                "the scheme {} is not supported",
-                quote(&scheme.escape_debug().to_string())
-            ),
-            None => "it is not a URL".to_owned(),
-        };
-        return Err(Problem {
-            wrong: what,
-            remedy: Some(
-                "use sqlite, the one database that is supported, such as \"sqlite:symbolon.db\"".to_owned(),
-            ),
-        });
-    };
-    let (file, options) = rest.split_once('?').unwrap_or((rest, ""));
-    if file.trim_start_matches('/').is_empty() {
-        return Err(format!("{} names no file", kind.quoted(text)).into());
-    }
-    if file.ends_with(":memory:") || options.split('&').any(|option| option == "mode=memory") {
-        return Err(format!("{} is lost at every restart", kind.quoted(text)).into());
-    }
-    Ok(text.to_owned())
-}
-
 pub(super) fn algorithm(kind: Kind, text: &str) -> Result<SigningAlg, Problem> {
     text.parse()
         .map_err(|_| format!("{} is not a supported signing algorithm", kind.quoted(text)).into())
@@ -175,6 +148,34 @@ pub(super) fn log_format(kind: Kind, text: &str) -> Result<LogFormat, Problem> {
         "json" => Ok(LogFormat::Json),
         "text" => Ok(LogFormat::Text),
         _ => Err(format!("{} is not a log format", kind.quoted(text)).into()),
+    }
+}
+
+pub(super) fn redis_mode(kind: Kind, text: &str) -> Result<RedisMode, Problem> {
+    match text {
+        "cluster" => Ok(RedisMode::Cluster),
+        "sentinel" => Ok(RedisMode::Sentinel),
+        "single" => Ok(RedisMode::Single),
+        _ => Err(format!("{} is not a mode of Redis", kind.quoted(text)).into()),
+    }
+}
+
+pub(super) fn word(kind: Kind, text: &str) -> Result<String, Problem> {
+    let Kind::Word { max, braces } = kind else {
+        return Ok(bounded(kind, text)?.to_owned());
+    };
+    if text.is_empty() {
+        return Err("it is empty".to_owned().into());
+    }
+    if text.len() > max {
+        return Err(format!("it is {} bytes long, more than {max}", text.len()).into());
+    }
+    match text
+        .chars()
+        .find(|character| !character.is_ascii_graphic() || (!braces && "{}".contains(*character)))
+    {
+        Some(character) => Err(format!("{} holds {character:?}", kind.quoted(text)).into()),
+        None => Ok(text.to_owned()),
     }
 }
 
@@ -215,7 +216,7 @@ fn list(text: &str) -> Vec<&str> {
     }
 }
 
-fn bounded(kind: Kind, text: &str) -> Result<&str, Problem> {
+pub(super) fn bounded(kind: Kind, text: &str) -> Result<&str, Problem> {
     if text.trim().is_empty() {
         return Err("it is empty".to_owned().into());
     }

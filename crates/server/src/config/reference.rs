@@ -21,7 +21,8 @@ In the environment lists are separated by commas. Durations are text such as `\"
 
 A secret is best kept in a file of its own: instead of the secret itself give the file's path, in the file under
 the key with `_file` behind it, in the environment by the variable with `_FILE` behind it. A file that others than
-its owner may read is reported in the log.
+its owner may read is reported in the log. The URLs of the database and of Redis count as secrets, since they may hold
+a password.
 
 A secret that is kept elsewhere comes from a command: give a command line with `_command` or `_COMMAND` behind the
 name, such as `encryption_key_command = \"vault kv get -field=key secret/symbolon\"`. `/bin/sh -c` runs it whenever
@@ -48,11 +49,20 @@ const CONTRADICTIONS: &str = "
 - `server.listen` off loopback in plain HTTP without `server.trusted_proxies`.
 - An `issuer` of scheme http with `server.listen` off loopback.
 - `management.listen` on the address and port of `server.listen`.
+- Any `redis.*` setting without `redis.url`.
+- `redis.mode` sentinel without `redis.sentinel_service`, or the other way round.
+- Several hosts in `redis.url` with `redis.mode` single, or a database number other than 0 with `redis.mode` cluster.
 - `keys.previous_encryption_key` that is the same key as `keys.encryption_key`.
 - `keys.default_algorithm` outside `keys.algorithms`.
 - `tokens.refresh_idle_lifetime` longer than `tokens.session_lifetime`.
 - `passwords.memory_kib` times `passwords.hash_threads` above 8 GiB.
-- With `--dev`, any listener off loopback.
+- With `--dev`, any listener off loopback, and `redis.url`.
+
+Allowed, and warned of in the log:
+
+- `management.listen` off loopback.
+- `redis.url` with a database of SQLite, on which there can be no second node.
+- Settings of PostgreSQL alone with a database of SQLite.
 
 By these timings verifiers would refuse valid tokens or ask for the key set all the time, or rotation could not keep
 its schedule. The flag `--dangerous-key-timings`, which every command has, turns the refusals into warnings; it is
@@ -138,6 +148,9 @@ fn append_example(text: &mut String, spec: &Spec) {
         Preset::Unset if spec.is_secret() => append(text, format_args!("# {name}_file =\n")),
         Preset::Unset => append(text, format_args!("# {name} =\n")),
         Preset::Value(value) => append(text, format_args!("# {name} = {}\n", spec.toml(value))),
+    }
+    if matches!(spec.preset, Preset::Value(_)) && spec.is_secret() {
+        append(text, format_args!("# {name}_file =\n"));
     }
 }
 

@@ -1,14 +1,17 @@
 //! The validated settings: one small struct per concern.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 use symbolon_core::keys::KeyTimings;
 use symbolon_jose::{EncryptionKeys, SigningAlg};
 
+use super::database_url;
 use super::issuer::Issuer;
 
 /// Everything that the server needs to know, validated and free of contradictions.
@@ -24,6 +27,8 @@ pub struct Settings {
     pub management: ManagementSettings,
     /// `database.*`
     pub database: DatabaseSettings,
+    /// `redis.*`; `None` where `redis.url` is not set: sessions are in the database.
+    pub redis: Option<RedisSettings>,
     /// `keys.*`
     pub keys: KeySettings,
     /// `jwks.*`
@@ -79,15 +84,87 @@ pub struct ManagementSettings {
     pub listen: SocketAddr,
 }
 
-/// The SQL database.
-#[derive(Clone, Debug)]
+/// The SQL database. `Debug` shows its URL without the password.
+#[derive(Clone)]
 pub struct DatabaseSettings {
-    /// `database.url`
+    /// `database.url`: `sqlite:`, or `postgres://` and `postgresql://`, which may hold a password. Never to be shown.
     pub url: String,
-    /// `database.max_connections`
+    /// `database.max_connections`, already chosen by the kind of database where it is not configured.
     pub max_connections: u32,
+    /// `database.connect_timeout`; PostgreSQL only.
+    pub connect_timeout: Duration,
+    /// `database.acquire_timeout`
+    pub acquire_timeout: Duration,
+    /// `database.statement_timeout`; PostgreSQL only.
+    pub statement_timeout: Duration,
+    /// `database.clock_tolerance`; PostgreSQL only.
+    pub clock_tolerance: Duration,
     /// `database.migrate_on_start`
     pub migrate_on_start: bool,
+}
+
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseSettings")
+            .field("url", &database_url::shown(&self.url))
+            .field("max_connections", &self.max_connections)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("clock_tolerance", &self.clock_tolerance)
+            .field("migrate_on_start", &self.migrate_on_start)
+            .finish()
+    }
+}
+
+/// The Redis that keeps sessions.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// `redis.url`: `redis://` or `rediss://`, credentials, hosts separated by commas, database. One host where the
+    /// topology is [`RedisTopology::Single`], no database but 0 where it is [`RedisTopology::Cluster`].
+    pub url: SecretString,
+    /// `redis.mode` and `redis.sentinel_service`
+    pub topology: RedisTopology,
+    /// `redis.key_prefix`: printable ASCII without braces.
+    pub key_prefix: String,
+    /// `redis.connect_timeout`
+    pub connect_timeout: Duration,
+    /// `redis.response_timeout`
+    pub response_timeout: Duration,
+    /// `redis.replicas`: how many must have a fence before a revocation is promised.
+    pub replicas: u32,
+}
+
+/// How the servers that `redis.url` names work together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisTopology {
+    /// They are nodes of a Redis Cluster.
+    Cluster,
+    /// They are Sentinels, which know the server.
+    Sentinel {
+        /// `redis.sentinel_service`: the name under which they watch it.
+        service: String,
+    },
+    /// It is one server.
+    Single,
+}
+
+/// `redis.mode` by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RedisMode {
+    Cluster,
+    Sentinel,
+    Single,
+}
+
+impl fmt::Display for RedisMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cluster => "cluster",
+            Self::Sentinel => "sentinel",
+            Self::Single => "single",
+        })
+    }
 }
 
 /// Signing keys and the key that encrypts them.

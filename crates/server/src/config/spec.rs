@@ -62,7 +62,7 @@ impl Spec {
     }
 
     pub(super) fn is_secret(&self) -> bool {
-        self.kind == Kind::Secret
+        self.kind.is_secret()
     }
 
     /// The key beside that of a secret that says where it is: `<key>_file` or `<key>_command`.

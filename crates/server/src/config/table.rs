@@ -8,10 +8,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use symbolon_jose::{KeyEncryptionKey, SigningAlg};
 
+use super::database_url;
 use super::issuer::Issuer;
 use super::kind::Kind;
 use super::parse;
-use super::settings::LogFormat;
+use super::redis_url::{self, RedisUrl};
+use super::settings::{LogFormat, RedisMode};
 pub(super) use super::spec::{ENVIRONMENT_PREFIX, Pointer, Preset, Setting, Spec};
 
 const MINUTE: u64 = 60;
@@ -77,22 +79,65 @@ settings! {
         "Address and port of the listener for metrics and health, which has no access control; port 0 is \
          any free port.";
 
-    DATABASE_URL: String = parse::database_url, "database.url", Kind::DatabaseUrl,
+    DATABASE_URL: String = database_url::parse, "database.url", Kind::DatabaseUrl,
         Value("sqlite:symbolon-data/symbolon.db"),
-        "The database. Only SQLite is supported; a relative path starts at the working directory.";
+        "The database: a file of SQLite for one node, PostgreSQL for several. The relative path of a file starts at \
+         the working directory. The password of a user of PostgreSQL is never shown.";
     DATABASE_MAX_CONNECTIONS: u32 = parse::integer, "database.max_connections",
-        Kind::Integer { min: 1, max: 256 }, Value("4"),
-        "Connections to the database that are open at once.";
+        Kind::Integer { min: 1, max: 256 }, Unset,
+        "Connections to the database that this node has open at once for requests; a few more do its own work. \
+         Unset, it is 4 on SQLite, where only one can write, and 10 on PostgreSQL, whose own `max_connections` must \
+         suffice for all nodes.";
+    DATABASE_CONNECT_TIMEOUT: Duration = parse::duration, "database.connect_timeout",
+        Kind::milliseconds(100, 60_000), Value("5s"),
+        "Longest wait for a new connection to be made. PostgreSQL only.";
+    DATABASE_ACQUIRE_TIMEOUT: Duration = parse::duration, "database.acquire_timeout",
+        Kind::milliseconds(50, 30_000), Value("2s"),
+        "Longest wait of a request for a free connection; then it is answered with 503.";
+    DATABASE_STATEMENT_TIMEOUT: Duration = parse::duration, "database.statement_timeout",
+        Kind::milliseconds(100, 300_000), Value("5s"),
+        "Longest time for one statement, after which the database ends it; migrations are not bound by it. \
+         PostgreSQL only.";
+    DATABASE_CLOCK_TOLERANCE: Duration = parse::duration, "database.clock_tolerance",
+        Kind::milliseconds(1, 1_000), Value("10ms"),
+        "How exactly every node must know the database's clock, by which sessions and cutoffs are stamped: a node \
+         to which the database answers too late for that is not ready. A revocation by cutoff takes about twice \
+         this time and twice the measured uncertainty. The same on all nodes. PostgreSQL only.";
     DATABASE_MIGRATE_ON_START: bool = parse::boolean, "database.migrate_on_start",
         Kind::Boolean, Value("true"),
         "Whether `symbolon serve` brings the database schema up to date; otherwise `symbolon migrate` does.";
 
-    KEYS_ENCRYPTION_KEY: KeyEncryptionKey = parse::encryption_key, "keys.encryption_key", Kind::Secret,
+    REDIS_URL: RedisUrl = redis_url::parse, "redis.url", Kind::RedisUrl, Unset,
+        "The Redis that keeps refresh-token sessions and counts failed logins, the same for all nodes. Unset, the \
+         database keeps the sessions, and each node counts for itself. `rediss://` is TLS, with certificates \
+         verified. User and password are never shown.";
+    REDIS_MODE: RedisMode = parse::redis_mode, "redis.mode",
+        Kind::Choice(&["single", "cluster", "sentinel"]), Value("single"),
+        "How the servers that `redis.url` names work together: one server, nodes of a Redis Cluster, or Sentinels \
+         that know the server.";
+    REDIS_SENTINEL_SERVICE: String = parse::word, "redis.sentinel_service",
+        Kind::Word { max: 128, braces: true }, Unset,
+        "The name under which the Sentinels watch the server. Only, and always, with `redis.mode` sentinel.";
+    REDIS_KEY_PREFIX: String = parse::word, "redis.key_prefix",
+        Kind::Word { max: 32, braces: false }, Value("sy:"),
+        "What the names of all keys in Redis begin with; deployments that share a Redis each need their own. Braces \
+         would decide the slot in a cluster.";
+    REDIS_CONNECT_TIMEOUT: Duration = parse::duration, "redis.connect_timeout",
+        Kind::milliseconds(50, 10_000), Value("2s"),
+        "Longest wait for a connection to Redis.";
+    REDIS_RESPONSE_TIMEOUT: Duration = parse::duration, "redis.response_timeout",
+        Kind::milliseconds(50, 10_000), Value("500ms"),
+        "Longest wait for an answer of Redis; then the request is answered with 503.";
+    REDIS_REPLICAS: u32 = parse::integer, "redis.replicas", Kind::Integer { min: 0, max: 16 }, Value("0"),
+        "Replicas that must have a revocation's fence before the revocation is promised with 200; with fewer it is \
+         answered with 202. 0 promises by the master alone, which may lose its last writes when it fails.";
+
+    KEYS_ENCRYPTION_KEY: KeyEncryptionKey = parse::encryption_key, "keys.encryption_key", Kind::EncryptionKey,
         Required("/etc/symbolon/encryption-key"),
         "The key-encryption key, under which signing keys and server secrets are stored. Without it they are \
          lost.";
     KEYS_PREVIOUS_ENCRYPTION_KEY: KeyEncryptionKey = parse::encryption_key, "keys.previous_encryption_key",
-        Kind::Secret, Unset,
+        Kind::EncryptionKey, Unset,
         "An earlier key-encryption key that may still open records while `symbolon keys rewrap` has not been \
          run. It encrypts nothing, except while a running node does not have the new one yet.";
     KEYS_ALGORITHMS: Vec<SigningAlg> = parse::algorithms, "keys.algorithms", Kind::Algorithms, Value("ES256"),

@@ -8,7 +8,7 @@ use super::environment::{self, Variable};
 use super::finding::{Finding, Origin};
 use super::kind::Kind;
 use super::parse;
-use super::sources::{ConfigFile, FileText, Sources};
+use super::sources::{ConfigFile, Sources};
 use super::suggest;
 use super::table::{ENVIRONMENT_PREFIX, Pointer, Preset, Setting, Spec, TABLE, Target};
 use super::toml_file;
@@ -154,10 +154,8 @@ impl Layers {
         self.file_unreadable = content.unreadable;
         self.errors.extend(content.findings);
         for entry in content.entries {
-            if let Target::Setting(spec) = entry.target
-                && spec.is_secret()
-            {
-                self.warn_if_readable(spec, &entry.origin, &file.content);
+            if let (Target::Setting(spec), Some(text)) = (entry.target, &entry.text) {
+                self.warn_if_readable(spec, &entry.origin, text, file.content.mode);
             }
             let given = match entry.text {
                 Some(text) => Given::Text {
@@ -307,7 +305,7 @@ impl Layers {
                     named_by: Box::new(named_by),
                     path,
                 };
-                self.warn_if_readable(spec, &origin, &content);
+                self.warn_if_readable(spec, &origin, &content.text, content.mode);
                 Given::Text {
                     text: content.text.trim().into(),
                     origin,
@@ -323,8 +321,9 @@ impl Layers {
         }
     }
 
-    fn warn_if_readable(&mut self, spec: &Spec, origin: &Origin, content: &FileText) {
-        if content.mode.is_some_and(|mode| mode & READABLE_BY_OTHERS != 0) {
+    fn warn_if_readable(&mut self, spec: &Spec, origin: &Origin, text: &str, mode: Option<u32>) {
+        let readable = mode.is_some_and(|mode| mode & READABLE_BY_OTHERS != 0);
+        if readable && spec.kind.hides(text) {
             self.warnings.push(Finding {
                 setting: spec.key.to_owned(),
                 origin: origin.clone(),

@@ -69,8 +69,10 @@ fn explain_aligns_its_columns() {
 #[test]
 fn the_example_file_is_sound_and_shows_the_defaults() {
     let example = example_toml();
+    // Without it the other settings of Redis are refused.
+    let redis = ("SYMBOLON_REDIS_URL", "redis://localhost");
     let sources_of = |text: &str| {
-        let mut sources = sources(text, &[]);
+        let mut sources = sources(text, &[redis]);
         sources.read_file = Box::new(|_| {
             Ok(FileText {
                 text: KEY.to_owned(),

@@ -4,6 +4,7 @@ mod documents;
 mod keys;
 mod refusals;
 mod secrets;
+mod stores;
 mod values;
 
 use std::collections::BTreeMap;

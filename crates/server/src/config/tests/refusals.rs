@@ -72,8 +72,12 @@ fn unknown_keys_and_sections_are_refused_with_a_suggestion() {
             "log.listen (symbolon.toml:2): there is no such setting; did you mean `server.listen`?",
         ),
         (
+            "[cache]\nurl = 1",
+            "cache (symbolon.toml:1): there is no such section",
+        ),
+        (
             "[redis]\nurl = 1",
-            "redis (symbolon.toml:1): there is no such section",
+            "redis.url (symbolon.toml:2): it is an integer, not text in quotes",
         ),
         (
             "\"a\\nb\" = 1",
