@@ -1,3 +1,4 @@
 //! Servers of the tests' own.
 
+pub mod postgres;
 pub mod redis;
