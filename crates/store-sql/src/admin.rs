@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::convert::corrupt;
+use crate::transaction::retried;
 
 /// Most items of a page.
 const MAX_PAGE: u32 = 500;
@@ -32,7 +33,7 @@ pub(crate) fn position(after: Option<&str>) -> StoreResult<Option<Uuid>> {
 #[async_trait]
 impl AdminStore for SqlStore {
     async fn add_user(&self, user: &NewUser) -> StoreResult<Change> {
-        self.insert_user(user).await
+        retried(|| self.insert_user(user)).await
     }
 
     async fn users(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<User>> {
@@ -45,7 +46,7 @@ impl AdminStore for SqlStore {
         active: bool,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        self.update_user_active(subject, active, entry).await
+        retried(|| self.update_user_active(subject, active, entry)).await
     }
 
     async fn set_password(
@@ -54,19 +55,19 @@ impl AdminStore for SqlStore {
         hash: &PasswordHash,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        self.update_password(subject, hash, entry).await
+        retried(|| self.update_password(subject, hash, entry)).await
     }
 
     async fn delete_user(&self, subject: Subject, entry: &NewRevocation) -> StoreResult<Change> {
-        self.remove_user(subject, entry).await
+        retried(|| self.remove_user(subject, entry)).await
     }
 
     async fn set_user_roles(&self, subject: Subject, roles: &[RoleName]) -> StoreResult<Change> {
-        self.replace_user_roles(subject, roles).await
+        retried(|| self.replace_user_roles(subject, roles)).await
     }
 
     async fn put_role(&self, role: &Role) -> StoreResult<Change> {
-        self.upsert_role(role).await
+        retried(|| self.upsert_role(role)).await
     }
 
     async fn roles(&self) -> StoreResult<Vec<Role>> {
@@ -74,15 +75,15 @@ impl AdminStore for SqlStore {
     }
 
     async fn delete_role(&self, name: &RoleName) -> StoreResult<Change> {
-        self.remove_role(name).await
+        retried(|| self.remove_role(name)).await
     }
 
     async fn add_client(&self, client: &Client, lift: &NewRevocation) -> StoreResult<Change> {
-        self.insert_client(client, lift).await
+        retried(|| self.insert_client(client, lift)).await
     }
 
     async fn set_client_policy(&self, client: &Client) -> StoreResult<Change> {
-        self.replace_client_policy(client).await
+        retried(|| self.replace_client_policy(client)).await
     }
 
     async fn clients(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<Client>> {
@@ -95,14 +96,14 @@ impl AdminStore for SqlStore {
         active: bool,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        self.update_client_active(uid, active, entry).await
+        retried(|| self.update_client_active(uid, active, entry)).await
     }
 
     async fn set_client_secrets(&self, uid: ClientUid, secrets: &[ClientSecretHash]) -> StoreResult<Change> {
-        self.replace_client_secrets(uid, secrets).await
+        retried(|| self.replace_client_secrets(uid, secrets)).await
     }
 
     async fn delete_client(&self, uid: ClientUid, entry: &NewRevocation) -> StoreResult<Change> {
-        self.remove_client(uid, entry).await
+        retried(|| self.remove_client(uid, entry)).await
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::client::{
     AllowedAudience, Client, ClientPolicy, ClientType, RotationPolicy, ServedAudience,
 };
@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::convert::{bounded, corrupt, from_ms, number, parse};
 use crate::entity::{client_secrets, client_values, clients, resource_servers};
 use crate::error::store_error;
+use crate::transaction::Transaction;
 
 /// Kinds of the rows of `client_values`.
 pub(crate) const AUDIENCE: &str = "audience";
@@ -33,7 +34,7 @@ pub(crate) const MAX_SECRETS: u64 = 8;
 /// Most resource servers that one client may be.
 pub(crate) const MAX_SERVED: u64 = ClientPolicy::MAX_LIST as u64;
 
-pub(crate) async fn by_client_id(tx: &DatabaseTransaction, id: &ClientId) -> StoreResult<Option<Client>> {
+pub(crate) async fn by_client_id(tx: &Transaction, id: &ClientId) -> StoreResult<Option<Client>> {
     let row = clients::Entity::find()
         .filter(clients::Column::ClientId.eq(id.as_str()))
         .one(tx)
@@ -42,7 +43,7 @@ pub(crate) async fn by_client_id(tx: &DatabaseTransaction, id: &ClientId) -> Sto
     Ok(assemble(tx, row.into_iter().collect()).await?.pop())
 }
 
-pub(crate) async fn by_uid(tx: &DatabaseTransaction, uid: ClientUid) -> StoreResult<Option<Client>> {
+pub(crate) async fn by_uid(tx: &Transaction, uid: ClientUid) -> StoreResult<Option<Client>> {
     let row = clients::Entity::find_by_id(uid.0)
         .one(tx)
         .await
@@ -51,10 +52,7 @@ pub(crate) async fn by_uid(tx: &DatabaseTransaction, uid: ClientUid) -> StoreRes
 }
 
 /// Clients in the order of their rows, with all that belongs to them.
-pub(crate) async fn assemble(
-    tx: &DatabaseTransaction,
-    rows: Vec<clients::Model>,
-) -> StoreResult<Vec<Client>> {
+pub(crate) async fn assemble(tx: &Transaction, rows: Vec<clients::Model>) -> StoreResult<Vec<Client>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -146,7 +144,7 @@ impl Values {
     }
 }
 
-async fn values(tx: &DatabaseTransaction, uids: &[Uuid]) -> StoreResult<BTreeMap<Uuid, Values>> {
+async fn values(tx: &Transaction, uids: &[Uuid]) -> StoreResult<BTreeMap<Uuid, Values>> {
     let max = MAX_VALUES * uids.len() as u64;
     let rows = client_values::Entity::find()
         .filter(client_values::Column::Uid.is_in(uids.iter().copied()))
@@ -162,10 +160,7 @@ async fn values(tx: &DatabaseTransaction, uids: &[Uuid]) -> StoreResult<BTreeMap
     Ok(values)
 }
 
-async fn secrets(
-    tx: &DatabaseTransaction,
-    uids: &[Uuid],
-) -> StoreResult<BTreeMap<Uuid, Vec<ClientSecretHash>>> {
+async fn secrets(tx: &Transaction, uids: &[Uuid]) -> StoreResult<BTreeMap<Uuid, Vec<ClientSecretHash>>> {
     let max = MAX_SECRETS * uids.len() as u64;
     let rows = client_secrets::Entity::find()
         .filter(client_secrets::Column::Uid.is_in(uids.iter().copied()))
@@ -194,7 +189,7 @@ impl TryFrom<client_secrets::Model> for ClientSecretHash {
     }
 }
 
-async fn served(tx: &DatabaseTransaction, uids: &[Uuid]) -> StoreResult<BTreeMap<Uuid, Vec<ServedAudience>>> {
+async fn served(tx: &Transaction, uids: &[Uuid]) -> StoreResult<BTreeMap<Uuid, Vec<ServedAudience>>> {
     let max = MAX_SERVED * uids.len() as u64;
     let rows = resource_servers::Entity::find()
         .filter(resource_servers::Column::Uid.is_in(uids.iter().copied()))
@@ -228,7 +223,7 @@ impl Servers {
     }
 }
 
-async fn servers(tx: &DatabaseTransaction, wishes: impl Iterator<Item = &Values>) -> StoreResult<Servers> {
+async fn servers(tx: &Transaction, wishes: impl Iterator<Item = &Values>) -> StoreResult<Servers> {
     let wishes: Vec<_> = wishes.flat_map(|values| values.of(AUDIENCE)).collect();
     if wishes.is_empty() {
         return Ok(Servers(BTreeMap::new()));

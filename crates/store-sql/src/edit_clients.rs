@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::ClientUid;
 use symbolon_core::client::{Client, ClientPolicy};
 use symbolon_core::ports::{Change, Page, StoreResult};
@@ -23,13 +23,13 @@ use crate::edit_users::take_subject;
 use crate::entity::{client_secrets, client_values, clients, resource_servers};
 use crate::error::{store_error, unless_taken};
 use crate::log::{advance_facts, append_with_facts, is_blocked};
-use crate::transaction::commit;
+use crate::transaction::{Lock, Transaction, commit};
 
 const UNKNOWN: Change = Change::Unknown("client");
 
 impl SqlStore {
     pub(crate) async fn insert_client(&self, client: &Client, lift: &NewRevocation) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let uid = client.uid.0;
         if !take_subject(&tx, uid, "client").await? {
             return Ok(Change::Taken("uid"));
@@ -60,7 +60,7 @@ impl SqlStore {
     }
 
     pub(crate) async fn replace_client_policy(&self, client: &Client) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let uid = client.uid.0;
         let updated = clients::Entity::update_many()
             .set(policy_row(&client.policy)?)
@@ -110,7 +110,7 @@ impl SqlStore {
         active: bool,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let client = clients::Entity::find_by_id(uid.0)
             .one(&tx)
             .await
@@ -137,7 +137,7 @@ impl SqlStore {
         uid: ClientUid,
         secrets: &[ClientSecretHash],
     ) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let client = clients::Entity::find_by_id(uid.0)
             .one(&tx)
             .await
@@ -158,7 +158,7 @@ impl SqlStore {
 
     /// What the client serves goes with its row; those who wished for it keep the wish. The uid stays taken.
     pub(crate) async fn remove_client(&self, uid: ClientUid, entry: &NewRevocation) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let deleted = clients::Entity::delete_by_id(uid.0)
             .exec(&tx)
             .await
@@ -192,7 +192,7 @@ fn policy_row(policy: &ClientPolicy) -> StoreResult<clients::ActiveModel> {
 }
 
 /// Audiences that the client wants, served or not.
-async fn wishes(tx: &DatabaseTransaction, uid: Uuid) -> StoreResult<BTreeSet<String>> {
+async fn wishes(tx: &Transaction, uid: Uuid) -> StoreResult<BTreeSet<String>> {
     let rows = client_values::Entity::find()
         .filter(client_values::Column::Uid.eq(uid))
         .filter(client_values::Column::Kind.eq(AUDIENCE))
@@ -206,7 +206,7 @@ async fn wishes(tx: &DatabaseTransaction, uid: Uuid) -> StoreResult<BTreeSet<Str
 /// Writes the lists of a policy, or says why not. `wished` are audiences that the client had before, and keeps even
 /// where nobody serves them any more.
 async fn insert_lists(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     uid: Uuid,
     policy: &ClientPolicy,
     wished: BTreeSet<String>,
@@ -247,7 +247,7 @@ async fn insert_lists(
 }
 
 /// False where another client serves one of them.
-async fn insert_served(tx: &DatabaseTransaction, uid: Uuid, policy: &ClientPolicy) -> StoreResult<bool> {
+async fn insert_served(tx: &Transaction, uid: Uuid, policy: &ClientPolicy) -> StoreResult<bool> {
     if policy.serves.len() as u64 > MAX_SERVED {
         return Err(refused(format_args!(
             "a client serves at most {MAX_SERVED} audiences"
@@ -297,11 +297,7 @@ fn value_rows(uid: Uuid, policy: &ClientPolicy) -> Vec<client_values::ActiveMode
         .collect()
 }
 
-async fn insert_secrets(
-    tx: &DatabaseTransaction,
-    uid: Uuid,
-    secrets: &[ClientSecretHash],
-) -> StoreResult<()> {
+async fn insert_secrets(tx: &Transaction, uid: Uuid, secrets: &[ClientSecretHash]) -> StoreResult<()> {
     if secrets.len() as u64 > MAX_SECRETS {
         return Err(refused(format_args!(
             "a client keeps at most {MAX_SECRETS} secrets"

@@ -1,7 +1,7 @@
 //! Changing signing keys.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use symbolon_core::keys::{KeyChange, KeyChangeOutcome, KeyMove, ScheduleTime, SigningKeyRecord};
 use symbolon_core::ports::StoreResult;
 
@@ -12,7 +12,7 @@ use crate::error::unless_taken;
 use crate::key_schedule::authorize;
 use crate::keys::{MOMENTS, moments, row};
 use crate::log::append_all_with_facts;
-use crate::transaction::commit;
+use crate::transaction::{Lock, Transaction, commit};
 
 impl SqlStore {
     /// Only the last lines commit: whatever returns before has changed nothing.
@@ -23,7 +23,7 @@ impl SqlStore {
                 "key {kid} can't go from {from} to {to} in one step"
             )));
         }
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         if !authorize(&tx, change.authority, self.inner.clock.now()).await? {
             return Ok(KeyChangeOutcome::Fenced);
         }
@@ -60,7 +60,7 @@ fn is_transition(step: &KeyMove) -> bool {
 }
 
 /// Returns false where the key is not in the state from which the move was planned, or its new place is taken.
-async fn go(tx: &DatabaseTransaction, step: &KeyMove, at: ScheduleTime) -> StoreResult<bool> {
+async fn go(tx: &Transaction, step: &KeyMove, at: ScheduleTime) -> StoreResult<bool> {
     let mut update = Entity::update_many()
         .col_expr(Column::State, Expr::value(step.to.as_str()))
         .col_expr(Column::EnteredScheduleMs, Expr::value(to_schedule_ms(at)))
@@ -87,7 +87,7 @@ async fn go(tx: &DatabaseTransaction, step: &KeyMove, at: ScheduleTime) -> Store
 }
 
 /// Returns false where the `kid` or the place is taken.
-async fn add(tx: &DatabaseTransaction, key: &SigningKeyRecord) -> StoreResult<bool> {
+async fn add(tx: &Transaction, key: &SigningKeyRecord) -> StoreResult<bool> {
     let inserted = Entity::insert(row(key)).exec_without_returning(tx).await;
     Ok(unless_taken(inserted)?.is_some())
 }

@@ -11,7 +11,7 @@ use crate::convert::{bounded, parse, refused};
 use crate::entity::{role_scopes, roles};
 use crate::error::store_error;
 use crate::log::advance_facts;
-use crate::transaction::commit;
+use crate::transaction::{Lock, commit};
 use crate::users::{MAX_ROLE_SCOPES, MAX_ROLES, role_scopes_of};
 
 impl SqlStore {
@@ -21,7 +21,7 @@ impl SqlStore {
                 "a role allows at most {MAX_ROLE_SCOPES} scopes"
             )));
         }
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let row = roles::ActiveModel {
             name: Set(role.name.as_str().to_owned()),
         };
@@ -83,7 +83,7 @@ impl SqlStore {
 
     /// Those who hold the role lose it with the row.
     pub(crate) async fn remove_role(&self, name: &RoleName) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let deleted = roles::Entity::delete_by_id(name.as_str())
             .exec(&tx)
             .await

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::Subject;
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::{Change, NewUser, Page, StoreResult};
@@ -20,14 +18,14 @@ use crate::convert::to_ms;
 use crate::entity::{roles, subjects, user_names, user_roles, users};
 use crate::error::{store_error, unless_taken};
 use crate::log::{advance_facts, append_with_facts};
-use crate::transaction::commit;
+use crate::transaction::{Lock, Transaction, commit};
 use crate::users::assemble;
 
 const UNKNOWN: Change = Change::Unknown("user");
 
 impl SqlStore {
     pub(crate) async fn insert_user(&self, new: &NewUser) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let subject = new.user.subject;
         if !take_subject(&tx, subject.0, "user").await? {
             return Ok(Change::Taken("subject"));
@@ -67,7 +65,7 @@ impl SqlStore {
         active: bool,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let user = users::Entity::find_by_id(subject.0)
             .one(&tx)
             .await
@@ -95,7 +93,7 @@ impl SqlStore {
         hash: &PasswordHash,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let updated = users::Entity::update_many()
             .col_expr(users::Column::PasswordHash, Expr::value(hash.as_str()))
             .filter(users::Column::Subject.eq(subject.0))
@@ -112,7 +110,7 @@ impl SqlStore {
 
     /// Names and roles go with the row; the subject stays taken.
     pub(crate) async fn remove_user(&self, subject: Subject, entry: &NewRevocation) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let deleted = users::Entity::delete_by_id(subject.0)
             .exec(&tx)
             .await
@@ -130,7 +128,7 @@ impl SqlStore {
         subject: Subject,
         roles: &[RoleName],
     ) -> StoreResult<Change> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let found = users::Entity::find_by_id(subject.0)
             .count(&tx)
             .await
@@ -153,7 +151,7 @@ impl SqlStore {
 }
 
 /// Takes an id for good, for a user or a client. False where either has or had it.
-pub(crate) async fn take_subject(tx: &DatabaseTransaction, id: Uuid, kind: &str) -> StoreResult<bool> {
+pub(crate) async fn take_subject(tx: &Transaction, id: Uuid, kind: &str) -> StoreResult<bool> {
     let row = subjects::ActiveModel {
         id: Set(id),
         kind: Set(kind.to_owned()),
@@ -175,7 +173,7 @@ fn row(new: &NewUser) -> users::ActiveModel {
 }
 
 /// Which of the user's names is taken, if one is.
-async fn insert_names(tx: &DatabaseTransaction, new: &NewUser) -> StoreResult<Option<&'static str>> {
+async fn insert_names(tx: &Transaction, new: &NewUser) -> StoreResult<Option<&'static str>> {
     let username = new.user.username.parse::<LoginName>().ok();
     for name in new.names.iter().collect::<BTreeSet<_>>() {
         let row = user_names::ActiveModel {
@@ -192,7 +190,7 @@ async fn insert_names(tx: &DatabaseTransaction, new: &NewUser) -> StoreResult<Op
 }
 
 /// False where one of the roles does not exist.
-async fn insert_roles(tx: &DatabaseTransaction, subject: Subject, roles: &[RoleName]) -> StoreResult<bool> {
+async fn insert_roles(tx: &Transaction, subject: Subject, roles: &[RoleName]) -> StoreResult<bool> {
     let roles: BTreeSet<_> = roles.iter().map(RoleName::as_str).collect();
     if roles.is_empty() {
         return Ok(true);

@@ -1,9 +1,10 @@
 //! What the database's errors mean.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 
 use sea_orm::sqlx::Error as SqlxError;
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 use symbolon_core::ports::{StoreError, StoreResult};
 
 /// What an error means for the caller.
@@ -38,6 +39,38 @@ pub(crate) fn is_busy(error: &SqlxError) -> bool {
         .is_some_and(|code| code & 0xFF == SQLITE_BUSY)
 }
 
+/// Whether PostgreSQL undid the transaction in favour of another.
+pub(crate) fn is_conflict(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(why) if why == CONFLICT)
+}
+
+/// Whether the connection is gone, by a word of the server or without one. What was sent last may have been done.
+pub(crate) fn is_lost(error: &DbErr) -> bool {
+    // What goes wrong before there is a connection is `DbErr::Conn`.
+    let (DbErr::Exec(why) | DbErr::Query(why)) = error else {
+        return false;
+    };
+    match why {
+        RuntimeErr::SqlxError(error) => match &**error {
+            SqlxError::Io(_) => true,
+            error => sqlstate(error).is_some_and(|code| LOST.contains(&&*code) || code.starts_with("08")),
+        },
+        RuntimeErr::Internal(_) => false,
+    }
+}
+
+/// Whether a server is not up yet, or has no connection left for now.
+pub(crate) fn is_starting(error: &SqlxError) -> bool {
+    match error {
+        SqlxError::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+        error => sqlstate(error).is_some_and(|code| matches!(&*code, "53300" | "57P03")),
+    }
+}
+
+fn sqlstate(error: &SqlxError) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code().filter(|code| code.len() == 5)
+}
+
 /// `None` where a key is taken. The transaction is then good for nothing but being dropped.
 pub(crate) fn unless_taken<T>(result: Result<T, DbErr>) -> StoreResult<Option<T>> {
     match result {
@@ -49,7 +82,8 @@ pub(crate) fn unless_taken<T>(result: Result<T, DbErr>) -> StoreResult<Option<T>
 
 fn meaning(error: &DbErr) -> Meaning {
     match error {
-        DbErr::ConnectionAcquire(why) => Meaning::Unavailable(why.to_string()),
+        DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Meaning::Unavailable(NO_CONNECTION.into()),
+        DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => Meaning::Unavailable(CLOSED.into()),
         DbErr::Conn(why) | DbErr::Exec(why) | DbErr::Query(why) => match why {
             RuntimeErr::SqlxError(error) => driver_meaning(error),
             RuntimeErr::Internal(_) => Meaning::Unavailable("the connection is lost".into()),
@@ -75,26 +109,55 @@ fn driver_meaning(error: &SqlxError) -> Meaning {
         | SqlxError::ColumnIndexOutOfBounds { .. }
         | SqlxError::ColumnNotFound(_)
         | SqlxError::TypeNotFound { .. } => Meaning::Corrupt("a row has another shape than expected".into()),
-        SqlxError::PoolTimedOut => Meaning::Unavailable("every connection is busy".into()),
-        SqlxError::PoolClosed => Meaning::Unavailable("the database is closed".into()),
+        SqlxError::PoolTimedOut => Meaning::Unavailable(NO_CONNECTION.into()),
+        SqlxError::PoolClosed => Meaning::Unavailable(CLOSED.into()),
+        // What is wrong with a certificate; it quotes none.
+        SqlxError::Io(error) if error.kind() == ErrorKind::InvalidData => {
+            Meaning::Unavailable(format!("TLS with the server failed: {error}"))
+        }
+        SqlxError::Tls(_) => Meaning::Unavailable(
+            "TLS with the server failed: see sslmode and sslrootcert in the URL of the database".into(),
+        ),
         SqlxError::Io(error) => Meaning::Unavailable(format!("input or output failed: {}", error.kind())),
         _ => Meaning::Unavailable("the driver refused the operation".into()),
     }
 }
 
+/// The meaning of an SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. Messages may quote
+/// values; the code says enough.
+fn state_meaning(code: &str) -> Meaning {
+    let told = match code {
+        "23505" => return Meaning::Unique,
+        "40001" | "40P01" => return Meaning::Unavailable(CONFLICT.into()),
+        "42P01" | "42703" => return no_schema(),
+        _ if code.starts_with("22") || code.starts_with("23") => return Meaning::Corrupt(named(code, "")),
+        "XX001" | "XX002" => return Meaning::Corrupt(named(code, ": a page or an index is damaged")),
+        "25006" => ": it takes no writes: name the primary in the URL",
+        "25P03" => ": this process stopped for too long within a transaction",
+        "3D000" => ": there is no database of that name: create it",
+        "28000" | "28P01" => {
+            ": the server does not let this user in: see the user and the password in the URL"
+        }
+        "42501" => ": the user lacks a right to the tables",
+        "53100" => ": the disk of the server is full",
+        "53200" => ": the server is out of memory",
+        "53300" => ": the server has no connection left: lower database.max_connections, or raise its own",
+        "55P03" => ": another transaction holds a lock for too long",
+        "57014" => ": it took longer than database.statement_timeout",
+        "57P01" | "57P02" | "57P03" => ": the server stops or starts",
+        _ => "",
+    };
+    Meaning::Unavailable(named(code, told))
+}
+
+fn named(code: &str, told: &str) -> String {
+    format!("SQLSTATE {code}{told}")
+}
+
 /// SQLSTATEs have five characters, SQLite's codes at most four digits.
 fn code_meaning(code: Cow<'_, str>, message: &str) -> Meaning {
     if code.len() == 5 {
-        // Messages may quote values; the code says enough.
-        return match &*code {
-            "23505" => Meaning::Unique,
-            "42P01" => no_schema(),
-            "XX001" | "XX002" => Meaning::Corrupt(format!("SQLSTATE {code}")),
-            _ if code.starts_with("22") || code.starts_with("23") => {
-                Meaning::Corrupt(format!("SQLSTATE {code}"))
-            }
-            _ => Meaning::Unavailable(format!("SQLSTATE {code}")),
-        };
+        return state_meaning(&code);
     }
     let number: u32 = code.parse().unwrap_or_default();
     // <https://www.sqlite.org/rescode.html>: the low byte of an extended code is the primary one.
@@ -113,6 +176,14 @@ fn code_meaning(code: Cow<'_, str>, message: &str) -> Meaning {
 fn no_schema() -> Meaning {
     Meaning::Unavailable("the database lacks tables: run `symbolon migrate`".into())
 }
+
+const CLOSED: &str = "the database is closed";
+const CONFLICT: &str = "other transactions were in the way";
+const NO_CONNECTION: &str = "no connection within database.acquire_timeout: the database does not answer, or all \
+    connections are in use (database.max_connections)";
+
+/// SQLSTATEs with which the server ends a connection: administrator, crash, idle within a transaction, idle.
+const LOST: [&str; 4] = ["57P01", "57P02", "25P03", "57P05"];
 
 const SQLITE_ERROR: u32 = 1;
 const SQLITE_BUSY: u32 = 5;
@@ -137,6 +208,7 @@ mod tests {
         // Busy, busy snapshot, locked, read-only, I/O, full, can't open; serialization, deadlock, shutdown, no table.
         for code in [
             "5", "517", "6", "8", "10", "13", "14", "1", "40001", "40P01", "57P01", "42P01", "08006",
+            "53100", "57014", "53300", "25006",
         ] {
             assert!(matches!(meaning(code), Meaning::Unavailable(_)), "{code}");
         }
@@ -159,6 +231,24 @@ mod tests {
             panic!("data that does not parse is corrupt");
         };
         assert_eq!(text, "SQLSTATE 22P02");
+    }
+
+    #[test]
+    fn what_an_operator_can_mend_is_said() {
+        for (code, part) in [
+            ("25006", "name the primary"),
+            ("28P01", "the password in the URL"),
+            ("3D000", "create it"),
+            ("53100", "disk of the server is full"),
+            ("53300", "database.max_connections"),
+            ("57014", "database.statement_timeout"),
+        ] {
+            let meaning = code_meaning(code.into(), "hunter2");
+            assert!(
+                matches!(&meaning, Meaning::Unavailable(text) if text.contains(part) && text.contains(code)),
+                "{meaning:?}"
+            );
+        }
     }
 
     #[test]

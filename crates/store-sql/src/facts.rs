@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, Query};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use symbolon_core::client::Client;
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::{FactStore, PublishedFacts, StoreResult};
@@ -14,7 +14,7 @@ use symbolon_core::{ClientId, ClientUid, Subject};
 use crate::convert::parse;
 use crate::entity::{client_values, clients, users};
 use crate::error::store_error;
-use crate::transaction::commit;
+use crate::transaction::{Lock, Transaction, commit};
 use crate::{SqlStore, clients as client, users as user};
 
 /// Most origins that are published.
@@ -45,7 +45,7 @@ impl FactStore for SqlStore {
     }
 
     async fn rehash(&self, subject: Subject, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         let updated = users::Entity::update_many()
             .col_expr(users::Column::PasswordHash, Expr::value(new.as_str()))
             .filter(users::Column::Subject.eq(subject.0))
@@ -70,7 +70,7 @@ impl FactStore for SqlStore {
 }
 
 /// What the enabled clients have of a kind, each value once.
-async fn distinct_values(tx: &DatabaseTransaction, kind: &str, limit: u64) -> StoreResult<Vec<String>> {
+async fn distinct_values(tx: &Transaction, kind: &str, limit: u64) -> StoreResult<Vec<String>> {
     let enabled = Query::select()
         .column(clients::Column::Uid)
         .from(clients::Entity)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    Select,
 };
 use symbolon_core::UnixMillis;
 use symbolon_core::keys::{KeyAuthority, KeyLease, KeyNode, KeySchedule, ScheduleTime};
@@ -17,7 +17,7 @@ use crate::SqlStore;
 use crate::convert::{corrupt, from_ms, from_schedule_ms, number, to_ms, to_schedule_ms};
 use crate::entity::{key_nodes, key_schedule};
 use crate::error::store_error;
-use crate::transaction::commit;
+use crate::transaction::{Lock, Transaction, commit};
 
 /// Key of the only row of the schedule.
 const SCHEDULE_ID: i32 = 1;
@@ -38,7 +38,7 @@ impl SqlStore {
         ttl: Duration,
         elapsed: ScheduleTime,
     ) -> StoreResult<Option<KeyLease>> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         let row = locked(&tx).await?;
         let kept = KeySchedule::try_from(row.clone())?;
         let ends = now.plus(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
@@ -62,7 +62,7 @@ impl SqlStore {
     }
 
     pub(crate) async fn release_lease(&self, lease: KeyLease) -> StoreResult<()> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         let row = locked(&tx).await?;
         if KeySchedule::try_from(row.clone())?.fence == lease.fence {
             vacated(row).update(&tx).await.map_err(store_error)?;
@@ -88,7 +88,8 @@ impl SqlStore {
             .to_owned();
         let forgotten = node.seen.since(ScheduleTime(0).plus(FORGET_AFTER));
         let forgotten = to_schedule_ms(ScheduleTime(0).plus(forgotten));
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
+        locked(&tx).await?;
         key_nodes::Entity::insert(row)
             .on_conflict(replace)
             .exec_without_returning(&tx)
@@ -114,7 +115,7 @@ impl SqlStore {
     }
 
     pub(crate) async fn forget_node(&self, node: Uuid) -> StoreResult<()> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         key_nodes::Entity::delete_by_id(node)
             .exec(&tx)
             .await
@@ -129,7 +130,7 @@ impl SqlStore {
 /// A lease that has ended gives no authority either, though nobody has taken it since: whoever was stopped for that long
 /// plans by a time that is no longer.
 pub(crate) async fn authorize(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     authority: KeyAuthority,
     now: UnixMillis,
 ) -> StoreResult<bool> {
@@ -151,7 +152,7 @@ fn find() -> Select<key_schedule::Entity> {
 }
 
 /// The schedule's row, locked until the transaction ends.
-async fn locked(tx: &DatabaseTransaction) -> StoreResult<key_schedule::Model> {
+async fn locked(tx: &Transaction) -> StoreResult<key_schedule::Model> {
     there(find().lock_exclusive().one(tx).await)
 }
 

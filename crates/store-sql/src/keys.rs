@@ -18,7 +18,7 @@ use crate::SqlStore;
 use crate::convert::{bounded, corrupt, from_ms, from_schedule_ms, parse, to_ms, to_schedule_ms};
 use crate::entity::signing_keys::{ActiveModel, Column, Entity, Model};
 use crate::error::store_error;
-use crate::transaction::commit;
+use crate::transaction::{Lock, commit, retried};
 
 /// Most keys that are published.
 const MAX_KEYS: u64 = 1000;
@@ -62,11 +62,11 @@ impl KeyStore for SqlStore {
     }
 
     async fn change_keys(&self, change: &KeyChange) -> StoreResult<KeyChangeOutcome> {
-        self.edit_keys(change).await
+        retried(|| self.edit_keys(change)).await
     }
 
     async fn rewrap_key(&self, kid: &Kid, from: &str, to: &str) -> StoreResult<bool> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         let updated = Entity::update_many()
             .col_expr(Column::Wrapped, Expr::value(to))
             .filter(Column::Kid.eq(kid.as_str()))
@@ -91,7 +91,7 @@ impl KeyStore for SqlStore {
         ttl: Duration,
         elapsed: ScheduleTime,
     ) -> StoreResult<Option<KeyLease>> {
-        self.take_lease(holder, now, ttl, elapsed).await
+        retried(|| self.take_lease(holder, now, ttl, elapsed)).await
     }
 
     async fn release_key_lease(&self, lease: KeyLease) -> StoreResult<()> {

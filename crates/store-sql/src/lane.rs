@@ -5,17 +5,18 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::SessionId;
 use symbolon_core::ports::{StoreError, StoreResult};
 use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord, decide};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::connection::Connections;
 use crate::entity::session_records::{self, Column};
 use crate::error::store_error;
 use crate::log;
 use crate::sessions::record_row;
-use crate::transaction::{commit, writing};
+use crate::transaction::{Lock, Transaction, commit, retried, writing};
 
 /// Most rotations that share a transaction.
 const BATCH: usize = 64;
@@ -34,7 +35,7 @@ struct Job {
 
 impl Lane {
     /// Starts the task. It ends when the lane is dropped.
-    pub(crate) fn start(db: DatabaseConnection) -> Self {
+    pub(crate) fn start(db: Connections) -> Self {
         let (queue, mut waiting) = mpsc::channel::<Job>(QUEUE);
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
@@ -64,9 +65,9 @@ fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(why.into())
 }
 
-async fn run(db: &DatabaseConnection, batch: &mut Vec<Job>) {
+async fn run(db: &Connections, batch: &mut Vec<Job>) {
     let requests: Vec<_> = batch.iter().map(|job| job.request).collect();
-    let outcomes = rotate_all(db, &requests).await;
+    let outcomes = retried(|| rotate_all(db, &requests)).await;
     for (i, job) in batch.drain(..).enumerate() {
         let outcome = match &outcomes {
             Ok(outcomes) => outcomes[i].clone(),
@@ -79,10 +80,11 @@ async fn run(db: &DatabaseConnection, batch: &mut Vec<Job>) {
 
 /// One outcome for each request, in order; an error means that nothing has changed.
 async fn rotate_all(
-    db: &DatabaseConnection,
+    db: &Connections,
     requests: &[RotationRequest],
 ) -> StoreResult<Vec<StoreResult<Rotation>>> {
-    let tx = writing(db).await?;
+    let tx = writing(db, Lock::Head).await?;
+    lock_sessions(&tx, requests).await?;
     let head = log::head(&tx).await?;
     let mut records = read(&tx, requests).await?;
     let mut changed = BTreeSet::new();
@@ -114,12 +116,35 @@ async fn rotate_all(
     Ok(outcomes)
 }
 
+/// Makes other nodes wait with rotations of the same sessions. What is not there can't be locked as a row, and must be
+/// adopted once: so their ids are, by what is random in them, in one order everywhere. Sessions that happen to have that
+/// in common wait for each other.
+async fn lock_sessions(tx: &Transaction, requests: &[RotationRequest]) -> StoreResult<()> {
+    if tx.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    let keys: BTreeSet<_> = requests
+        .iter()
+        .map(|request| request.session.0.as_u128() as u32 as i32)
+        .collect();
+    let lock = |key| format!("SELECT pg_advisory_xact_lock({SESSIONS}, {key})");
+    let locks: Vec<_> = keys.into_iter().map(lock).collect();
+    tx.execute_unprepared(&locks.join("; "))
+        .await
+        .map(drop)
+        .map_err(store_error)
+}
+
+/// The class of the advisory locks on sessions, so that they meet no others of this database.
+const SESSIONS: i32 = 0x5359_4D53;
+
 type Records = HashMap<SessionId, StoreResult<SessionRecord>>;
 
-async fn read(tx: &DatabaseTransaction, requests: &[RotationRequest]) -> StoreResult<Records> {
+async fn read(tx: &Transaction, requests: &[RotationRequest]) -> StoreResult<Records> {
     let sessions: BTreeSet<_> = requests.iter().map(|request| request.session.0).collect();
     let rows = session_records::Entity::find()
         .filter(Column::Sid.is_in(sessions))
+        .order_by_asc(Column::Sid)
         .lock_exclusive()
         .all(tx)
         .await
@@ -131,7 +156,7 @@ async fn read(tx: &DatabaseTransaction, requests: &[RotationRequest]) -> StoreRe
 }
 
 async fn write(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     changed: impl Iterator<Item = (SessionId, &SessionRecord)>,
 ) -> StoreResult<()> {
     let rows: Vec<_> = changed

@@ -1,19 +1,21 @@
 //! The SQL stores: clients, users, keys, secrets, the revocation log and the embedded token store.
 //!
-//! [`SqlStore`] implements every port of [`symbolon_core::ports`]. Each write is one transaction that takes the
-//! database's write lock before it reads, so that what it decides by can't change under it; on SQLite that is
-//! `BEGIN IMMEDIATE` on the one connection that writes. Rotations, which are many and small, wait in a lane of their own
-//! and share transactions.
+//! [`SqlStore`] implements every port of [`symbolon_core::ports`], on SQLite for one node and on PostgreSQL for many.
+//! Each write is one transaction that locks before it reads, so that what it decides by can't change under it: on
+//! SQLite the whole database, by `BEGIN IMMEDIATE` on the one connection that writes; on PostgreSQL what
+//! `transaction::Lock` says. Rotations, which are many and small, wait in a lane of their own and share transactions.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use symbolon_core::Clock;
 use symbolon_core::ports::StoreResult;
 
 mod admin;
 mod clients;
+mod connection;
 mod convert;
 mod edit_clients;
 mod edit_keys;
@@ -26,6 +28,7 @@ mod key_schedule;
 mod keys;
 mod lane;
 mod log;
+mod postgres;
 mod schema;
 mod server;
 mod sessions;
@@ -37,17 +40,54 @@ mod users;
 
 pub use schema::MigrationState;
 
+use connection::{Connections, Pools};
 use error::store_error;
 use lane::Lane;
+use transaction::{Lock, Transaction};
 
-/// Where the database is.
-#[derive(Clone, Debug)]
+/// Where the database is, and how long to wait for it.
+#[derive(Clone)]
 pub struct SqlConfig {
     /// `sqlite:` and a path, which is taken literally, or `sqlite::memory:` for a database that is gone when the
-    /// store is. No parameters.
+    /// store is; no parameters. Or `postgres://user:password@host:5432/database`, with parameters as in
+    /// <https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html>, of which these are supported: `sslmode`,
+    /// `sslrootcert`, `sslcert`, `sslkey`, `application_name`, and `host`, `port`, `dbname`, `user`, `password` for
+    /// what the URL itself leaves out. Without `sslmode=verify-full` the server's identity is not verified.
     pub url: String,
-    /// Most connections that read at the same time, at least 1. One more writes.
+    /// Most connections, at least 1. On SQLite these read, and one more writes.
     pub max_connections: u32,
+    /// How long to wait at the start for a server that does not answer yet. SQLite has none.
+    pub connect_timeout: Duration,
+    /// How long to wait for a connection when all are in use, making a new one included.
+    pub acquire_timeout: Duration,
+    /// How long a statement may take, waiting for the locks of others included. On SQLite, how long to wait for the
+    /// lock of another process. PostgreSQL is told; where it says nothing either, the wait ends a second later.
+    pub statement_timeout: Duration,
+}
+
+impl SqlConfig {
+    /// A database with at most 8 connections, and time-outs of 5 s, 2 s and 5 s.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            max_connections: 8,
+            connect_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for SqlConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlConfig")
+            .field("max_connections", &self.max_connections)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// All the ports on one SQL database. Clones share connections.
@@ -57,36 +97,33 @@ pub struct SqlStore {
 }
 
 struct Inner {
-    read: DatabaseConnection,
-    write: DatabaseConnection,
+    read: Connections,
+    write: Connections,
     lane: Lane,
     clock: Arc<dyn Clock>,
 }
 
 impl SqlStore {
     /// Opens the database; a file that is missing is created, readable by its owner alone, in a folder likewise. A
-    /// file that is there keeps its mode.
+    /// file that is there keeps its mode. A server is waited for.
     /// The schema is left as it is: see [`SqlStore::migrate`]. `clock` stamps entries on the log.
     ///
     /// Must be called within a Tokio runtime, on which the store keeps one task.
     ///
     /// # Errors
-    /// [`symbolon_core::ports::StoreError`] where the URL is not understood or the database can't be opened.
+    /// [`symbolon_core::ports::StoreError`] where the URL is not understood or the database can't be opened; never
+    /// quotes the URL.
     pub async fn connect(config: &SqlConfig, clock: Arc<dyn Clock>) -> StoreResult<Self> {
-        Self::connect_with(config, clock, sqlite::Patience::DEFAULT).await
-    }
-
-    async fn connect_with(
-        config: &SqlConfig,
-        clock: Arc<dyn Clock>,
-        patience: sqlite::Patience,
-    ) -> StoreResult<Self> {
-        let pools = sqlite::open(config, patience).await?;
+        let Pools { read, write } = if postgres::is_meant(&config.url) {
+            postgres::open(config).await?
+        } else {
+            sqlite::open(config).await?
+        };
         Ok(Self {
             inner: Arc::new(Inner {
-                lane: Lane::start(pools.write.clone()),
-                read: pools.read,
-                write: pools.write,
+                lane: Lane::start(write.clone()),
+                read,
+                write,
                 clock,
             }),
         })
@@ -100,28 +137,51 @@ impl SqlStore {
         self.inner.read.ping().await.map_err(store_error)
     }
 
+    /// The clock of the database's server, in microseconds since the Unix epoch; `None` where there is none: SQLite
+    /// goes by the clock of this process.
+    ///
+    /// # Errors
+    /// [`symbolon_core::ports::StoreError`] where the server gives no answer.
+    pub async fn time_micros(&self) -> StoreResult<Option<u64>> {
+        let backend = self.read().get_database_backend();
+        if backend != DbBackend::Postgres {
+            return Ok(None);
+        }
+        let ask = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let answer = self
+            .read()
+            .query_one_raw(Statement::from_string(backend, ask))
+            .await;
+        let micros: Option<i64> = match answer.map_err(store_error)? {
+            Some(row) => row.try_get_by_index(0).map_err(store_error)?,
+            None => None,
+        };
+        let micros = micros.ok_or_else(|| convert::corrupt("the server has no clock"))?;
+        convert::number(micros, "the server's clock").map(Some)
+    }
+
     /// Closes every connection once what runs has ended. What is asked of any clone from then on is refused.
     pub async fn close(&self) {
         for pool in [&self.inner.read, &self.inner.write] {
-            if let Err(error) = pool.close_by_ref().await {
+            if let Err(error) = pool.close().await {
                 tracing::warn!(%error, "the database was not closed in order");
             }
         }
     }
 
     /// Connections for single statements that read.
-    fn read(&self) -> &DatabaseConnection {
+    fn read(&self) -> &Connections {
         &self.inner.read
     }
 
     /// A transaction whose statements all read one state.
-    async fn snapshot(&self) -> StoreResult<DatabaseTransaction> {
+    async fn snapshot(&self) -> StoreResult<Transaction> {
         transaction::snapshot(&self.inner.read).await
     }
 
     /// A transaction that writes. Dropped without [`transaction::commit`] it has changed nothing.
-    async fn writing(&self) -> StoreResult<DatabaseTransaction> {
-        transaction::writing(&self.inner.write).await
+    async fn writing(&self, lock: Lock) -> StoreResult<Transaction> {
+        transaction::writing(&self.inner.write, lock).await
     }
 }
 

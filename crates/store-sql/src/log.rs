@@ -4,8 +4,7 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use symbolon_core::ports::{Appended, RevocationLog, StoreError, StoreResult};
 use symbolon_core::revocation::{Head, NewRevocation, Reach};
@@ -17,7 +16,7 @@ use crate::convert::{corrupt, from_ms, number, to_ms};
 use crate::entity::revocation_head::{self, Column as HeadColumn};
 use crate::entity::revocation_log::{self, Column};
 use crate::error::store_error;
-use crate::transaction::commit;
+use crate::transaction::{Lock, Transaction, commit, retried};
 
 /// Key of the only row of the head.
 pub(crate) const HEAD_ID: i32 = 1;
@@ -43,9 +42,7 @@ impl RevocationLog for SqlStore {
     }
 
     async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended> {
-        let tx = self.writing().await?;
-        let head = append(&tx, revocation, now, 0).await?;
-        commit(tx).await?;
+        let head = retried(|| self.append_alone(revocation, now)).await?;
         Ok(Appended {
             head,
             reach: Reach::Everywhere,
@@ -81,7 +78,7 @@ impl RevocationLog for SqlStore {
             .order_by(Column::Seq, sea_orm::Order::Asc)
             .limit(u64::from(limit))
             .take();
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         let deleted = revocation_log::Entity::delete_many()
             .filter(Column::Seq.in_subquery(expired))
             .exec(&tx)
@@ -92,10 +89,18 @@ impl RevocationLog for SqlStore {
     }
 }
 
-/// The head as the connection sees it; in a transaction that writes, nobody moves it meanwhile.
+impl SqlStore {
+    async fn append_alone(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Head> {
+        let tx = self.writing(Lock::HeadAlone).await?;
+        let head = append(&tx, revocation, now, 0).await?;
+        commit(tx).await?;
+        Ok(head)
+    }
+}
+
+/// The head as the connection sees it; nobody moves it before the end of a transaction that has locked it.
 pub(crate) async fn head(db: &impl ConnectionTrait) -> StoreResult<Head> {
     let row = revocation_head::Entity::find_by_id(HEAD_ID)
-        .lock_shared()
         .one(db)
         .await
         .map_err(store_error)?;
@@ -116,14 +121,14 @@ pub(crate) fn is_behind(applied: Head, head: Head) -> bool {
 }
 
 /// Facts have changed: every cache of them is out of date once the transaction commits.
-pub(crate) async fn advance_facts(tx: &DatabaseTransaction) -> StoreResult<()> {
+pub(crate) async fn advance_facts(tx: &Transaction) -> StoreResult<()> {
     advance(tx, 0, 1).await.map(drop)
 }
 
 /// Appends an entry that goes with a change of facts. The change holds from the clock's cutoff on, which is read once the
 /// database is locked: who waited for the lock must not leave alive what began meanwhile by the old facts.
 pub(crate) async fn append_with_facts(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     revocation: &NewRevocation,
     clock: &dyn Clock,
 ) -> StoreResult<()> {
@@ -133,7 +138,7 @@ pub(crate) async fn append_with_facts(
 
 /// Does the same with as many entries as go with one change of facts, none included.
 pub(crate) async fn append_all_with_facts(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     revocations: &[NewRevocation],
     clock: &dyn Clock,
 ) -> StoreResult<()> {
@@ -146,7 +151,7 @@ pub(crate) async fn append_all_with_facts(
 }
 
 async fn append(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     revocation: &NewRevocation,
     now: UnixMillis,
     facts: i64,
@@ -184,11 +189,7 @@ async fn append(
 }
 
 /// Whether the last word of the log on whether the digest is blocked is that it is.
-pub(crate) async fn is_blocked(
-    tx: &DatabaseTransaction,
-    digest: Digest,
-    now: UnixMillis,
-) -> StoreResult<bool> {
+pub(crate) async fn is_blocked(tx: &Transaction, digest: Digest, now: UnixMillis) -> StoreResult<bool> {
     let last = revocation_log::Entity::find()
         .filter(Column::Digest.eq(digest.0.to_vec()))
         .filter(Column::Effect.is_in([BLOCK, LIFT]))
@@ -202,7 +203,7 @@ pub(crate) async fn is_blocked(
 
 /// When the digest was last blocked. No lift reaches back before that: what the block killed must stay dead even if the
 /// clock of whoever lifts it is behind, or has stepped back.
-async fn blocked_at(tx: &DatabaseTransaction, digest: Digest) -> StoreResult<UnixMillis> {
+async fn blocked_at(tx: &Transaction, digest: Digest) -> StoreResult<UnixMillis> {
     let last = revocation_log::Entity::find()
         .filter(Column::Digest.eq(digest.0.to_vec()))
         .filter(Column::Effect.eq(BLOCK))
@@ -217,7 +218,7 @@ async fn blocked_at(tx: &DatabaseTransaction, digest: Digest) -> StoreResult<Uni
 
 /// The last word on whether something is blocked sets when all words are forgotten: a block that outlived its lift
 /// would hold again.
-async fn expire_with(tx: &DatabaseTransaction, last: &Entry) -> StoreResult<()> {
+async fn expire_with(tx: &Transaction, last: &Entry) -> StoreResult<()> {
     let expires = to_ms(last.expires);
     revocation_log::Entity::update_many()
         .col_expr(Column::ExpiresMs, Expr::value(expires))
@@ -229,8 +230,8 @@ async fn expire_with(tx: &DatabaseTransaction, last: &Entry) -> StoreResult<()> 
     Ok(())
 }
 
-/// Moves the head; whoever does so holds its lock until the transaction ends.
-async fn advance(tx: &DatabaseTransaction, seq: i64, facts: i64) -> StoreResult<Head> {
+/// Moves the head, which the transaction has locked.
+async fn advance(tx: &Transaction, seq: i64, facts: i64) -> StoreResult<Head> {
     revocation_head::Entity::update_many()
         .col_expr(HeadColumn::Seq, Expr::col(HeadColumn::Seq).add(seq))
         .col_expr(HeadColumn::Facts, Expr::col(HeadColumn::Facts).add(facts))

@@ -1,16 +1,18 @@
 //! Bringing the schema up to date.
 
+use std::time::Duration;
+
 use sea_orm::ActiveValue::Set;
-use sea_orm::{DatabaseTransaction, EntityTrait};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait};
 use symbolon_core::Rng;
-use symbolon_core::ports::StoreResult;
-use symbolon_migrations::{MigrationStatus, Migrator, MigratorTrait};
+use symbolon_core::ports::{StoreError, StoreResult};
+use symbolon_migrations::{Migrator, MigratorTrait, can_stand_beside, steps, steps_taken};
 
 use crate::SqlStore;
 use crate::entity::revocation_head;
 use crate::error::store_error;
 use crate::log::HEAD_ID;
-use crate::transaction::commit;
+use crate::transaction::{Lock, Transaction, commit};
 
 /// One step of the schema.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,38 +23,54 @@ pub struct MigrationState {
     pub applied: bool,
 }
 
+/// How long to wait for the others that take steps, and for the steps.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// On PostgreSQL one process at a time takes steps; a later one waits for as long as the first takes. A step waits for
+/// the locks of those who use the tables as long as any statement does: while it waits, they wait for it.
+const TAKE_TURNS: &str = "\
+    SET LOCAL statement_timeout = 0; \
+    SET LOCAL idle_in_transaction_session_timeout = 0; \
+    SET LOCAL lock_timeout = 0; \
+    SELECT pg_advisory_xact_lock(1398361412, 1); \
+    SET LOCAL lock_timeout = DEFAULT";
+
 impl SqlStore {
     /// Takes every step that is pending, all or none, and returns how many there were. Processes that start at the
-    /// same time wait for each other. `rng` gives a new revocation log its identity.
+    /// same time wait for each other, for ten minutes at most. `rng` gives a new revocation log its identity.
     ///
     /// # Errors
     /// [`symbolon_core::ports::StoreError`]; nothing was changed. So also where the database has taken a step that
-    /// this version does not know: it belongs to a newer one.
+    /// this version does not know, unless the step says that this version can be used beside it.
     pub async fn migrate(&self, rng: &dyn Rng) -> StoreResult<u32> {
-        let tx = self.writing().await?;
-        let pending = Migrator::get_pending_migrations(&tx)
-            .await
-            .map_err(store_error)?
-            .len();
-        Migrator::up(&tx, None).await.map_err(store_error)?;
+        let stuck = |_| unavailable("the schema was not brought up to date within 10 minutes".into());
+        let steps = self.take_steps(rng);
+        tokio::time::timeout(PATIENCE, steps).await.map_err(stuck)?
+    }
+
+    async fn take_steps(&self, rng: &dyn Rng) -> StoreResult<u32> {
+        let tx = self.writing(Lock::Rows).await?;
+        if tx.get_database_backend() == DbBackend::Postgres {
+            let turn = tx.unbounded().execute_unprepared(TAKE_TURNS);
+            turn.await.map_err(store_error)?;
+        }
+        let states = states(steps_taken(tx.unbounded()).await.map_err(store_error)?)?;
+        let pending = states.iter().filter(|step| !step.applied).count();
+        if pending > 0 {
+            Migrator::up(tx.unbounded(), None).await.map_err(store_error)?;
+        }
         begin_log(&tx, rng).await?;
         commit(tx).await?;
         Ok(u32::try_from(pending).unwrap_or(u32::MAX))
     }
 
-    /// Every step and whether this database has taken it, in order. Changes nothing.
+    /// Every step and whether this database has taken it, in order; behind those of this version, steps of newer
+    /// versions that it has taken. Changes nothing.
     ///
     /// # Errors
     /// As [`SqlStore::migrate`].
     pub async fn migration_status(&self) -> StoreResult<Vec<MigrationState>> {
-        let steps = Migrator::get_migration_with_status_read_only(self.read())
-            .await
-            .map_err(store_error)?;
-        let state = |step: &symbolon_migrations::Migration| MigrationState {
-            name: step.name().to_owned(),
-            applied: step.status() == MigrationStatus::Applied,
-        };
-        Ok(steps.iter().map(state).collect())
+        states(steps_taken(self.read()).await.map_err(store_error)?)
     }
 
     /// Names of the steps that this database has not taken, in order. Changes nothing.
@@ -69,8 +87,31 @@ impl SqlStore {
     }
 }
 
+fn states(taken: Vec<String>) -> StoreResult<Vec<MigrationState>> {
+    let known = steps();
+    let (ours, newer): (Vec<_>, Vec<_>) = taken.into_iter().partition(|step| known.contains(step));
+    if let Some(step) = newer.iter().find(|step| !can_stand_beside(step, &known)) {
+        return Err(unavailable(format!(
+            "the database has taken step {step}, beside which this version can't be used: use the newer version"
+        )));
+    }
+    if !newer.is_empty() && ours.len() < known.len() {
+        let why =
+            "the database has taken steps of a newer version, but not all of this one: use the newer version";
+        return Err(unavailable(why.into()));
+    }
+    let own = known.into_iter().map(|name| MigrationState {
+        applied: ours.contains(&name),
+        name,
+    });
+    let newer = newer
+        .into_iter()
+        .map(|name| MigrationState { name, applied: true });
+    Ok(own.chain(newer).collect())
+}
+
 /// Gives the log its identity, where it has none.
-async fn begin_log(tx: &DatabaseTransaction, rng: &dyn Rng) -> StoreResult<()> {
+async fn begin_log(tx: &Transaction, rng: &dyn Rng) -> StoreResult<()> {
     let head = revocation_head::Entity::find_by_id(HEAD_ID)
         .one(tx)
         .await
@@ -91,4 +132,8 @@ async fn begin_log(tx: &DatabaseTransaction, rng: &dyn Rng) -> StoreResult<()> {
         .await
         .map_err(store_error)?;
     Ok(())
+}
+
+fn unavailable(why: String) -> StoreError {
+    StoreError::Unavailable(why)
 }

@@ -11,7 +11,7 @@ use crate::SqlStore;
 use crate::convert::{bounded, corrupt, from_ms, number, to_ms};
 use crate::entity::{issuers, server_secrets};
 use crate::error::{store_error, unless_taken};
-use crate::transaction::commit;
+use crate::transaction::{Lock, commit};
 
 /// Most server secrets, of all purposes together.
 const MAX_SECRETS: u64 = 1000;
@@ -37,7 +37,7 @@ impl ServerStore for SqlStore {
             active_from_ms: Set(to_ms(secret.active_from)),
             wrapped: Set(secret.wrapped.clone()),
         };
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         let inserted = server_secrets::Entity::insert(row)
             .exec_without_returning(&tx)
             .await;
@@ -57,7 +57,7 @@ impl ServerStore for SqlStore {
     ) -> StoreResult<bool> {
         use server_secrets::Column;
 
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         let updated = server_secrets::Entity::update_many()
             .col_expr(Column::Wrapped, Expr::value(to))
             .filter(Column::Purpose.eq(purpose.as_str()))
@@ -81,7 +81,7 @@ impl ServerStore for SqlStore {
     }
 
     async fn set_issuer(&self, id: u16, issuer: &str) -> StoreResult<()> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::HeadAlone).await?;
         issuers::Entity::delete_many()
             .exec(&tx)
             .await

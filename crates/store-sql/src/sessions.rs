@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, Query};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use symbolon_core::cluster::SessionList;
 use symbolon_core::ports::{Begin, Fence, KilledSession, NewSession, SessionStore, StoreError, StoreResult};
 use symbolon_core::revocation::Head;
@@ -15,7 +15,7 @@ use crate::convert::{from_ms, number, to_ms};
 use crate::entity::{session_records, sessions};
 use crate::error::store_error;
 use crate::log;
-use crate::transaction::commit;
+use crate::transaction::{Lock, Transaction, commit, retried};
 
 /// Key and end of the two tables that are swept.
 const SESSION_ENDS: (sessions::Column, sessions::Column) = (sessions::Column::Sid, sessions::Column::EndsMs);
@@ -25,46 +25,29 @@ const RECORD_ENDS: (session_records::Column, session_records::Column) =
 #[async_trait]
 impl SessionList for SqlStore {
     async fn list(&self, session: &NewSession, applied: Head) -> StoreResult<Begin> {
-        let tx = self.writing().await?;
-        if !insert_unless_behind(&tx, session, applied).await? {
-            return Ok(Begin::CatchUp);
-        }
-        commit(tx).await?;
-        Ok(Begin::Begun)
+        retried(|| self.insert(session, applied, false)).await
     }
 
     async fn sweep_list(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         let swept = sweep_rows::<sessions::Entity>(&tx, SESSION_ENDS, before, u64::from(limit)).await?;
         commit(tx).await?;
         Ok(swept)
     }
 }
 
-/// Writes the session's row; false, and nothing is written, where the log or the facts have moved on.
-async fn insert_unless_behind(
-    tx: &DatabaseTransaction,
-    session: &NewSession,
-    applied: Head,
-) -> StoreResult<bool> {
-    if log::is_behind(applied, log::head(tx).await?) {
-        return Ok(false);
-    }
-    sessions::Entity::insert(session_row(session))
-        .exec_without_returning(tx)
-        .await
-        .map_err(store_error)?;
-    Ok(true)
-}
-
-#[async_trait]
-impl SessionStore for SqlStore {
-    async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Begin> {
-        let tx = self.writing().await?;
-        if !insert_unless_behind(&tx, session, applied).await? {
+impl SqlStore {
+    /// Writes the session's row, and its record where it has one here, unless the log or the facts have moved on.
+    async fn insert(&self, session: &NewSession, applied: Head, recorded: bool) -> StoreResult<Begin> {
+        let tx = self.writing(Lock::Head).await?;
+        if log::is_behind(applied, log::head(&tx).await?) {
             return Ok(Begin::CatchUp);
         }
-        if session.refreshable {
+        sessions::Entity::insert(session_row(session))
+            .exec_without_returning(&tx)
+            .await
+            .map_err(store_error)?;
+        if recorded {
             let record = SessionRecord::begun(session.issued, session.ends);
             session_records::Entity::insert(record_row(session.session, &record))
                 .exec_without_returning(&tx)
@@ -73,6 +56,13 @@ impl SessionStore for SqlStore {
         }
         commit(tx).await?;
         Ok(Begin::Begun)
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqlStore {
+    async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Begin> {
+        retried(|| self.insert(session, applied, session.refreshable)).await
     }
 
     async fn rotate(&self, request: &RotationRequest) -> StoreResult<Rotation> {
@@ -128,7 +118,7 @@ impl SessionStore for SqlStore {
     }
 
     async fn killed_logged(&self, killed: &KilledSession) -> StoreResult<()> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         session_records::Entity::update_many()
             .col_expr(session_records::Column::KillLogged, Expr::value(true))
             .filter(session_records::Column::Sid.eq(killed.session.0))
@@ -140,7 +130,7 @@ impl SessionStore for SqlStore {
     }
 
     async fn sweep(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
-        let tx = self.writing().await?;
+        let tx = self.writing(Lock::Rows).await?;
         let limit = u64::from(limit);
         let sessions = sweep_rows::<sessions::Entity>(&tx, SESSION_ENDS, before, limit).await?;
         let records = sweep_rows::<session_records::Entity>(&tx, RECORD_ENDS, before, limit).await?;
@@ -149,9 +139,10 @@ impl SessionStore for SqlStore {
     }
 }
 
-/// Deletes at most `limit` rows of a table whose `ends` is before `before`; returns how many.
+/// Deletes at most `limit` rows of a table whose `ends` is before `before`; returns how many. Rows that others have
+/// locked stay for the next time: who waited for them could be waited for.
 async fn sweep_rows<E: EntityTrait>(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     (key, ends): (E::Column, E::Column),
     before: UnixMillis,
     limit: u64,
@@ -161,6 +152,7 @@ async fn sweep_rows<E: EntityTrait>(
         .from(E::default())
         .and_where(ends.lt(to_ms(before)))
         .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .take();
     let deleted = E::delete_many()
         .filter(key.in_subquery(ended))

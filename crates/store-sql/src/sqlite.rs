@@ -5,35 +5,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{fs, io};
 
+use sea_orm::SqlxSqliteConnector;
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
 use symbolon_core::ports::{StoreError, StoreResult};
 
 use crate::SqlConfig;
+use crate::connection::{Connections, Pools};
 use crate::error::{is_busy, opening_error};
-
-/// How long to wait for what others hold.
-#[derive(Clone, Copy)]
-pub(crate) struct Patience {
-    /// For the write lock, which another process may hold.
-    pub(crate) lock: Duration,
-    /// For a connection of ours.
-    pub(crate) connection: Duration,
-}
-
-impl Patience {
-    pub(crate) const DEFAULT: Self = Self {
-        lock: Duration::from_secs(5),
-        connection: Duration::from_secs(2),
-    };
-}
-
-/// Connections that read and the one connection that writes.
-pub(crate) struct Pools {
-    pub(crate) read: DatabaseConnection,
-    pub(crate) write: DatabaseConnection,
-}
 
 /// Statements kept prepared on each connection; the batches of rotations alone have up to 70 forms.
 const STATEMENTS: usize = 200;
@@ -42,11 +21,10 @@ const STATEMENTS: usize = 200;
 const RETRY: Duration = Duration::from_millis(20);
 
 /// Opens what the URL names.
-pub(crate) async fn open(config: &SqlConfig, patience: Patience) -> StoreResult<Pools> {
-    let location = config
-        .url
-        .strip_prefix("sqlite:")
-        .ok_or_else(|| unavailable("the URL must start with `sqlite:`, as in sqlite:/var/lib/symbolon/db"))?;
+pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
+    let location = config.url.strip_prefix("sqlite:").ok_or_else(|| {
+        unavailable("the URL must start with `sqlite:` or `postgres://`, as in sqlite:/var/lib/symbolon/db")
+    })?;
     if location.contains('?') {
         return Err(unavailable(
             "the URL takes no parameters: remove `?` and what follows",
@@ -55,7 +33,7 @@ pub(crate) async fn open(config: &SqlConfig, patience: Patience) -> StoreResult<
     let path = location.strip_prefix("//").unwrap_or(location);
     if path == ":memory:" {
         let options = options("sqlite::memory:".parse().map_err(|_| unavailable("no memory"))?);
-        let only = pool(options, 1, patience).await?;
+        let only = pool(options, 1, config).await?;
         return Ok(Pools {
             read: only.clone(),
             write: only,
@@ -68,9 +46,9 @@ pub(crate) async fn open(config: &SqlConfig, patience: Patience) -> StoreResult<
     }
     create_private(Path::new(path))
         .map_err(|error| unavailable(&format!("the file {path} can't be opened: {error}")))?;
-    let options = options(SqliteConnectOptions::new().filename(path)).busy_timeout(patience.lock);
-    let write = pool(options.clone(), 1, patience).await?;
-    let read = pool(options, config.max_connections.max(1), patience).await?;
+    let options = options(SqliteConnectOptions::new().filename(path)).busy_timeout(config.statement_timeout);
+    let write = pool(options.clone(), 1, config).await?;
+    let read = pool(options, config.max_connections.max(1), config).await?;
     Ok(Pools { read, write })
 }
 
@@ -88,22 +66,25 @@ fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
 async fn pool(
     options: SqliteConnectOptions,
     connections: u32,
-    patience: Patience,
-) -> StoreResult<DatabaseConnection> {
+    config: &SqlConfig,
+) -> StoreResult<Connections> {
     let pool_options = SqlitePoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(patience.connection)
+        .acquire_timeout(config.acquire_timeout)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false);
     let mut waited = Duration::ZERO;
     loop {
         match pool_options.clone().connect_with(options.clone()).await {
-            Ok(pool) => return Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)),
+            Ok(pool) => {
+                let pool = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+                return Ok(Connections::local(pool));
+            }
             // A new file is switched to write-ahead logging once, and SQLite does not wait for others who are just
             // opening it.
-            Err(error) if is_busy(&error) && waited < patience.lock => {
+            Err(error) if is_busy(&error) && waited < config.statement_timeout => {
                 tokio::time::sleep(RETRY).await;
                 waited += RETRY;
             }

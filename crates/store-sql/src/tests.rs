@@ -8,17 +8,21 @@ use symbolon_core::ports::SessionStore;
 use symbolon_testkit::{FakeClock, Fixture, SeqRng};
 use tempfile::TempDir;
 
-use crate::sqlite::Patience;
 use crate::{SqlConfig, SqlStore};
 
 mod files;
 mod overload;
+mod postgres;
 mod processes;
 mod rows;
 mod schema;
 
 mod contract_on_a_file {
     symbolon_testkit::store_contract!(crate::tests::on_a_file);
+}
+
+mod contract_on_postgres {
+    symbolon_testkit::store_contract!(crate::tests::on_postgres);
 }
 
 mod contract_in_memory {
@@ -32,22 +36,34 @@ async fn on_a_file() -> Fixture {
 }
 
 async fn in_memory() -> Fixture {
-    let store = opened("sqlite::memory:", Patience::DEFAULT).await;
+    let store = opened("sqlite::memory:").await;
     store.migrate(&SeqRng::new()).await.unwrap();
     Fixture::of(store, ())
 }
 
-async fn opened(url: &str, patience: Patience) -> SqlStore {
-    let config = SqlConfig {
-        url: url.to_owned(),
+async fn on_postgres() -> Fixture {
+    Fixture::of(opened(&postgres::database().await).await, ())
+}
+
+fn config(url: &str) -> SqlConfig {
+    SqlConfig {
         max_connections: 4,
-    };
-    let clock = Arc::new(FakeClock::new());
-    SqlStore::connect_with(&config, clock, patience).await.unwrap()
+        ..SqlConfig::new(url)
+    }
+}
+
+async fn opened(url: &str) -> SqlStore {
+    opened_by(&config(url)).await
+}
+
+async fn opened_by(config: &SqlConfig) -> SqlStore {
+    SqlStore::connect(config, Arc::new(FakeClock::new()))
+        .await
+        .unwrap()
 }
 
 async fn migrated(path: &Path) -> SqlStore {
-    let store = opened(&url(path), Patience::DEFAULT).await;
+    let store = opened(&url(path)).await;
     store.migrate(&SeqRng::new()).await.unwrap();
     store
 }
@@ -56,11 +72,11 @@ async fn migrated(path: &Path) -> SqlStore {
 async fn impatient(folder: &TempDir) -> (SqlStore, SqlStore) {
     let path = folder.path().join("db");
     let other = migrated(&path).await;
-    let patience = Patience {
-        lock: Duration::ZERO,
-        ..Patience::DEFAULT
+    let config = SqlConfig {
+        statement_timeout: Duration::ZERO,
+        ..config(&url(&path))
     };
-    (opened(&url(&path), patience).await, other)
+    (opened_by(&config).await, other)
 }
 
 fn url(path: &Path) -> String {

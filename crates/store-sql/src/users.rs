@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::Subject;
 use symbolon_core::ports::StoreResult;
 use symbolon_core::user::{Credential, LoginName, RoleName, User};
@@ -14,13 +12,14 @@ use uuid::Uuid;
 use crate::convert::{bounded, from_ms, parse};
 use crate::entity::{role_scopes, user_names, user_roles, users};
 use crate::error::store_error;
+use crate::transaction::Transaction;
 
 /// Most roles that there may be, and so that a user may hold.
 pub(crate) const MAX_ROLES: u64 = 1000;
 /// Most values that the scope of one role may have.
 pub(crate) const MAX_ROLE_SCOPES: u64 = symbolon_oauth_types::ScopeSet::MAX_TOKENS as u64;
 
-pub(crate) async fn by_subject(tx: &DatabaseTransaction, subject: Subject) -> StoreResult<Option<User>> {
+pub(crate) async fn by_subject(tx: &Transaction, subject: Subject) -> StoreResult<Option<User>> {
     let row = users::Entity::find_by_id(subject.0)
         .one(tx)
         .await
@@ -36,10 +35,7 @@ pub(crate) async fn subject(db: &impl ConnectionTrait, name: &LoginName) -> Stor
     Ok(found.map(|row| Subject(row.subject)))
 }
 
-pub(crate) async fn credential(
-    tx: &DatabaseTransaction,
-    name: &LoginName,
-) -> StoreResult<Option<Credential>> {
+pub(crate) async fn credential(tx: &Transaction, name: &LoginName) -> StoreResult<Option<Credential>> {
     let found = user_names::Entity::find_by_id(name.as_str())
         .find_also_related(users::Entity)
         .one(tx)
@@ -54,7 +50,7 @@ pub(crate) async fn credential(
 }
 
 /// Users in the order of their rows, with their roles and what those allow.
-pub(crate) async fn assemble(tx: &DatabaseTransaction, rows: Vec<users::Model>) -> StoreResult<Vec<User>> {
+pub(crate) async fn assemble(tx: &Transaction, rows: Vec<users::Model>) -> StoreResult<Vec<User>> {
     let mut held = held_roles(tx, &rows).await?;
     let roles = held.values().flatten().collect();
     let scopes = role_scopes_of(tx, roles).await?;
@@ -75,10 +71,7 @@ pub(crate) async fn assemble(tx: &DatabaseTransaction, rows: Vec<users::Model>) 
         .collect()
 }
 
-async fn held_roles(
-    tx: &DatabaseTransaction,
-    rows: &[users::Model],
-) -> StoreResult<BTreeMap<Uuid, Vec<RoleName>>> {
+async fn held_roles(tx: &Transaction, rows: &[users::Model]) -> StoreResult<BTreeMap<Uuid, Vec<RoleName>>> {
     if rows.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -100,7 +93,7 @@ async fn held_roles(
 
 /// What each of those roles allows.
 pub(crate) async fn role_scopes_of(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     roles: BTreeSet<&RoleName>,
 ) -> StoreResult<BTreeMap<RoleName, Vec<ScopeToken>>> {
     if roles.is_empty() {

@@ -4,6 +4,7 @@ use symbolon_core::revocation::NewRevocation;
 use symbolon_core::rotation::Rotation;
 
 use super::*;
+use crate::connection::Connections;
 
 #[cfg(unix)]
 #[tokio::test]
@@ -67,7 +68,7 @@ async fn every_connection_is_set_to_lose_nothing() {
     }
 }
 
-async fn pragma_of<T: sea_orm::TryGetable>(pool: &sea_orm::DatabaseConnection, name: &str) -> T {
+async fn pragma_of<T: sea_orm::TryGetable>(pool: &Connections, name: &str) -> T {
     let statement = sea_orm::Statement::from_string(pool.get_database_backend(), format!("PRAGMA {name}"));
     let row = pool.query_one_raw(statement).await.unwrap().unwrap();
     row.try_get_by_index(0).unwrap()
@@ -80,8 +81,8 @@ async fn a_file_that_is_no_database_is_corrupt_and_stays() {
     let letter = "Dear diary, this is not a database. ".repeat(100);
     std::fs::write(&path, &letter).unwrap();
     let config = SqlConfig {
-        url: url(&path),
         max_connections: 1,
+        ..SqlConfig::new(url(&path))
     };
     let error = SqlStore::connect(&config, Arc::new(FakeClock::new())).await;
     assert!(matches!(error, Err(StoreError::Corrupt(_))), "{error:?}");
@@ -104,15 +105,15 @@ async fn a_new_file_that_another_writes_is_waited_for() {
     let mut writing = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
     writing.execute("CREATE TABLE t (x)").await.unwrap();
     let config = SqlConfig {
-        url: url(&path),
         max_connections: 1,
+        ..SqlConfig::new(url(&path))
     };
-    let patience = Patience {
-        lock: Duration::ZERO,
-        ..Patience::DEFAULT
+    let impatient = SqlConfig {
+        statement_timeout: Duration::ZERO,
+        ..config.clone()
     };
     let clock = Arc::new(FakeClock::new());
-    let refused = SqlStore::connect_with(&config, clock.clone(), patience).await;
+    let refused = SqlStore::connect(&impatient, clock.clone()).await;
     assert!(
         matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("locked")),
         "{refused:?}"
@@ -128,7 +129,7 @@ async fn a_new_file_that_another_writes_is_waited_for() {
 #[tokio::test]
 async fn urls_that_are_not_understood_are_refused() {
     for (url, part) in [
-        ("postgres://localhost/x", "sqlite:"),
+        ("mysql://localhost/x", "sqlite:"),
         ("/var/lib/symbolon/db", "sqlite:"),
         ("sqlite:", "no file"),
         ("sqlite://", "no file"),
@@ -136,8 +137,8 @@ async fn urls_that_are_not_understood_are_refused() {
         ("sqlite:/proc/symbolon/db", "/proc/symbolon/db"),
     ] {
         let config = SqlConfig {
-            url: url.to_owned(),
             max_connections: 1,
+            ..SqlConfig::new(url)
         };
         let error = SqlStore::connect(&config, Arc::new(FakeClock::new()))
             .await

@@ -4,6 +4,7 @@ use symbolon_core::rotation::Rotation;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::transaction::Lock;
 
 fn is_rotated(outcome: &Rotation) -> bool {
     matches!(
@@ -21,7 +22,7 @@ async fn while_another_process_writes_too_long_nothing_changes() {
     let folder = tempfile::tempdir().unwrap();
     let (store, other) = impatient(&folder).await;
     let request = begun(&store).await;
-    let locked = other.writing().await.unwrap();
+    let locked = other.writing(Lock::Rows).await.unwrap();
     let revocation = NewRevocation::all(request.now);
     let errors = [
         store.rotate(&request).await.unwrap_err(),
@@ -47,7 +48,7 @@ async fn a_full_queue_refuses_at_once_and_serves_those_who_wait() {
     let path = folder.path().join("db");
     let (store, other) = (migrated(&path).await, migrated(&path).await);
     let request = begun(&store).await;
-    let locked = other.writing().await.unwrap();
+    let locked = other.writing(Lock::Rows).await.unwrap();
     let mut tasks = JoinSet::new();
     for _ in 0..1_200 {
         let store = store.clone();
@@ -72,7 +73,7 @@ async fn who_goes_away_has_rotated_all_the_same() {
     let path = folder.path().join("db");
     let (store, other) = (migrated(&path).await, migrated(&path).await);
     let request = begun(&store).await;
-    let locked = other.writing().await.unwrap();
+    let locked = other.writing(Lock::Rows).await.unwrap();
     let rotation = store.rotate(&request);
     tokio::select! {
         biased;

@@ -133,7 +133,7 @@ async fn processes_that_start_together_take_each_step_once() {
     for i in 0..4 {
         let url = url(&path);
         tasks.spawn(async move {
-            let store = opened(&url, Patience::DEFAULT).await;
+            let store = opened(&url).await;
             let taken = store.migrate(&SeqRng::starting_at(i * 2)).await.unwrap();
             (taken, store.head().await.unwrap().log)
         });

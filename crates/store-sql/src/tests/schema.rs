@@ -6,13 +6,14 @@ use symbolon_migrations::{Migrator, MigratorTrait};
 
 use super::*;
 use crate::error::unless_taken;
+use crate::transaction::Lock;
 
 const STEPS: [&str; 2] = ["0001_ground", "0002_key_schedule"];
 
 #[tokio::test]
 async fn steps_are_listed_taken_once_and_listed_as_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let store = opened(&url(&folder.path().join("db")), Patience::DEFAULT).await;
+    let store = opened(&url(&folder.path().join("db"))).await;
     assert_eq!(store.pending_migrations().await.unwrap(), STEPS);
     let error = store.head().await.unwrap_err();
     assert!(
@@ -41,9 +42,9 @@ async fn steps_are_listed_taken_once_and_listed_as_taken() {
 #[tokio::test]
 async fn keys_of_the_first_version_come_through() {
     let folder = tempfile::tempdir().unwrap();
-    let store = opened(&url(&folder.path().join("db")), Patience::DEFAULT).await;
-    let tx = store.writing().await.unwrap();
-    Migrator::up(&tx, Some(1)).await.unwrap();
+    let store = opened(&url(&folder.path().join("db"))).await;
+    let tx = store.writing(Lock::Rows).await.unwrap();
+    Migrator::up(tx.unbounded(), Some(1)).await.unwrap();
     let keys = "INSERT INTO signing_keys (kid, alg, state, published_ms, activated_ms, retiring_ms, retired_ms, \
         compromised_ms, wrapped, created_ms) VALUES \
         ('a', 'ES256', 'active', 1, 2, NULL, NULL, NULL, 'jwe', 1), \
@@ -122,8 +123,7 @@ async fn keys_of_the_first_version_come_through() {
 async fn a_database_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = migrated(&folder.path().join("db")).await;
-    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('9999_future', 0)";
-    store.inner.write.execute_unprepared(newer).await.unwrap();
+    took(&store, "9999_future").await;
     for error in [
         store.migrate(&SeqRng::new()).await.unwrap_err(),
         store.pending_migrations().await.unwrap_err(),
@@ -133,4 +133,25 @@ async fn a_database_of_a_newer_version_is_left_alone() {
             "{error:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_newer_version_that_says_so_is_stood_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = migrated(&folder.path().join("db")).await;
+    took(&store, "9999_future_beside_0002").await;
+    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 0);
+    assert!(store.pending_migrations().await.unwrap().is_empty());
+    let last = store.migration_status().await.unwrap().pop().unwrap();
+    assert_eq!((&*last.name, last.applied), ("9999_future_beside_0002", true));
+    // Steps are taken in order: what is between is of another line of versions.
+    let gone = "DELETE FROM seaql_migrations WHERE version = '0002_key_schedule'";
+    store.inner.write.execute_unprepared(gone).await.unwrap();
+    let error = store.migrate(&SeqRng::new()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+}
+
+async fn took(store: &SqlStore, step: &str) {
+    let newer = format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{step}', 0)");
+    store.inner.write.execute_unprepared(&newer).await.unwrap();
 }

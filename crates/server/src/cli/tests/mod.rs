@@ -129,8 +129,8 @@ impl Bench {
     async fn without_schema() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = SqlConfig {
-            url: format!("sqlite:{}", dir.path().join("test.db").display()),
             max_connections: 1,
+            ..SqlConfig::new(format!("sqlite:{}", dir.path().join("test.db").display()))
         };
         let clock = Arc::new(Moved(AtomicU64::new(START)));
         let store = SqlStore::connect(&config, clock.clone()).await.unwrap();

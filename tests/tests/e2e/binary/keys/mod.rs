@@ -54,8 +54,8 @@ impl Stage {
     /// The database, by connections of this test's own.
     async fn store(&self) -> SqlStore {
         let config = SqlConfig {
-            url: format!("sqlite:{}", self.site.database().display()),
             max_connections: 1,
+            ..SqlConfig::new(format!("sqlite:{}", self.site.database().display()))
         };
         SqlStore::connect(&config, Arc::new(SystemClock::new()))
             .await
