@@ -1,7 +1,7 @@
 use crate::harness::Harness;
 
 impl Harness {
-    /// The sum of all samples of the metric `name`, without its prefix, whose labels hold every text in `labels`.
+    /// The sum over all nodes of all samples of the metric `name`, without its prefix, whose labels hold every text in `labels`.
     ///
     /// # Panics
     /// The metrics can't be read.
@@ -11,7 +11,9 @@ impl Harness {
     )]
     pub fn counted(&self, name: &str, labels: &[&str]) -> u64 {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.node.registry).expect("text");
+        for node in [Some(&self.node), self.other.as_ref()].into_iter().flatten() {
+            prometheus_client::encoding::text::encode(&mut text, &node.registry).expect("text");
+        }
         let prefix = format!("symbolon_{name}");
         text.lines()
             .filter(|line| {

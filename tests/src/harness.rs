@@ -1,37 +1,44 @@
-use std::num::NonZeroUsize;
+mod place;
+mod seeder;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request, header};
-use secrecy::ExposeSecret;
 use symbolon_core::client::Client;
-use symbolon_core::password::{HashMemory, PasswordHash};
-use symbolon_core::ports::{AdminStore, Change, FactStore, NewUser};
-use symbolon_core::revocation::NewRevocation;
+use symbolon_core::cluster_clock::ClusterClock;
+use symbolon_core::ports::{AdminStore, FactStore};
+use symbolon_core::revocation::{LEASE, NewRevocation, Reach};
 use symbolon_core::secret::ClientSecrets;
-use symbolon_core::user::{LoginName, Role, RoleName, User};
-use symbolon_core::{ClientUid, Clock, Rng, Subject, SystemRng};
-use symbolon_oauth_types::ScopeSet;
-use symbolon_server::config::{Mode, Override, Settings, Sources, load, read_file, run_command};
-use symbolon_server::node::{self, Node, Surroundings, Wraps, password_cost};
+use symbolon_core::{Clock, Rng, SystemRng};
+use symbolon_server::config::Settings;
+use symbolon_server::node::{self, Node, Stores, Surroundings, Wraps};
 use symbolon_server::secrets::open_server_keys;
 use symbolon_testkit::FakeClock;
+use symbolon_testkit::servers::postgres::Postgres;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use url::form_urlencoded;
 
+use self::place::Place;
+pub(crate) use self::place::is_cluster;
+use self::seeder::{Seeder, done};
 use crate::fixtures::{AUDIENCE, ClientSpec, PASSWORD, SCOPE, TestClient, TestUser};
 use crate::reply::Reply;
 
-/// A node on a database file of its own. Users, clients and revocations are made on the database directly, as another
-/// process would make them; requests go through the router that the binary serves.
+/// A node on a database of its own, or on a cluster two of them, which get the requests by turns. Users, clients and
+/// revocations are made on the database directly, as another process would make them; requests go through the router
+/// that the binary serves.
 pub struct Harness {
-    /// The node.
+    /// The node; on a cluster the first.
     pub node: Node,
-    /// Its router.
+    /// The second node of a cluster.
+    pub other: Option<Node>,
+    /// The router of [`Harness::node`].
     pub router: Router,
     /// Its clock.
     pub clock: Arc<FakeClock>,
@@ -46,11 +53,13 @@ pub struct Harness {
     /// The resource server [`AUDIENCE`].
     pub api: TestClient,
     secrets: ClientSecrets,
-    dir: Arc<tempfile::TempDir>,
+    place: Place,
+    turns: AtomicUsize,
+    real_time: bool,
 }
 
 /// What differs from the usual.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct HarnessOptions {
     /// Settings, as in a configuration file: key and value.
     pub settings: Vec<(&'static str, String)>,
@@ -60,22 +69,32 @@ pub struct HarnessOptions {
     pub clock: Option<Arc<FakeClock>>,
     /// The node's randomness, where it is not the system's.
     pub rng: Option<Arc<dyn Rng>>,
+    /// A machine's clock that runs by itself. The node then goes by the database's time, as it does in earnest, and the
+    /// harness's own clock means nothing.
+    pub machine: Option<Arc<dyn Clock>>,
 }
 
-/// What nodes over one database share: the file, its users and its clients. It outlives the nodes, which come and go.
+/// What nodes over one database share: the database, its users and its clients. It outlives the nodes, which come and go.
 #[derive(Clone)]
 pub struct Deployment {
     alice: TestUser,
     app: TestClient,
     spa: TestClient,
     api: TestClient,
-    dir: Arc<tempfile::TempDir>,
+    place: Place,
+}
+
+/// A node with what a test needs of it.
+struct Opened {
+    node: Node,
+    settings: Settings,
+    clock: Arc<FakeClock>,
+    secrets: ClientSecrets,
+    real_time: bool,
 }
 
 /// The smallest time that tells before from after.
 const TICK: std::time::Duration = std::time::Duration::from_millis(1);
-/// The issuer of every test, unless a test says otherwise.
-const ISSUER: &str = "https://as.example";
 
 #[expect(
     clippy::expect_used,
@@ -89,37 +108,20 @@ impl Harness {
 
     /// With settings of one's own.
     pub async fn with(options: HarnessOptions) -> Self {
-        let dir = Arc::new(tempfile::tempdir().expect("a folder"));
-        let settings = settings(&dir, options.settings);
         let clock = options.clock.clone().unwrap_or_default();
-        let store = node::open_store(&settings, clock.clone(), &SystemRng)
-            .await
-            .expect("a store");
-        let keys = open_server_keys(&store, &settings.keys.encryption_keys, &SystemRng)
-            .await
-            .expect("server keys");
-        let seeder = Seeder {
-            store: &store,
-            secrets: &keys.client_secrets,
-            clock: &*clock,
-            settings: &settings,
+        let options = HarnessOptions {
+            clock: Some(clock.clone()),
+            ..options
         };
-        let deployment = Deployment {
-            api: seeder.client(ClientSpec::resource_server("api", AUDIENCE)).await,
-            app: seeder.client(ClientSpec::confidential("app")).await,
-            spa: seeder.client(ClientSpec::public("spa")).await,
-            alice: seeder.user("alice", None, SCOPE).await,
-            dir,
-        };
+        let deployment = Deployment::seed(Place::new().await, &options.settings, &clock).await;
         // What begins at the moment of a cutoff is dead; tests begin after all of this.
         clock.advance(TICK);
-        let around = Surroundings {
-            clock: clock.clone(),
-            rng: options.rng.unwrap_or_else(|| Arc::new(SystemRng)),
-            wraps: options.wraps,
-        };
-        let node = Node::open(&settings, store, around).await.expect("a node");
-        deployment.harness(node, settings, clock, keys.client_secrets)
+        let mut harness = deployment.open(options.clone()).await.expect("a node");
+        if is_cluster() {
+            let other = deployment.open(options).await.expect("a second node");
+            harness.other = Some(other.node);
+        }
+        harness
     }
 
     /// What this node shares with others over the same database.
@@ -129,7 +131,7 @@ impl Harness {
             app,
             spa,
             api,
-            dir,
+            place,
             ..
         } = self;
         Deployment {
@@ -137,7 +139,20 @@ impl Harness {
             app: app.clone(),
             spa: spa.clone(),
             api: api.clone(),
-            dir: dir.clone(),
+            place: place.clone(),
+        }
+    }
+
+    /// Sees that every node goes by what was changed on the database, as a command does before it returns.
+    pub async fn settle(&self) {
+        if self.settings.redis.is_some() {
+            node::promise_changes(&self.settings, &self.node.store)
+                .await
+                .expect("fences that can be raised");
+            match self.real_time {
+                true => tokio::time::sleep(LEASE).await,
+                false => self.clock.advance(LEASE),
+            }
         }
     }
 
@@ -145,12 +160,15 @@ impl Harness {
     pub async fn add_client(&self, spec: ClientSpec) -> TestClient {
         let client = self.seeder().client(spec).await;
         self.clock.advance(TICK);
+        self.settle().await;
         client
     }
 
     /// Makes a user with a role of their own that gives `scope`.
     pub async fn add_user(&self, name: &str, email: Option<&str>, scope: &str) -> TestUser {
-        self.seeder().user(name, email, scope).await
+        let user = self.seeder().user(name, email, scope).await;
+        self.settle().await;
+        user
     }
 
     fn seeder(&self) -> Seeder<'_> {
@@ -169,11 +187,19 @@ impl Harness {
         }
     }
 
+    /// The router whose turn it is.
+    fn next_router(&self) -> Router {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        match &self.other {
+            Some(other) if turn % 2 == 1 => other.router(),
+            _ => self.router.clone(),
+        }
+    }
+
     /// Sends a request through the router.
     pub async fn send(&self, request: Request<Body>) -> Reply {
         let response = self
-            .router
-            .clone()
+            .next_router()
             .oneshot(request)
             .await
             .expect("the router is infallible");
@@ -182,7 +208,7 @@ impl Harness {
 
     /// A form as `client`, sent by a task of its own, so that it can be held on its way, raced and aborted.
     pub fn spawn_post(&self, path: &str, client: &TestClient, form: &[(&str, &str)]) -> JoinHandle<Reply> {
-        let answer = self.router.clone().oneshot(post_request(path, client, form));
+        let answer = self.next_router().oneshot(post_request(path, client, form));
         tokio::spawn(async move { Reply::read(answer.await.expect("the router is infallible")).await })
     }
 
@@ -254,7 +280,8 @@ impl Harness {
     /// Puts an entry on the log through this node, as an administrator's call would.
     pub async fn log_revocation(&self, revocation: NewRevocation) {
         use symbolon_core::facts::Revocations;
-        self.node.log.revoke(revocation).await.expect("logged");
+        let reach = self.node.log.revoke(revocation).await.expect("logged");
+        assert_eq!(reach, Reach::Everywhere);
     }
 
     /// The client as it is kept.
@@ -276,6 +303,7 @@ impl Harness {
         let mut kept = self.client(client).await;
         change(&mut kept.policy);
         done(self.node.store.set_client_policy(&kept).await.expect("a store"));
+        self.settle().await;
     }
 
     /// Disables a user as the command line does.
@@ -288,6 +316,7 @@ impl Harness {
                 .await
                 .expect("a store"),
         );
+        self.settle().await;
     }
 
     /// Disables a client as the command line does.
@@ -301,6 +330,7 @@ impl Harness {
                 .await
                 .expect("a store"),
         );
+        self.settle().await;
     }
 }
 
@@ -309,45 +339,80 @@ impl Harness {
     reason = "test support: whatever fails here is a failed test"
 )]
 impl Deployment {
+    /// An empty database on these servers, with its users and clients. The servers are the test's to start and stop.
+    pub async fn on(postgres: &Postgres, redis: String) -> Self {
+        let place = Place::on(postgres, redis).await;
+        Self::seed(place, &[], &Arc::default()).await
+    }
+
+    async fn seed(place: Place, settings: &[(&'static str, String)], clock: &Arc<FakeClock>) -> Self {
+        let settings = place.settings(settings.to_vec());
+        let stores = open_stores(&settings, clock, None).await;
+        let keys = open_server_keys(&stores.sql, &settings.keys.encryption_keys, &SystemRng)
+            .await
+            .expect("server keys");
+        let seeder = Seeder {
+            store: &stores.sql,
+            secrets: &keys.client_secrets,
+            clock: &**clock,
+            settings: &settings,
+        };
+        let deployment = Self {
+            api: seeder.client(ClientSpec::resource_server("api", AUDIENCE)).await,
+            app: seeder.client(ClientSpec::confidential("app")).await,
+            spa: seeder.client(ClientSpec::public("spa")).await,
+            alice: seeder.user("alice", None, SCOPE).await,
+            place,
+        };
+        stores.sql.close().await;
+        deployment
+    }
+
     /// Opens a node on the database, with connections of its own.
     ///
     /// # Errors
     /// The node's, where it refuses to start.
     pub async fn open(&self, options: HarnessOptions) -> anyhow::Result<Harness> {
-        let settings = settings(&self.dir, options.settings);
+        let settings = self.place.settings(options.settings);
         let clock = options.clock.unwrap_or_default();
-        let store = node::open_store(&settings, clock.clone(), &SystemRng)
-            .await
-            .expect("a store");
-        let keys = open_server_keys(&store, &settings.keys.encryption_keys, &SystemRng)
+        let real_time = options.machine.is_some();
+        let stores = open_stores(&settings, &clock, options.machine).await;
+        let keys = open_server_keys(&stores.sql, &settings.keys.encryption_keys, &SystemRng)
             .await
             .expect("server keys");
         let around = Surroundings {
-            clock: clock.clone(),
             rng: options.rng.unwrap_or_else(|| Arc::new(SystemRng)),
             wraps: options.wraps,
         };
-        let node = Node::open(&settings, store, around).await?;
-        Ok(self.clone().harness(node, settings, clock, keys.client_secrets))
+        let node = Node::open(&settings, stores, around).await?;
+        Ok(self.clone().harness(Opened {
+            node,
+            settings,
+            clock,
+            secrets: keys.client_secrets,
+            real_time,
+        }))
     }
 
-    fn harness(
-        self,
-        node: Node,
-        settings: Settings,
-        clock: Arc<FakeClock>,
-        secrets: ClientSecrets,
-    ) -> Harness {
+    fn harness(self, opened: Opened) -> Harness {
         let Self {
             alice,
             app,
             spa,
             api,
-            dir,
+            place,
         } = self;
+        let Opened {
+            node,
+            settings,
+            clock,
+            secrets,
+            real_time,
+        } = opened;
         Harness {
             router: node.router(),
             node,
+            other: None,
             clock,
             settings,
             alice,
@@ -355,9 +420,24 @@ impl Deployment {
             spa,
             api,
             secrets,
-            dir,
+            place,
+            turns: AtomicUsize::new(0),
+            real_time,
         }
     }
+}
+
+/// Stores whose time is the test's, whatever the database's clock says, unless the test brings a machine's clock.
+#[expect(
+    clippy::expect_used,
+    reason = "test support: whatever fails here is a failed test"
+)]
+async fn open_stores(settings: &Settings, clock: &Arc<FakeClock>, machine: Option<Arc<dyn Clock>>) -> Stores {
+    let clock = match machine {
+        Some(machine) => node::cluster_clock(settings, machine),
+        None => Arc::new(ClusterClock::of_machine(clock.clone())),
+    };
+    Stores::open(settings, clock, &SystemRng).await.expect("stores")
 }
 
 /// A form request as `client`.
@@ -380,128 +460,4 @@ pub fn post_request(path: &str, client: &TestClient, form: &[(&str, &str)]) -> R
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Body::from(body.finish()))
         .expect("a request")
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "test support: whatever fails here is a failed test"
-)]
-fn settings(dir: &tempfile::TempDir, changes: Vec<(&'static str, String)>) -> Settings {
-    let database = format!("sqlite:{}", dir.path().join("test.db").display());
-    let key = STANDARD.encode((0..32).collect::<Vec<u8>>());
-    let mut values = vec![
-        ("issuer", ISSUER.to_owned()),
-        ("database.url", database),
-        ("keys.encryption_key", key),
-        ("passwords.memory_kib", "8192".to_owned()),
-        ("passwords.iterations", "1".to_owned()),
-    ];
-    values.extend(changes);
-    let overrides = values
-        .into_iter()
-        .map(|(key, value)| Override::new(key, value, "the test"))
-        .collect();
-    let sources = Sources {
-        file: None,
-        environment: Default::default(),
-        overrides,
-        read_file: Box::new(read_file),
-        run_command: Box::new(run_command),
-        dangerous_key_timings: false,
-        cores: NonZeroUsize::new(2).expect("two"),
-    };
-    match load(&sources, Mode::Production) {
-        Ok(loaded) => loaded.settings,
-        Err(errors) => panic!("{errors}"),
-    }
-}
-
-struct Seeder<'a> {
-    store: &'a symbolon_store_sql::SqlStore,
-    secrets: &'a ClientSecrets,
-    clock: &'a dyn Clock,
-    settings: &'a Settings,
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "test support: whatever fails here is a failed test"
-)]
-impl Seeder<'_> {
-    async fn client(&self, spec: ClientSpec) -> TestClient {
-        spec.policy.validate().expect("a valid policy");
-        let now = self.clock.now();
-        let uid = ClientUid::new(now, &SystemRng);
-        let confidential = spec.policy.client_type == symbolon_core::client::ClientType::Confidential;
-        let secret = confidential.then(|| ClientSecrets::generate(&SystemRng));
-        let client = Client {
-            uid,
-            client_id: spec.id.parse().expect("a client id"),
-            active: true,
-            created: now,
-            policy: spec.policy,
-            audiences: vec![],
-            secrets: secret
-                .iter()
-                .filter_map(|secret| self.secrets.hash(uid, secret))
-                .collect(),
-        };
-        let lift = NewRevocation::client_lifted(&client.client_id, now);
-        done(self.store.add_client(&client, &lift).await.expect("a store"));
-        let secret = secret
-            .map(|secret| secret.expose_secret().to_owned())
-            .unwrap_or_default();
-        TestClient {
-            uid,
-            id: spec.id,
-            secret,
-        }
-    }
-
-    async fn user(&self, name: &str, email: Option<&str>, scope: &str) -> TestUser {
-        let role: RoleName = format!("role-of-{name}").to_lowercase().parse().expect("a role");
-        let scope: ScopeSet = scope.parse().expect("a scope");
-        done(
-            self.store
-                .put_role(&Role {
-                    name: role.clone(),
-                    scope,
-                })
-                .await
-                .expect("a store"),
-        );
-        let now = self.clock.now();
-        let cost = password_cost(self.settings);
-        let user = User {
-            subject: Subject::new(now, &SystemRng),
-            username: name.to_owned(),
-            email: email.map(str::to_owned),
-            active: true,
-            roles: vec![role],
-            scope: ScopeSet::default(),
-            created: now,
-        };
-        let subject = user.subject;
-        let names: Vec<LoginName> = [Some(name), email]
-            .into_iter()
-            .flatten()
-            .map(|n| n.parse().expect("a name"))
-            .collect();
-        let password = PasswordHash::create(&PASSWORD.into(), cost, &SystemRng, &mut HashMemory::default());
-        let new = NewUser {
-            user,
-            names,
-            password: password.expect("a hash"),
-        };
-        done(self.store.add_user(&new).await.expect("a store"));
-        TestUser {
-            subject,
-            name: name.to_owned(),
-        }
-    }
-}
-
-#[track_caller]
-fn done(change: Change) {
-    assert_eq!(change, Change::Done);
 }

@@ -115,10 +115,30 @@ impl Tap {
     pub fn wraps(&self) -> Wraps {
         let (tokens, sessions, log, keys) = (self.clone(), self.clone(), self.clone(), self.clone());
         Wraps {
-            tokens: Box::new(|inner| Arc::new(TappedTokens { inner, tap: tokens })),
-            sessions: Box::new(|inner| Arc::new(TappedSessions { inner, tap: sessions })),
-            log: Box::new(|inner| Arc::new(TappedLog { inner, tap: log })),
-            keys: Box::new(|inner| Arc::new(TappedKeys { inner, tap: keys })),
+            tokens: Arc::new(move |inner| {
+                Arc::new(TappedTokens {
+                    inner,
+                    tap: tokens.clone(),
+                })
+            }),
+            sessions: Arc::new(move |inner| {
+                Arc::new(TappedSessions {
+                    inner,
+                    tap: sessions.clone(),
+                })
+            }),
+            log: Arc::new(move |inner| {
+                Arc::new(TappedLog {
+                    inner,
+                    tap: log.clone(),
+                })
+            }),
+            keys: Arc::new(move |inner| {
+                Arc::new(TappedKeys {
+                    inner,
+                    tap: keys.clone(),
+                })
+            }),
         }
     }
 

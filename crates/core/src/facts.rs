@@ -24,7 +24,8 @@ pub trait Revocations: Send + Sync {
     /// The store's; what was applied before stays.
     async fn catch_up(&self) -> StoreResult<()>;
 
-    /// Logs a revocation, applies it, and returns once everything that begins from then on is judged to be younger.
+    /// Logs a revocation, applies it, and returns once everything that begins from then on is judged to be younger. A
+    /// cutoff that means now is stamped by [`Clock::cutoff`].
     ///
     /// # Errors
     /// The store's: the revocation is then not promised, though it may have been logged.

@@ -208,7 +208,6 @@ impl Revocations for LiveLog {
     }
 
     async fn revoke(&self, revocation: NewRevocation) -> StoreResult<Reach> {
-        let revocation = revocation.reaching(self.clock.cutoff());
         let appended = self.log.append(&revocation, self.clock.now()).await?; // the commit point
         self.catch_up().await?;
         self.wait_past(revocation.entry.effect).await;

@@ -285,13 +285,11 @@ impl Clock for Spread {
 #[tokio::test(start_paused = true)]
 async fn a_cutoff_reaches_beyond_every_clock_and_returns_once_all_have_passed_it() {
     let fake = Arc::new(FakeClock::new());
-    let node = LiveLog::open(Log::at(head(3, 5)), Arc::new(Spread(fake.clone())))
-        .await
-        .unwrap();
+    let clock = Arc::new(Spread(fake.clone()));
+    let node = LiveLog::open(Log::at(head(3, 5)), clock.clone()).await.unwrap();
     let asked = fake.now();
-    let reach = node
-        .revoke(NewRevocation::subject(Subject(Uuid::from_u128(2)), asked))
-        .await;
+    let subject = Subject(Uuid::from_u128(2));
+    let reach = node.revoke(NewRevocation::subject(subject, clock.cutoff())).await;
     assert_eq!(reach.unwrap(), Reach::Everywhere);
     // Up to 20 ms ahead of us a session may have begun; up to 20 ms behind us one may begin now.
     assert!(fake.now().since(asked) > 40, "{}", fake.now().since(asked));

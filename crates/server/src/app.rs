@@ -14,12 +14,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cluster_metrics::ClusterMetrics;
 use crate::config::{Finding, Settings};
 use crate::dev;
 use crate::http::{self, Listener, ListenerConfig, Stamp, TLS_CHECK_INTERVAL, TlsFiles};
 use crate::key_metrics::KeyMetrics;
 use crate::management::{self, Gauges};
-use crate::node::{self, Node, Surroundings, Wraps};
+use crate::node::{self, Node, Stores, Surroundings, Wraps};
 use crate::observe::Logs;
 use crate::secrets::rewrap_secrets;
 
@@ -55,6 +56,7 @@ pub async fn serve(
         tracing::warn!(setting = %warning.setting, origin = %warning.origin, remedy = %warning.remedy, "{}", warning.wrong);
     }
     raise_file_limit(settings.server.max_connections);
+    let clock = node::cluster_clock(&settings, clock);
     let stamp = Stamp::new(clock.clone(), &*rng);
     let public = Listener::bind(settings.server.listen, listener_config(&settings, stamp.clone()))
         .context("server.listen")?;
@@ -63,19 +65,18 @@ pub async fn serve(
     if options.dev.is_some() {
         settings.issuer = dev::issuer(public.local_addr());
     }
-    let store = node::open_store(&settings, clock.clone(), &*rng).await?;
+    let stores = Stores::open(&settings, clock.clone(), &*rng).await?;
     node::claim_issuer(
-        &store,
+        &stores.sql,
         settings.issuer.as_str(),
         options.change_issuer || options.dev.is_some(),
     )
     .await?;
     let around = Surroundings {
-        clock: clock.clone(),
         rng: rng.clone(),
         wraps: Wraps::default(),
     };
-    let mut node = Node::open(&settings, store, around).await?;
+    let mut node = Node::open(&settings, stores, around).await?;
     let seeded = match options.dev {
         Some(_) => Some(dev::seed(&settings, &node.store, &*clock, &*rng).await?),
         None => None,
@@ -103,6 +104,8 @@ pub async fn serve(
     registry.register_collector(Box::new(gauges));
     let schedule = node.schedule.clone();
     registry.register_collector(Box::new(KeyMetrics { schedule }));
+    let stores = node.stores.clone();
+    registry.register_collector(Box::new(ClusterMetrics { stores }));
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
     node.spawn(&tasks, &shutdown);

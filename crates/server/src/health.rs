@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use symbolon_core::Clock;
+use symbolon_core::cluster_clock::ClusterClock;
 use symbolon_core::facts::Revocations;
 use symbolon_core::tokens::AccessTokens;
 use symbolon_revocation::LiveLog;
@@ -18,7 +19,7 @@ use symbolon_revocation::LiveLog;
 pub struct Health {
     log: Arc<LiveLog>,
     tokens: Arc<dyn AccessTokens>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<ClusterClock>,
     draining: AtomicBool,
 }
 
@@ -27,7 +28,7 @@ const LOG_TOO_OLD: Duration = Duration::from_secs(3);
 
 impl Health {
     /// Health of a node that follows this log and signs these tokens.
-    pub fn new(log: Arc<LiveLog>, tokens: Arc<dyn AccessTokens>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(log: Arc<LiveLog>, tokens: Arc<dyn AccessTokens>, clock: Arc<ClusterClock>) -> Self {
         Self {
             log,
             tokens,
@@ -42,7 +43,7 @@ impl Health {
     }
 
     /// The node's clock.
-    pub fn clock(&self) -> Arc<dyn Clock> {
+    pub fn clock(&self) -> Arc<ClusterClock> {
         self.clock.clone()
     }
 
@@ -54,6 +55,9 @@ impl Health {
         let age = self.clock.monotonic().saturating_sub(self.log.applied().observed);
         if age > LOG_TOO_OLD {
             return Some("the revocation log can't be read");
+        }
+        if self.clock.is_too_uncertain() {
+            return Some("the database's clock can't be known to database.clock_tolerance");
         }
         let unsigned = self.tokens.can_sign(None).is_err();
         unsigned.then_some("there is no key to sign with")

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod cli;
+mod cluster_metrics;
 pub mod config;
 pub mod dev;
 pub mod health;

@@ -2,6 +2,7 @@
 //! router directly.
 
 mod background;
+mod stores;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,29 +10,27 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use axum::Router;
 use prometheus_client::registry::Registry;
+use symbolon_core::Rng;
 use symbolon_core::facts::{Facts, Revocations};
 use symbolon_core::password::PasswordCost;
 use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, ServerStore, SessionStore};
 use symbolon_core::tokens::AccessTokens;
-use symbolon_core::{Clock, Rng};
 use symbolon_jwks_publisher::{
     Endpoints, Keyring, KeyringConfig, Published, PublisherState, RotationConfig, RotationSchedule,
     ScheduleParts, check_encryption_keys, share_encryption_keys,
 };
 use symbolon_revocation::LiveLog;
-use symbolon_store_sql::{SqlConfig, SqlStore};
-use symbolon_token_endpoint::{
-    HashLane, LaneConfig, Lifetimes, MemoryThrottle, Metrics, Service, ServiceParts,
-};
+use symbolon_store_sql::SqlStore;
+use symbolon_token_endpoint::{HashLane, LaneConfig, Lifetimes, Metrics, Service, ServiceParts};
 
 use crate::config::Settings;
 use crate::health::{self, Health};
 use crate::secrets::{ISSUER_ID, open_server_keys};
 
+pub use stores::{Stores, cluster_clock, database_config, promise_changes};
+
 /// What a node takes from its surroundings.
 pub struct Surroundings {
-    /// Time.
-    pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
     /// What stands between the endpoints and their ports.
@@ -39,6 +38,7 @@ pub struct Surroundings {
 }
 
 /// Puts something between the endpoints and their ports: tests pause, count and cut there. Nothing by default.
+#[derive(Clone)]
 pub struct Wraps {
     /// Around the signing keys.
     pub tokens: Wrap<dyn AccessTokens>,
@@ -51,15 +51,15 @@ pub struct Wraps {
 }
 
 /// Puts something around a port.
-pub type Wrap<T> = Box<dyn FnOnce(Arc<T>) -> Arc<T> + Send>;
+pub type Wrap<T> = Arc<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
 
 impl Default for Wraps {
     fn default() -> Self {
         Self {
-            tokens: Box::new(|port| port),
-            sessions: Box::new(|port| port),
-            log: Box::new(|port| port),
-            keys: Box::new(|port| port),
+            tokens: Arc::new(|port| port),
+            sessions: Arc::new(|port| port),
+            log: Arc::new(|port| port),
+            keys: Arc::new(|port| port),
         }
     }
 }
@@ -72,6 +72,8 @@ pub struct Node {
     pub log: Arc<LiveLog>,
     /// The database.
     pub store: SqlStore,
+    /// All that anything is kept in.
+    pub stores: Stores,
     /// Counters.
     pub registry: Registry,
     /// Health.
@@ -83,49 +85,20 @@ pub struct Node {
     issuer_path: String,
 }
 
-/// Opens the database.
-///
-/// # Errors
-/// It can't be opened, or its schema is behind and may not be migrated at start.
-pub async fn open_store(
-    settings: &Settings,
-    clock: Arc<dyn Clock>,
-    rng: &dyn Rng,
-) -> anyhow::Result<SqlStore> {
-    let database = &settings.database;
-    let config = SqlConfig {
-        url: database.url.clone(),
-        max_connections: database.max_connections,
-    };
-    let store = SqlStore::connect(&config, clock)
-        .await
-        .context("database.url can't be opened")?;
-    if database.migrate_on_start {
-        store
-            .migrate(rng)
-            .await
-            .context("the database schema can't be brought up to date")?;
-    } else if !store.pending_migrations().await?.is_empty() {
-        bail!(
-            "the database schema is behind: run `symbolon migrate`, or set database.migrate_on_start to true"
-        );
-    }
-    Ok(store)
-}
-
 impl Node {
     /// Opens everything, making at the first start what is missing.
     ///
     /// # Errors
     /// Whatever keeps the node from serving, with what to do about it.
-    pub async fn open(settings: &Settings, store: SqlStore, around: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings { clock, rng, wraps } = around;
+    pub async fn open(settings: &Settings, stores: Stores, around: Surroundings) -> anyhow::Result<Self> {
+        let Surroundings { rng, wraps } = around;
+        let (store, clock) = (stores.sql.clone(), stores.clock.clone());
         // First of all: its refusal names the signing key, and nothing has been made yet.
         check_encryption_keys(&store, &settings.keys.encryption_keys).await?;
         let keys = open_server_keys(&store, &settings.keys.encryption_keys, &*rng).await?;
         let encryption_keys = share_encryption_keys(settings.keys.encryption_keys.clone());
         let ports = Arc::new(store.clone());
-        let log = (wraps.log)(ports.clone());
+        let log = (wraps.log)(stores.log());
         let log = Arc::new(LiveLog::open(log, clock.clone()).await?);
         let key_store = (wraps.keys)(ports.clone());
         let keyring = Keyring::open(
@@ -158,18 +131,14 @@ impl Node {
         let service = Service::new(ServiceParts {
             issuer: settings.issuer.as_str().to_owned(),
             facts: Arc::new(facts),
-            sessions: (wraps.sessions)(ports),
+            sessions: (wraps.sessions)(stores.sessions()),
             revocations: log.clone(),
             tokens: (wraps.tokens)(keyring.clone()),
             seal: keys.refresh_seal,
             secrets: keys.client_secrets,
             lane: lane(settings)?,
             password_cost: password_cost(settings),
-            throttle: Arc::new(MemoryThrottle::new(
-                clock.clone(),
-                settings.login.max_failures,
-                settings.login.lockout,
-            )),
+            throttle: stores.throttle(settings),
             clock: clock.clone(),
             rng,
             lifetimes: lifetimes(settings),
@@ -183,6 +152,7 @@ impl Node {
             service,
             log,
             store,
+            stores,
             registry,
             health,
             schedule: Arc::new(schedule),

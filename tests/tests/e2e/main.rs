@@ -2,6 +2,7 @@
 
 mod binary;
 mod clients;
+mod cluster;
 mod flow;
 mod grants;
 mod hostile;

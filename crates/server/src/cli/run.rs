@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -26,6 +26,7 @@ use super::terminal::Terminal;
 use super::{StoreCommand, administer, calibrate, migrate};
 use crate::app::{self, ServeOptions};
 use crate::config::{Settings, load, reload_encryption_keys};
+use crate::node::Stores;
 use crate::secrets::open_server_keys;
 use crate::{dev, node, observe};
 
@@ -107,8 +108,8 @@ fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Re
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     runtime(Builder::new_current_thread())?.block_on(async {
         let config = SqlConfig {
-            url: settings.database.url.clone(),
             max_connections: 1,
+            ..node::database_config(&settings)
         };
         let store = SqlStore::connect(&config, clock).await?;
         let outcome = migrate::run(&store, &SystemRng, out, args).await;
@@ -118,14 +119,14 @@ fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Re
 }
 
 fn on_store(global: &GlobalArgs, out: &mut Output<'_>, command: StoreCommand) -> Result<(), CliError> {
-    with_store(global, out, async |settings, store, clock, out| {
-        administer_store(settings, store, &*clock, out, command).await
+    with_store(global, out, async |with, out| {
+        administer_store(with, out, command).await
     })
 }
 
 fn on_keys(global: &GlobalArgs, out: &mut Output<'_>, command: KeysCommand) -> Result<(), CliError> {
-    with_store(global, out, async |settings, store, clock, out| {
-        administer_keys(settings, store, clock, out, command).await
+    with_store(global, out, async |with, out| {
+        administer_keys(with, out, command).await
     })
 }
 
@@ -133,27 +134,87 @@ fn on_keys(global: &GlobalArgs, out: &mut Output<'_>, command: KeysCommand) -> R
 fn with_store(
     global: &GlobalArgs,
     out: &mut Output<'_>,
-    command: impl AsyncFnOnce(&Settings, &SqlStore, Arc<dyn Clock>, &mut Output<'_>) -> Result<(), CliError>,
+    command: impl AsyncFnOnce(&StoreParts<'_>, &mut Output<'_>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let settings = settings(global, out)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clock = node::cluster_clock(&settings, Arc::new(SystemClock::new()));
     runtime(Builder::new_current_thread())?.block_on(async {
-        let store = node::open_store(&settings, clock.clone(), &SystemRng)
+        let stores = Stores::open_database_alone(&settings, clock.clone(), &SystemRng)
             .await
             .map_err(failed)?;
-        let outcome = command(&settings, &store, clock, out).await;
-        store.close().await;
+        let with = StoreParts {
+            settings: &settings,
+            store: &stores.sql,
+            clock,
+            settling: Settling::new(&settings, &stores.sql),
+        };
+        let outcome = command(&with, out).await;
+        let unpromised = with.settling.failure();
+        stores.sql.close().await;
+        if let Some(why) = unpromised {
+            out.remark(Remark::Warning, &why)?;
+        }
         outcome
     })
 }
 
+/// What commands on the database are run with.
+struct StoreParts<'a> {
+    settings: &'a Settings,
+    store: &'a SqlStore,
+    clock: Arc<dyn Clock>,
+    settling: Settling,
+}
+
+/// Sees that running servers go by a change that was made: raises the fences in Redis, where there is one, and then
+/// waits.
+#[derive(Clone)]
+struct Settling {
+    settings: Arc<Settings>,
+    store: SqlStore,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+impl Settling {
+    fn new(settings: &Settings, store: &SqlStore) -> Self {
+        Self {
+            settings: Arc::new(settings.clone()),
+            store: store.clone(),
+            failure: Arc::default(),
+        }
+    }
+
+    fn wait(&self, time: Duration) -> BoxFuture<'static, ()> {
+        let (settings, store, failure) = (self.settings.clone(), self.store.clone(), self.failure.clone());
+        async move {
+            if let Err(error) = node::promise_changes(&settings, &store).await {
+                let why = format!(
+                    "the change is made, but Redis could not be told ({error:#}): a server that is cut off from the \
+                     database may go by older facts until it is back; repeat the command once Redis answers, to be sure"
+                );
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+            }
+            tokio::time::sleep(time).await;
+        }
+        .boxed()
+    }
+
+    /// Why a change is not known to reach every server, where one is not.
+    fn failure(&self) -> Option<String> {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
 async fn administer_store(
-    settings: &Settings,
-    store: &SqlStore,
-    clock: &dyn Clock,
+    with: &StoreParts<'_>,
     out: &mut Output<'_>,
     command: StoreCommand,
 ) -> Result<(), CliError> {
+    let StoreParts { settings, store, .. } = *with;
+    let settling = with.settling.clone();
     let encryption_keys = &settings.keys.encryption_keys;
     let keys = open_server_keys(store, encryption_keys, &SystemRng)
         .await
@@ -163,9 +224,9 @@ async fn administer_store(
         facts: store,
         secrets: &keys.client_secrets,
         cursors: &keys.cursors,
-        clock,
+        clock: &*with.clock,
         rng: &SystemRng,
-        wait: &sleep,
+        wait: &move |time| settling.wait(time),
         actor: &operator(),
         password_cost: node::password_cost(settings),
         algorithms: &settings.keys.algorithms,
@@ -174,17 +235,17 @@ async fn administer_store(
 }
 
 async fn administer_keys(
-    settings: &Settings,
-    store: &SqlStore,
-    clock: Arc<dyn Clock>,
+    with: &StoreParts<'_>,
     out: &mut Output<'_>,
     command: KeysCommand,
 ) -> Result<(), CliError> {
+    let StoreParts { settings, store, .. } = *with;
+    let settling = with.settling.clone();
     let operations = KeyOperations::new(
         Arc::new(store.clone()),
         share_encryption_keys(settings.keys.encryption_keys.clone()),
         node::rotation_config(settings),
-        clock.clone(),
+        with.clock.clone(),
         Arc::new(SystemRng),
     );
     let context = KeyContext {
@@ -194,8 +255,8 @@ async fn administer_keys(
         encryption_keys: &settings.keys.encryption_keys,
         algorithms: &settings.keys.algorithms,
         max_age: settings.jwks.max_age,
-        clock: &*clock,
-        wait: &sleep,
+        clock: &*with.clock,
+        wait: &move |time| settling.wait(time),
         actor: &operator(),
     };
     keys::run(&context, &mut Terminal, out, command).await
@@ -240,10 +301,6 @@ fn serve(global: &GlobalArgs, args: ServeArgs) -> Result<(), CliError> {
     runtime(builder)?
         .block_on(app::serve(loaded.settings, options, &logs, clock, rng))
         .map_err(failed)
-}
-
-fn sleep(time: Duration) -> BoxFuture<'static, ()> {
-    tokio::time::sleep(time).boxed()
 }
 
 fn runtime(mut builder: Builder) -> Result<Runtime, CliError> {

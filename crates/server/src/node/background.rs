@@ -5,17 +5,22 @@ use std::time::Duration;
 
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{FactStore as _, RevocationLog as _, SessionStore, StoreResult};
-use symbolon_core::{Clock, UnixMillis};
+use symbolon_core::{Clock as _, UnixMillis};
 use symbolon_jwks_publisher::{Keyring, Published, RotationSchedule};
-use symbolon_revocation::{LiveLog, drain_killed};
+use symbolon_revocation::{FencedLog, LiveLog, drain_killed};
 use symbolon_store_sql::SqlStore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Node;
+use super::{Node, Stores};
 
 /// How often the log is looked at, so that the lease on cached facts never ends while the database answers.
 const FOLLOW: Duration = Duration::from_millis(250);
+/// How often the database's clock is looked at.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
+/// How often Redis is looked at; after so many times its fences are raised anew, whether or not the log has moved.
+const LOOK_AT_REDIS: Duration = Duration::from_secs(1);
+const RAISE_AGAIN_TICKS: u32 = 10;
 /// How often kills that are not on the log are looked for.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often it is said anew for how long the key set may be cached.
@@ -45,8 +50,65 @@ impl Node {
             published: self.published.clone(),
         })));
         tasks.spawn(rotate(self.schedule.clone(), shutdown.clone()));
-        spawn(Box::pin(drain(self.log.clone(), self.store.clone())));
-        spawn(Box::pin(sweep(self.health.clock(), self.store.clone())));
+        spawn(Box::pin(drain(self.log.clone(), self.stores.sessions())));
+        spawn(Box::pin(sweep(self.stores.clone())));
+        spawn(Box::pin(keep_time(self.stores.clone())));
+        if let Some(fenced) = self.stores.fenced_log() {
+            spawn(Box::pin(look_after_redis(
+                self.log.clone(),
+                fenced,
+                self.stores.clone(),
+            )));
+            // What a reuse killed before there was Redis.
+            spawn(Box::pin(drain(self.log.clone(), Arc::new(self.store.clone()))));
+        }
+    }
+}
+
+/// Follows the database's clock.
+async fn keep_time(stores: Stores) {
+    let mut ticks = tokio::time::interval(LOOK_AT_CLOCK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // Whoever needs the database tells of its failures.
+        if let Err(error) = stores.look_at_clock().await {
+            tracing::debug!(%error, "the database's clock can't be read");
+        }
+    }
+}
+
+/// Looks after Redis: tells when it goes and when it is back, and raises the fences to what this node has applied, for
+/// changes that were made beside the servers, for revocations whose fences could not be raised when they were made, and
+/// for a Redis that lost its last writes.
+async fn look_after_redis(log: Arc<LiveLog>, fenced: Arc<FencedLog>, stores: Stores) {
+    let mut ticks = tokio::time::interval(LOOK_AT_REDIS);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut raised, mut ago, mut failing) = (None, 0, false);
+    loop {
+        ticks.tick().await;
+        let head = log.applied().head;
+        ago += 1;
+        let outcome = if raised == Some(head) && ago < RAISE_AGAIN_TICKS {
+            stores.look_at_redis().await
+        } else {
+            let outcome = fenced.raise(None, head).await;
+            if outcome.is_ok() {
+                (raised, ago) = (Some(head), 0);
+            }
+            stores.look_at_redis().await.and(outcome)
+        };
+        match outcome {
+            Ok(()) if std::mem::take(&mut failing) => tracing::info!("Redis can be used again"),
+            Ok(()) => {}
+            Err(error) => {
+                // It may have lost what it was told: once it is back, it is told again.
+                raised = None;
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(%error, "Redis can't be used: logins and refreshes are refused meanwhile");
+                }
+            }
+        }
     }
 }
 
@@ -116,11 +178,11 @@ async fn rotate(schedule: Arc<RotationSchedule>, shutdown: CancellationToken) {
     }
 }
 
-async fn drain(log: Arc<LiveLog>, store: SqlStore) {
+async fn drain(log: Arc<LiveLog>, sessions: Arc<dyn SessionStore>) {
     let mut ticks = tokio::time::interval(DRAIN);
     loop {
         ticks.tick().await;
-        match drain_killed(&store, &*log as &dyn Revocations).await {
+        match drain_killed(&*sessions, &*log as &dyn Revocations).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "killed sessions were put on the revocation log"),
             Err(error) => tracing::error!(%error, "killed sessions could not be put on the revocation log"),
@@ -128,11 +190,11 @@ async fn drain(log: Arc<LiveLog>, store: SqlStore) {
     }
 }
 
-async fn sweep(clock: Arc<dyn Clock>, store: SqlStore) {
+async fn sweep(stores: Stores) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
-        match sweep_once(clock.now(), &store).await {
+        match sweep_once(stores.clock.now(), &stores.sql).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "expired rows were deleted"),
             Err(error) => tracing::error!(%error, "expired rows could not be deleted"),

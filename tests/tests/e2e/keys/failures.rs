@@ -48,6 +48,7 @@ impl Frail {
             wraps: tap.wraps(),
             clock: Some(clock.clone()),
             rng: Some(rng.clone()),
+            ..HarnessOptions::default()
         })
         .await;
         let node = Running::new(node);

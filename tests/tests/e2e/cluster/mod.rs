@@ -1,0 +1,35 @@
+//! Nodes over PostgreSQL and Redis, on real time, with all that runs beside requests.
+
+mod clocks;
+
+use std::sync::Arc;
+
+use symbolon_core::Clock;
+use symbolon_tests::{Deployment, Harness, HarnessOptions};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A node and what it does beside requests, until this is dropped.
+struct Running {
+    h: Harness,
+    stop: CancellationToken,
+}
+
+impl Running {
+    async fn start(deployment: &Deployment, machine: Arc<dyn Clock>) -> Self {
+        let options = HarnessOptions {
+            machine: Some(machine),
+            ..HarnessOptions::default()
+        };
+        let h = deployment.open(options).await.unwrap();
+        let stop = CancellationToken::new();
+        h.node.spawn(&TaskTracker::new(), &stop);
+        Self { h, stop }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
