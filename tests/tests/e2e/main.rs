@@ -2,7 +2,6 @@
 
 mod binary;
 mod clients;
-mod cluster;
 mod flow;
 mod grants;
 mod hostile;

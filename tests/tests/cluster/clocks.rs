@@ -10,7 +10,7 @@ use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::servers::redis::Redis;
 use symbolon_tests::{Deployment, Reply};
 
-use super::Running;
+use crate::Running;
 
 /// A machine whose clock is ahead by so many milliseconds, or behind.
 struct Wrong {

@@ -1,4 +1,4 @@
-//! Nodes over PostgreSQL and Redis, on real time, with all that runs beside requests.
+//! Nodes over PostgreSQL and Redis, on real time, with all that runs beside requests, and what happens when one of them fails.
 
 mod clocks;
 
