@@ -95,7 +95,7 @@ pub struct DatabaseSettings {
     pub connect_timeout: Duration,
     /// `database.acquire_timeout`
     pub acquire_timeout: Duration,
-    /// `database.statement_timeout`; PostgreSQL only.
+    /// `database.statement_timeout`
     pub statement_timeout: Duration,
     /// `database.clock_tolerance`; PostgreSQL only.
     pub clock_tolerance: Duration,

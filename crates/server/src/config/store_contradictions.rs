@@ -49,7 +49,6 @@ pub(super) fn warnings(values: &Values) -> Vec<Finding> {
     });
     let no_effect = [
         &table::DATABASE_CONNECT_TIMEOUT.spec,
-        &table::DATABASE_STATEMENT_TIMEOUT.spec,
         &table::DATABASE_CLOCK_TOLERANCE.spec,
     ]
     .into_iter()

@@ -82,22 +82,24 @@ settings! {
     DATABASE_URL: String = database_url::parse, "database.url", Kind::DatabaseUrl,
         Value("sqlite:symbolon-data/symbolon.db"),
         "The database: a file of SQLite for one node, PostgreSQL for several. The relative path of a file starts at \
-         the working directory. The password of a user of PostgreSQL is never shown.";
+         the working directory. `?sslmode=verify-full` at the end reaches PostgreSQL by TLS alone and verifies its \
+         certificate. A password is never shown.";
     DATABASE_MAX_CONNECTIONS: u32 = parse::integer, "database.max_connections",
         Kind::Integer { min: 1, max: 256 }, Unset,
-        "Connections to the database that this node has open at once for requests; a few more do its own work. \
-         Unset, it is 4 on SQLite, where only one can write, and 10 on PostgreSQL, whose own `max_connections` must \
-         suffice for all nodes.";
+        "Most connections to the database that this node has open at once. On SQLite they read, and one more \
+         writes; on PostgreSQL they do both, and its own `max_connections` must suffice for all nodes. Unset, it is \
+         4 on SQLite and 10 on PostgreSQL.";
     DATABASE_CONNECT_TIMEOUT: Duration = parse::duration, "database.connect_timeout",
         Kind::milliseconds(100, 60_000), Value("5s"),
-        "Longest wait for a new connection to be made. PostgreSQL only.";
+        "Longest wait at the start for a database that does not answer yet. PostgreSQL only.";
     DATABASE_ACQUIRE_TIMEOUT: Duration = parse::duration, "database.acquire_timeout",
         Kind::milliseconds(50, 30_000), Value("2s"),
-        "Longest wait of a request for a free connection; then it is answered with 503.";
+        "Longest wait of a request for a connection while all are in use, making a new one included; then it is \
+         answered with 503.";
     DATABASE_STATEMENT_TIMEOUT: Duration = parse::duration, "database.statement_timeout",
         Kind::milliseconds(100, 300_000), Value("5s"),
-        "Longest time for one statement, after which the database ends it; migrations are not bound by it. \
-         PostgreSQL only.";
+        "Longest time for one statement, waiting for locks included; on SQLite, longest wait for the lock of \
+         another process. Migrations are not bound by it.";
     DATABASE_CLOCK_TOLERANCE: Duration = parse::duration, "database.clock_tolerance",
         Kind::milliseconds(1, 1_000), Value("10ms"),
         "How exactly every node must know the database's clock, by which sessions and cutoffs are stamped: a node \

@@ -137,11 +137,7 @@ fn redis_beside_sqlite_is_warned_of() {
 
 #[test]
 fn settings_of_postgresql_are_warned_of_beside_sqlite() {
-    for (name, value) in [
-        ("connect_timeout", "1s"),
-        ("statement_timeout", "1s"),
-        ("clock_tolerance", "1ms"),
-    ] {
+    for (name, value) in [("connect_timeout", "1s"), ("clock_tolerance", "1ms")] {
         let variable = format!("SYMBOLON_DATABASE_{}", name.to_ascii_uppercase());
         let warnings = loaded(&[(&variable, value)]).warnings;
         assert_eq!(warnings.len(), 1);
