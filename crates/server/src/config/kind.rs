@@ -31,6 +31,7 @@ pub(super) enum Kind {
     Issuer,
     LogFilter,
     Networks,
+    Password,
     Path,
     RedisUrl,
     SocketAddress,
@@ -71,7 +72,10 @@ impl Kind {
 
     /// Whether a value may hold a secret. Such a setting may also be given by a file or a command.
     pub(super) fn is_secret(self) -> bool {
-        matches!(self, Self::DatabaseUrl | Self::EncryptionKey | Self::RedisUrl)
+        matches!(
+            self,
+            Self::DatabaseUrl | Self::EncryptionKey | Self::Password | Self::RedisUrl
+        )
     }
 
     /// Whether this value holds a secret: something that is not shown.
@@ -125,6 +129,7 @@ impl Kind {
                     .to_owned()
             }
             Self::Networks => "a list of at most 64 networks such as \"10.0.0.0/8\", or addresses".to_owned(),
+            Self::Password => "a secret: a password of at most 4096 bytes".to_owned(),
             Self::Path => "the path of a file or folder".to_owned(),
             Self::RedisUrl => {
                 "a `redis://` or `rediss://` URL such as \"redis://user:password@host:6379/0\", for a \
@@ -145,7 +150,7 @@ impl Kind {
             // It may hold a password or a token.
             Self::Command => "(command, hidden)".to_owned(),
             Self::DatabaseUrl => database_url::shown(text),
-            Self::EncryptionKey => format!("(secret, {} characters)", text.chars().count()),
+            Self::EncryptionKey | Self::Password => format!("(secret, {} characters)", text.chars().count()),
             Self::Issuer if text.contains('@') => "(hidden, it holds user information)".to_owned(),
             Self::RedisUrl => redis_url::shown(text),
             _ => printable(text),

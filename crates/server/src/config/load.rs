@@ -202,6 +202,9 @@ impl Assembly<'_> {
         let url = self.optional(&table::REDIS_URL);
         let mode = self.value(&table::REDIS_MODE);
         let service = self.optional(&table::REDIS_SENTINEL_SERVICE);
+        let ca_file = self.optional(&table::REDIS_CA_FILE);
+        let sentinel_username = self.optional(&table::REDIS_SENTINEL_USERNAME);
+        let sentinel_password = self.optional(&table::REDIS_SENTINEL_PASSWORD);
         let key_prefix = self.value(&table::REDIS_KEY_PREFIX);
         let connect_timeout = self.value(&table::REDIS_CONNECT_TIMEOUT);
         let response_timeout = self.value(&table::REDIS_RESPONSE_TIMEOUT);
@@ -217,6 +220,9 @@ impl Assembly<'_> {
                 RedisMode::Sentinel => RedisTopology::Sentinel { service: service?? },
                 RedisMode::Single => RedisTopology::Single,
             },
+            ca_file: ca_file?,
+            sentinel_username: sentinel_username?,
+            sentinel_password: sentinel_password?,
             key_prefix: key_prefix?,
             connect_timeout: connect_timeout?,
             response_timeout: response_timeout?,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 use symbolon_jose::{KeyEncryptionKey, KeyError, SigningAlg};
 use tracing_subscriber::EnvFilter;
 
@@ -158,6 +159,10 @@ pub(super) fn redis_mode(kind: Kind, text: &str) -> Result<RedisMode, Problem> {
         "single" => Ok(RedisMode::Single),
         _ => Err(format!("{} is not a mode of Redis", kind.quoted(text)).into()),
     }
+}
+
+pub(super) fn password(kind: Kind, text: &str) -> Result<SecretString, Problem> {
+    Ok(bounded(kind, text.trim())?.into())
 }
 
 pub(super) fn word(kind: Kind, text: &str) -> Result<String, Problem> {

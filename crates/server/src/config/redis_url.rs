@@ -14,6 +14,8 @@ const HOSTS: usize = 64;
 pub(super) struct RedisUrl {
     /// The whole of it.
     pub(super) text: SecretString,
+    /// Whether it asks for TLS.
+    pub(super) tls: bool,
     /// How many hosts it names, at least one.
     pub(super) hosts: usize,
     /// The number of the database; 0 where it names none.
@@ -25,6 +27,7 @@ pub(super) fn parse(kind: Kind, text: &str) -> Result<RedisUrl, Problem> {
     let parts = parts(text)?;
     Ok(RedisUrl {
         text: text.into(),
+        tls: parts.scheme == "rediss",
         hosts: parts.hosts,
         database: parts.database,
     })

@@ -50,7 +50,9 @@ const CONTRADICTIONS: &str = "
 - An `issuer` of scheme http with `server.listen` off loopback.
 - `management.listen` on the address and port of `server.listen`.
 - Any `redis.*` setting without `redis.url`.
-- `redis.mode` sentinel without `redis.sentinel_service`, or the other way round.
+- `redis.mode` sentinel without `redis.sentinel_service`, or any `redis.sentinel_*` setting with another mode.
+- `redis.sentinel_username` without `redis.sentinel_password`.
+- `redis.ca_file` with a `redis.url` that asks for no TLS.
 - Several hosts in `redis.url` with `redis.mode` single, or a database number other than 0 with `redis.mode` cluster.
 - `keys.previous_encryption_key` that is the same key as `keys.encryption_key`.
 - `keys.default_algorithm` outside `keys.algorithms`.

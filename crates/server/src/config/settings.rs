@@ -125,6 +125,12 @@ pub struct RedisSettings {
     pub url: SecretString,
     /// `redis.mode` and `redis.sentinel_service`
     pub topology: RedisTopology,
+    /// `redis.ca_file`; only where the scheme is `rediss`.
+    pub ca_file: Option<PathBuf>,
+    /// `redis.sentinel_username`; never without the password.
+    pub sentinel_username: Option<String>,
+    /// `redis.sentinel_password`; only where the topology is [`RedisTopology::Sentinel`].
+    pub sentinel_password: Option<SecretString>,
     /// `redis.key_prefix`: printable ASCII without braces.
     pub key_prefix: String,
     /// `redis.connect_timeout`

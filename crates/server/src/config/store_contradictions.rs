@@ -21,12 +21,14 @@ pub(super) fn errors(values: &Values, mode: Mode) -> Vec<Finding> {
     }
     [
         sentinel_without_service(values),
-        service_without_sentinel(values),
+        sentinel_user_without_password(values),
+        authorities_without_tls(values),
         several_hosts_for_one_server(values),
         database_of_a_cluster(values),
     ]
     .into_iter()
     .flatten()
+    .chain(sentinel_settings_without_sentinels(values))
     .collect()
 }
 
@@ -82,14 +84,49 @@ fn sentinel_without_service(values: &Values) -> Option<Finding> {
     })
 }
 
-fn service_without_sentinel(values: &Values) -> Option<Finding> {
-    let mode = values.sound(&table::REDIS_MODE)?;
-    let service = &table::REDIS_SENTINEL_SERVICE.spec;
-    (mode != RedisMode::Sentinel && values.is_set(service)).then(|| {
+fn sentinel_settings_without_sentinels(values: &Values) -> Vec<Finding> {
+    let mode = values.sound(&table::REDIS_MODE);
+    let Some(mode) = mode.filter(|mode| *mode != RedisMode::Sentinel) else {
+        return Vec::new();
+    };
+    [
+        &table::REDIS_SENTINEL_SERVICE.spec,
+        &table::REDIS_SENTINEL_USERNAME.spec,
+        &table::REDIS_SENTINEL_PASSWORD.spec,
+    ]
+    .into_iter()
+    .filter(|spec| values.is_set(spec))
+    .map(|spec| {
+        let wrong = format!("it is set, yet {}", redis_mode(values, mode));
+        let remedy = "set `redis.mode` to sentinel, or remove it".to_owned();
+        values.finding(spec, wrong, Some(remedy))
+    })
+    .collect()
+}
+
+fn sentinel_user_without_password(values: &Values) -> Option<Finding> {
+    let user = &table::REDIS_SENTINEL_USERNAME.spec;
+    let password = &table::REDIS_SENTINEL_PASSWORD.spec;
+    (values.is_set(user) && !values.is_set(password)).then(|| {
         values.finding(
-            service,
-            format!("it is set, yet {}", redis_mode(values, mode)),
-            Some("set `redis.mode` to sentinel, or remove it".to_owned()),
+            user,
+            format!("it is set without `{}`", password.key),
+            Some("set both, or the password alone for the default user".to_owned()),
+        )
+    })
+}
+
+fn authorities_without_tls(values: &Values) -> Option<Finding> {
+    let RedisUrl { tls, .. } = values.sound(&table::REDIS_URL)?;
+    let file = &table::REDIS_CA_FILE.spec;
+    (values.is_set(file) && !tls).then(|| {
+        values.finding(
+            file,
+            format!(
+                "it is set, yet `redis.url` ({}) asks for no TLS",
+                values.origin(&table::REDIS_URL.spec)
+            ),
+            Some("begin `redis.url` with rediss://, or remove it".to_owned()),
         )
     })
 }

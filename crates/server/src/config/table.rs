@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 use symbolon_jose::{KeyEncryptionKey, SigningAlg};
 
 use super::database_url;
@@ -113,6 +114,9 @@ settings! {
         "The Redis that keeps refresh-token sessions and counts failed logins, the same for all nodes. Unset, the \
          database keeps the sessions, and each node counts for itself. `rediss://` is TLS, with certificates \
          verified. User and password are never shown.";
+    REDIS_CA_FILE: PathBuf = parse::path, "redis.ca_file", Kind::Path, Unset,
+        "PEM file of the authorities that may have signed the certificates of Redis, instead of those that the \
+         operating system trusts. Only with `rediss://`.";
     REDIS_MODE: RedisMode = parse::redis_mode, "redis.mode",
         Kind::Choice(&["single", "cluster", "sentinel"]), Value("single"),
         "How the servers that `redis.url` names work together: one server, nodes of a Redis Cluster, or Sentinels \
@@ -120,6 +124,12 @@ settings! {
     REDIS_SENTINEL_SERVICE: String = parse::word, "redis.sentinel_service",
         Kind::Word { max: 128, braces: true }, Unset,
         "The name under which the Sentinels watch the server. Only, and always, with `redis.mode` sentinel.";
+    REDIS_SENTINEL_USERNAME: String = parse::word, "redis.sentinel_username",
+        Kind::Word { max: 128, braces: true }, Unset,
+        "The user that the Sentinels ask for, with `redis.sentinel_password`. Those of `redis.url` are for the \
+         server alone.";
+    REDIS_SENTINEL_PASSWORD: SecretString = parse::password, "redis.sentinel_password", Kind::Password, Unset,
+        "The password that the Sentinels ask for, where they do.";
     REDIS_KEY_PREFIX: String = parse::word, "redis.key_prefix",
         Kind::Word { max: 32, braces: false }, Value("sy:"),
         "What the names of all keys in Redis begin with; deployments that share a Redis each need their own. Braces \

@@ -31,8 +31,11 @@ fn a_cluster_and_sentinels_are_named_by_several_hosts() {
     let hosts = ("SYMBOLON_REDIS_URL", "redis://:hunter2@a:1,b:2,c:3");
     let cluster = redis(&[hosts, ("SYMBOLON_REDIS_MODE", "cluster")]);
     assert_eq!(cluster.topology, RedisTopology::Cluster);
+    assert!(cluster.sentinel_password.is_none());
     let sentinel = redis(&[
         hosts,
+        ("SYMBOLON_REDIS_SENTINEL_USERNAME", "watcher"),
+        ("SYMBOLON_REDIS_SENTINEL_PASSWORD", " hunter3 "),
         ("SYMBOLON_REDIS_MODE", "sentinel"),
         ("SYMBOLON_REDIS_SENTINEL_SERVICE", "sessions"),
         ("SYMBOLON_REDIS_REPLICAS", "1"),
@@ -40,6 +43,17 @@ fn a_cluster_and_sentinels_are_named_by_several_hosts() {
     let service = "sessions".to_owned();
     assert_eq!(sentinel.topology, RedisTopology::Sentinel { service });
     assert_eq!(sentinel.replicas, 1);
+    assert_eq!(sentinel.sentinel_username.as_deref(), Some("watcher"));
+    let password = sentinel.sentinel_password.as_ref().unwrap();
+    assert_eq!(password.expose_secret(), "hunter3");
+    assert!(!format!("{sentinel:?}").contains("hunter"));
+}
+
+#[test]
+fn authorities_are_named_beside_tls() {
+    let file = ("SYMBOLON_REDIS_CA_FILE", "ca.pem");
+    let redis = redis(&[("SYMBOLON_REDIS_URL", "rediss://cache"), file]);
+    assert_eq!(redis.ca_file, Some(PathBuf::from("ca.pem")));
 }
 
 #[test]
@@ -68,6 +82,26 @@ fn contradictions_of_redis_are_refused() {
              is single (default)\n    remedy: set `redis.mode` to sentinel, or remove it",
         ),
         (
+            &[one, ("SYMBOLON_REDIS_SENTINEL_PASSWORD", "hunter3")],
+            "redis.sentinel_password (environment variable SYMBOLON_REDIS_SENTINEL_PASSWORD): it is set, yet `redis.mode` \
+             is single (default)\n    remedy: set `redis.mode` to sentinel, or remove it",
+        ),
+        (
+            &[
+                one,
+                ("SYMBOLON_REDIS_MODE", "sentinel"),
+                ("SYMBOLON_REDIS_SENTINEL_SERVICE", "sessions"),
+                ("SYMBOLON_REDIS_SENTINEL_USERNAME", "watcher"),
+            ],
+            "redis.sentinel_username (environment variable SYMBOLON_REDIS_SENTINEL_USERNAME): it is set without \
+             `redis.sentinel_password`\n    remedy: set both, or the password alone for the default user",
+        ),
+        (
+            &[one, ("SYMBOLON_REDIS_CA_FILE", "ca.pem")],
+            "redis.ca_file (environment variable SYMBOLON_REDIS_CA_FILE): it is set, yet `redis.url` (environment \
+             variable SYMBOLON_REDIS_URL) asks for no TLS\n    remedy: begin `redis.url` with rediss://, or remove it",
+        ),
+        (
             &[three],
             "redis.url (environment variable SYMBOLON_REDIS_URL): it names 3 hosts, yet `redis.mode` is single \
              (default)\n    remedy: set `redis.mode` to cluster or sentinel, or name one host",
@@ -85,7 +119,8 @@ fn contradictions_of_redis_are_refused() {
 
 #[test]
 fn every_setting_of_redis_is_refused_without_the_url() {
-    let file = "[redis]\nmode = \"single\"\nsentinel_service = \"a\"\nkey_prefix = \"a\"\nconnect_timeout = \"1s\"\n\
+    let file = "[redis]\nca_file = \"a\"\nmode = \"single\"\nsentinel_service = \"a\"\nsentinel_username = \"a\"\n\
+                sentinel_password = \"a\"\nkey_prefix = \"a\"\nconnect_timeout = \"1s\"\n\
                 response_timeout = \"1s\"\nreplicas = 0";
     let errors = load(&complete(file, &[]), Mode::Production).unwrap_err();
     let settings: Vec<_> = errors
@@ -97,8 +132,11 @@ fn every_setting_of_redis_is_refused_without_the_url() {
     assert_eq!(
         settings,
         [
+            "redis.ca_file",
             "redis.mode",
             "redis.sentinel_service",
+            "redis.sentinel_username",
+            "redis.sentinel_password",
             "redis.key_prefix",
             "redis.connect_timeout",
             "redis.response_timeout",
