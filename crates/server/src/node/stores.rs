@@ -205,9 +205,12 @@ fn redis_config(settings: &RedisSettings) -> RedisConfig {
         connect_timeout: settings.connect_timeout,
         response_timeout: settings.response_timeout,
         replicas: settings.replicas,
-        ca_file: None,
-        sentinel_username: None,
-        sentinel_password: None,
+        ca_file: settings.ca_file.clone(),
+        sentinel_username: settings.sentinel_username.clone(),
+        sentinel_password: settings
+            .sentinel_password
+            .as_ref()
+            .map(|password| password.expose_secret().to_owned()),
     }
 }
 
