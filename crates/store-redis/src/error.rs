@@ -23,6 +23,12 @@ pub enum ConnectError {
          `maxmemory-policy noeviction`"
     )]
     Evicts(String),
+    /// The authorities that may have signed the servers' certificates can't be read.
+    #[error("`redis.ca_file` can't be used: {0}")]
+    Authorities(String),
+    /// The names of keys can't begin with it.
+    #[error("`redis.key_prefix` may have at most 32 bytes, and no braces")]
+    Prefix,
     /// The URL is not one.
     #[error("`redis.url` is not understood: {0}")]
     Url(String),
@@ -30,7 +36,17 @@ pub enum ConnectError {
 
 impl From<RedisError> for ConnectError {
     fn from(error: RedisError) -> Self {
-        Self::Refused(told(&error))
+        let told = told(&error);
+        let hint = if told.contains("certificate") {
+            "; `redis.ca_file` names the authorities of certificates that the system does not trust"
+        } else if error.kind() == ErrorKind::Parse
+            || error.is_connection_dropped() && !error.is_connection_refusal()
+        {
+            "; where the server wants TLS, and only there, the URL begins with rediss://"
+        } else {
+            ""
+        };
+        Self::Refused(told + hint)
     }
 }
 
@@ -40,17 +56,12 @@ pub(crate) fn store_error(error: RedisError) -> StoreError {
 }
 
 /// What may be shown of an error. The text of the driver may quote a command, and with it its arguments; only what the
-/// server says in answer, and kinds, are told.
+/// server says in answer, what the system and TLS say of the connection, and kinds, are told.
 fn told(error: &RedisError) -> String {
     match error.kind() {
-        ErrorKind::Io => format!(
-            "no connection ({})",
-            if error.is_timeout() {
-                "no answer in time"
-            } else {
-                "it broke"
-            }
-        ),
+        ErrorKind::Io if error.is_timeout() => "no connection (no answer in time)".to_owned(),
+        ErrorKind::Io => format!("no connection ({error})"),
+        ErrorKind::Parse => "no connection (what answers does not speak as Redis does)".to_owned(),
         _ => match error.code() {
             Some(code) => format!("it answered {code}"),
             None => format!("{:?}", error.kind()),

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod bucket;
+mod config;
 mod connection;
 mod error;
+mod link;
 mod record;
 mod records;
 mod scripts;
@@ -10,6 +12,6 @@ mod scripts;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{RedisConfig, Topology};
+pub use config::{RedisConfig, Topology};
 pub use error::ConnectError;
 pub use records::RedisRecords;

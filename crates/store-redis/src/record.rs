@@ -14,15 +14,21 @@ const VERSION: u8 = 1;
 /// Log id and position; big-endian.
 const FENCE_LEN: usize = 24;
 
+/// The last millisecond that the scripts can tell from the next: their numbers are doubles. It is 285,000 years away;
+/// [`UnixMillis::NEVER`] becomes it.
+pub(crate) fn exact(millis: u64) -> u64 {
+    millis.min((1 << 53) - 1)
+}
+
 /// The record as bytes.
 pub(crate) fn pack(record: &SessionRecord) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(RECORD_LEN);
     bytes.push(VERSION);
     bytes.extend(record.generation.to_be_bytes());
-    bytes.extend(record.rotated.0.to_be_bytes());
-    bytes.extend(record.late_since.0.to_be_bytes());
+    bytes.extend(exact(record.rotated.0).to_be_bytes());
+    bytes.extend(exact(record.late_since.0).to_be_bytes());
     bytes.extend([record.late, u8::from(record.killed)]);
-    bytes.extend(record.ends.0.to_be_bytes());
+    bytes.extend(exact(record.ends.0).to_be_bytes());
     bytes
 }
 

@@ -1,11 +1,7 @@
 //! Records and fences.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
 use async_trait::async_trait;
-use futures_util::future::{try_join, try_join_all};
-use redis::cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo};
+use redis::cluster_routing::{AggregateOp, MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo};
 use redis::{AsyncCommands as _, Cmd, RedisResult, Value};
 use symbolon_core::cluster::{Fenced, RecordFence, SessionRecords};
 use symbolon_core::ports::{KilledSession, NewSession, StoreError, StoreResult};
@@ -15,10 +11,11 @@ use symbolon_core::{SessionId, Subject, UnixMillis};
 use uuid::Uuid;
 
 use crate::bucket::{Bucket, Keys};
-use crate::connection::{Connection, RedisConfig, check};
+use crate::config::RedisConfig;
+use crate::connection::{Connection, check};
 use crate::error::{ConnectError, store_error};
 use crate::record::{
-    corrupt, is_killed, pack, pack_fence, pack_head, unpack_fence, unpack_head, unpack_killed,
+    corrupt, exact, is_killed, pack, pack_fence, pack_head, unpack_fence, unpack_head, unpack_killed,
 };
 use crate::scripts;
 
@@ -33,8 +30,15 @@ type Field = (Vec<u8>, Vec<u8>);
 pub struct RedisRecords {
     connection: Connection,
     keys: Keys,
+    promises: Option<Promises>,
+}
+
+/// How replicas are waited for. The connection is one of its own: whatever follows a `WAIT` on a connection waits, too.
+#[derive(Clone)]
+struct Promises {
+    connection: Connection,
     replicas: u32,
-    response_timeout: Duration,
+    wait_ms: u64,
 }
 
 impl RedisRecords {
@@ -45,12 +49,28 @@ impl RedisRecords {
     pub async fn connect(config: &RedisConfig) -> Result<Self, ConnectError> {
         let mut connection = Connection::open(config).await?;
         check(&mut connection).await?;
+        let promises = match config.replicas {
+            0 => None,
+            replicas => Some(Promises {
+                connection: Connection::open(config).await?,
+                replicas,
+                // Well before the connection gives up on the answer.
+                wait_ms: (config.response_timeout.as_millis() as u64 / 2).max(1),
+            }),
+        };
         Ok(Self {
             connection,
             keys: Keys::new(&config.prefix),
-            replicas: config.replicas,
-            response_timeout: config.response_timeout,
+            promises,
         })
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Asks Redis for nothing, to see that it answers.
@@ -67,41 +87,77 @@ impl RedisRecords {
         let bucket = Bucket::of(request.subject);
         let rules = request.rules;
         let late = rules.late_per_day.map_or(-1, i64::from);
-        let mut connection = self.connection.clone();
-        let answer: RedisResult<(u8, u32, u64, u8)> = scripts::ROTATE
-            .key(self.keys.fence(bucket))
-            .key(self.keys.record(bucket, request.session))
-            .key(self.keys.killed(bucket))
-            .arg(request.applied.log.as_bytes())
-            .arg(request.applied.seq)
+        let call = scripts::ROTATE
+            .on([
+                self.keys.fence(bucket),
+                self.keys.record(bucket, request.session),
+                self.keys.killed(bucket),
+            ])
+            .arg(pack_fence(request.applied.into()))
             .arg(request.presented)
-            .arg(request.now.0)
-            .arg(request.ends.0)
+            .arg(exact(request.now.0))
+            .arg(exact(request.ends.0))
             .arg(u8::from(rules.rotate))
-            .arg(rules.overlap_ms)
+            .arg(exact(rules.overlap_ms))
             .arg(late)
             .arg(u8::from(rules.adopt))
             .arg(u8::from(writes))
             .arg(SLACK_MS)
             .arg(request.session.0.as_bytes())
-            .arg(request.subject.0.as_bytes())
-            .invoke_async(&mut connection)
-            .await;
+            .arg(request.subject.0.as_bytes());
+        let answer: RedisResult<(u8, u32, u64, u8)> = call.run(&self.connection).await;
         outcome(answer.map_err(store_error)?)
     }
 
-    /// Waits until as many replicas as are configured have what this connection wrote.
-    async fn replicated(&self) -> StoreResult<()> {
-        if self.replicas == 0 {
-            return Ok(());
-        }
-        let wait = {
-            let mut wait = redis::cmd("WAIT");
-            // Well before the connection gives up on the answer.
-            let millis = self.response_timeout.as_millis() as u64 / 2;
-            wait.arg(self.replicas).arg(millis.max(1));
-            wait
+    /// Raises fences and the head over a connection; says what came of each.
+    async fn raise_over(
+        &self,
+        connection: &Connection,
+        whose: Option<Subject>,
+        to: Head,
+    ) -> StoreResult<Vec<Raised>> {
+        let raise = |bucket| {
+            scripts::RAISE
+                .on([self.keys.fence(bucket)])
+                .arg(pack_fence(to.into()))
         };
+        let mut calls: Vec<_> = match whose {
+            Some(subject) => vec![raise(Bucket::of(subject))],
+            None => Bucket::all().map(raise).collect(),
+        };
+        calls.push(scripts::RAISE_HEAD.on([self.keys.head()]).arg(pack_head(to)));
+        let codes: RedisResult<Vec<u8>> = scripts::run_all(&calls, connection).await;
+        Ok(codes
+            .map_err(store_error)?
+            .into_iter()
+            .map(Raised::from)
+            .collect())
+    }
+
+    /// Some of the sessions that wait in a bucket's outbox.
+    async fn killed_in(&self, bucket: Bucket, limit: usize) -> StoreResult<Vec<KilledSession>> {
+        // At random, so that none is behind others for ever.
+        let mut some = redis::cmd("HRANDFIELD");
+        some.arg(self.keys.killed(bucket)).arg(limit).arg("WITHVALUES");
+        let entries: RedisResult<Vec<Field>> = some.query_async(&mut self.connection.clone()).await;
+        let malformed = |_| corrupt("an entry of the outbox is malformed");
+        let entry = |(session, entry): Field| {
+            let (subject, ends) = unpack_killed(&entry)?;
+            Ok(KilledSession {
+                session: SessionId(Uuid::from_slice(&session).map_err(malformed)?),
+                subject: Some(Subject(subject)),
+                ends,
+            })
+        };
+        entries.map_err(store_error)?.into_iter().map(entry).collect()
+    }
+}
+
+impl Promises {
+    /// Waits until as many replicas as are configured have what was written over this connection and before.
+    async fn replicated(&self) -> StoreResult<()> {
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(self.replicas).arg(self.wait_ms);
         let have = self.count_replicas(wait).await.map_err(store_error)?;
         if have < i64::from(self.replicas) {
             return Err(StoreError::Unavailable(format!(
@@ -118,9 +174,7 @@ impl RedisRecords {
             Connection::Cluster(mut cluster) => {
                 let everywhere = (
                     MultipleNodeRoutingInfo::AllMasters,
-                    Some(ResponsePolicy::Aggregate(
-                        redis::cluster_routing::AggregateOp::Min,
-                    )),
+                    Some(ResponsePolicy::Aggregate(AggregateOp::Min)),
                 );
                 let fewest = cluster
                     .route_command(wait, RoutingInfo::MultiNode(everywhere))
@@ -130,51 +184,26 @@ impl RedisRecords {
             mut single => wait.query_async(&mut single).await,
         }
     }
+}
 
-    async fn raise_one(&self, bucket: Bucket, to: Head) -> RedisResult<bool> {
-        let mut connection = self.connection.clone();
-        scripts::RAISE
-            .key(self.keys.fence(bucket))
-            .arg(to.log.as_bytes())
-            .arg(to.seq)
-            .arg(pack_fence(to.into()))
-            .invoke_async(&mut connection)
-            .await
-    }
+/// What came of raising a fence.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Raised {
+    /// It is gone.
+    Gone,
+    /// It was at least there.
+    There,
+    /// It was below.
+    Up,
+}
 
-    async fn raise_head(&self, to: Head) -> RedisResult<bool> {
-        let mut connection = self.connection.clone();
-        scripts::RAISE_HEAD
-            .key(self.keys.head())
-            .arg(pack_head(to))
-            .invoke_async(&mut connection)
-            .await
-    }
-
-    async fn killed_in(&self, bucket: Bucket, limit: usize) -> StoreResult<Vec<KilledSession>> {
-        let mut connection = self.connection.clone();
-        let scan: RedisResult<(u64, Vec<Field>)> = redis::cmd("HSCAN")
-            .arg(self.keys.killed(bucket))
-            .arg(0)
-            .arg("COUNT")
-            .arg(limit.max(1))
-            .query_async(&mut connection)
-            .await;
-        let (_, entries) = scan.map_err(store_error)?;
-        entries
-            .into_iter()
-            .take(limit)
-            .map(|(session, entry)| {
-                let session =
-                    Uuid::from_slice(&session).map_err(|_| corrupt("an entry of the outbox is malformed"))?;
-                let (subject, ends) = unpack_killed(&entry)?;
-                Ok(KilledSession {
-                    session: SessionId(session),
-                    subject: Some(Subject(subject)),
-                    ends,
-                })
-            })
-            .collect()
+impl From<u8> for Raised {
+    fn from(code: u8) -> Self {
+        match code {
+            0 => Self::Gone,
+            2 => Self::There,
+            _ => Self::Up,
+        }
     }
 }
 
@@ -183,20 +212,17 @@ impl SessionRecords for RedisRecords {
     async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Fenced<()>> {
         let bucket = Bucket::of(session.subject);
         let record = SessionRecord::begun(session.issued, session.ends);
-        let mut connection = self.connection.clone();
-        let answer: RedisResult<u8> = scripts::BEGIN
-            .key(self.keys.fence(bucket))
-            .key(self.keys.record(bucket, session.session))
-            .arg(applied.log.as_bytes())
-            .arg(applied.seq)
+        let expires = exact(session.ends.0).saturating_add(SLACK_MS);
+        let call = scripts::BEGIN
+            .on([self.keys.fence(bucket), self.keys.record(bucket, session.session)])
+            .arg(pack_fence(applied.into()))
             .arg(pack(&record))
-            .arg(session.ends.plus(SLACK_MS).since(session.issued).max(1))
-            .invoke_async(&mut connection)
-            .await;
+            .arg(UnixMillis(expires).since(session.issued).max(1));
+        let answer: RedisResult<u8> = call.run(&self.connection).await;
         match answer.map_err(store_error)? {
             0 => Ok(Fenced::CatchUp),
-            2 => Ok(Fenced::Done(())),
-            3 => Ok(Fenced::Lost),
+            4 => Ok(Fenced::Lost),
+            8 => Ok(Fenced::Done(())),
             _ => Err(corrupt("a fence is malformed")),
         }
     }
@@ -233,25 +259,39 @@ impl SessionRecords for RedisRecords {
     }
 
     async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<bool> {
-        let fences: Vec<_> = match whose {
-            Some(subject) => vec![Bucket::of(subject)],
-            None => Bucket::all().collect(),
+        let Some(promises) = &self.promises else {
+            let raised = self.raise_over(&self.connection, whose, to).await?;
+            return Ok(!raised.contains(&Raised::Gone));
         };
-        let fences = try_join_all(fences.into_iter().map(|bucket| self.raise_one(bucket, to)));
-        let (fences, head) = try_join(fences, self.raise_head(to)).await.map_err(store_error)?;
-        self.replicated().await?;
-        Ok(head && fences.into_iter().all(|there| there))
+        let raised = self.raise_over(&promises.connection, whose, to).await?;
+        promises.replicated().await?;
+        // A replica that took over in between may not have it, nor know what was to be waited for.
+        let still = self.raise_over(&promises.connection, whose, to).await?;
+        if still.contains(&Raised::Up) {
+            return Err(StoreError::Unavailable(
+                "Redis: another server took over while replicas were waited for".into(),
+            ));
+        }
+        Ok(!raised.contains(&Raised::Gone) && !still.contains(&Raised::Gone))
     }
 
     async fn rebuild(&self, to: Head) -> StoreResult<()> {
-        let put_up = |key, value: Vec<u8>| {
-            let mut connection = self.connection.clone();
-            async move { connection.set_nx::<_, _, Value>(key, value).await }
+        let put_up = |key: Vec<u8>, value: Vec<u8>| {
+            let mut set = redis::cmd("SET");
+            set.arg(key).arg(value).arg("NX");
+            set
         };
-        let fences = Bucket::all().map(|bucket| put_up(self.keys.fence(bucket), pack_fence(to.into())));
-        let head = put_up(self.keys.head(), pack_head(to));
-        try_join(try_join_all(fences), head).await.map_err(store_error)?;
-        self.replicated().await
+        let fence = |bucket| put_up(self.keys.fence(bucket), pack_fence(to.into()));
+        let mut all: Vec<_> = Bucket::all().map(fence).collect();
+        all.push(put_up(self.keys.head(), pack_head(to)));
+        let promises = self.promises.as_ref();
+        let connection = promises.map_or(&self.connection, |promises| &promises.connection);
+        let done: RedisResult<Vec<Value>> = connection.all(all).await;
+        done.map_err(store_error)?;
+        match promises {
+            Some(promises) => promises.replicated().await,
+            None => Ok(()),
+        }
     }
 
     async fn head(&self) -> StoreResult<Option<Head>> {
@@ -263,20 +303,21 @@ impl SessionRecords for RedisRecords {
 
     async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>> {
         let limit = limit as usize;
-        let found = AtomicUsize::new(0);
-        let read = |bucket| {
-            let found = &found;
-            async move {
-                if found.load(Ordering::Relaxed) >= limit {
-                    return Ok(Vec::new());
-                }
-                let killed = self.killed_in(bucket, limit).await?;
-                found.fetch_add(killed.len(), Ordering::Relaxed);
-                Ok::<_, StoreError>(killed)
-            }
+        let waiting = |bucket| {
+            let mut count = redis::cmd("HLEN");
+            count.arg(self.keys.killed(bucket));
+            count
         };
-        let mut killed: Vec<_> = try_join_all(Bucket::all().map(read)).await?.concat();
-        killed.truncate(limit);
+        let waiting: RedisResult<Vec<u64>> = self.connection.all(Bucket::all().map(waiting).collect()).await;
+        let waiting = waiting.map_err(store_error)?;
+        let mut killed = Vec::new();
+        for (bucket, _) in Bucket::all().zip(waiting).filter(|(_, waiting)| *waiting > 0) {
+            let left = limit - killed.len();
+            if left == 0 {
+                break;
+            }
+            killed.extend(self.killed_in(bucket, left).await?);
+        }
         Ok(killed)
     }
 
@@ -298,16 +339,32 @@ impl SessionRecords for RedisRecords {
 impl RedisRecords {
     /// Puts a record where it would be.
     pub(crate) async fn put(&self, subject: Subject, session: SessionId, record: &SessionRecord) {
-        let key = self.keys.record(Bucket::of(subject), session);
-        let mut set = redis::cmd("SET");
-        set.arg(key).arg(pack(record));
-        let _: Value = set.query_async(&mut self.connection.clone()).await.unwrap();
+        self.set(&self.record_key(subject, session), &pack(record)).await;
     }
 
     /// The bytes of a record.
     pub(crate) async fn raw(&self, subject: Subject, session: SessionId) -> Option<Vec<u8>> {
         let key = self.keys.record(Bucket::of(subject), session);
         self.connection.clone().get(key).await.unwrap()
+    }
+
+    pub(crate) fn fence_key(&self, subject: Subject) -> Vec<u8> {
+        self.keys.fence(Bucket::of(subject))
+    }
+
+    pub(crate) fn record_key(&self, subject: Subject, session: SessionId) -> Vec<u8> {
+        self.keys.record(Bucket::of(subject), session)
+    }
+
+    /// Puts a value under a name.
+    pub(crate) async fn set(&self, key: &[u8], value: &[u8]) {
+        let _: Value = self.connection.clone().set(key, value).await.unwrap();
+    }
+
+    /// Puts a hash under a name, instead of what is there.
+    pub(crate) async fn hash(&self, key: &[u8]) {
+        let _: Value = self.connection.clone().del(key).await.unwrap();
+        let _: Value = self.connection.clone().hset(key, "a", "b").await.unwrap();
     }
 
     /// How long until a record expires, in milliseconds.

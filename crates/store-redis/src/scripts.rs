@@ -2,15 +2,97 @@
 
 use std::sync::LazyLock;
 
-use redis::Script;
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, Script, ServerErrorKind, ToRedisArgs};
+
+use crate::connection::Connection;
+
+/// A script and what it is called by.
+pub(crate) struct Step {
+    text: &'static str,
+    hash: LazyLock<String>,
+}
+
+/// A script with its keys and arguments.
+pub(crate) struct Call {
+    step: &'static Step,
+    rest: Vec<Vec<u8>>,
+}
+
+macro_rules! step {
+    ($file:literal) => {{
+        const TEXT: &str = concat!(
+            include_str!("scripts/prelude.lua"),
+            include_str!(concat!("scripts/", $file))
+        );
+        Step {
+            text: TEXT,
+            hash: LazyLock::new(|| Script::new(TEXT).get_hash().to_owned()),
+        }
+    }};
+}
 
 /// Makes the record of a session that begins.
-pub(crate) static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/begin.lua")));
+pub(crate) static BEGIN: Step = step!("begin.lua");
 /// Raises a fence.
-pub(crate) static RAISE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/raise.lua")));
+pub(crate) static RAISE: Step = step!("raise.lua");
 /// Raises the head.
-pub(crate) static RAISE_HEAD: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/raise_head.lua")));
+pub(crate) static RAISE_HEAD: Step = step!("raise_head.lua");
 /// Decides a rotation.
-pub(crate) static ROTATE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/rotate.lua")));
+pub(crate) static ROTATE: Step = step!("rotate.lua");
+
+impl Step {
+    /// The call with its keys, all of one slot. Arguments follow.
+    pub(crate) fn on<const N: usize>(&'static self, keys: [Vec<u8>; N]) -> Call {
+        let mut rest = Vec::with_capacity(1 + N + 12);
+        rest.push(N.to_string().into_bytes());
+        rest.extend(keys);
+        Call { step: self, rest }
+    }
+}
+
+impl Call {
+    pub(crate) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        argument.write_redis_args(&mut self.rest);
+        self
+    }
+
+    /// Runs it. A server that does not know the script, new or restarted, is given its text with the call: `SCRIPT LOAD`
+    /// goes to all servers of a cluster, of which another may be down.
+    pub(crate) async fn run<T: FromRedisValue>(&self, connection: &Connection) -> RedisResult<T> {
+        let mut connection = connection.clone();
+        match self.by_hash().query_async(&mut connection).await {
+            Err(error) if is_unknown(&error) => self.by_text().query_async(&mut connection).await,
+            done => done,
+        }
+    }
+
+    fn by_hash(&self) -> Cmd {
+        self.command("EVALSHA", &self.step.hash)
+    }
+
+    fn by_text(&self) -> Cmd {
+        self.command("EVAL", self.step.text)
+    }
+
+    fn command(&self, name: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script).arg(&self.rest);
+        command
+    }
+}
+
+/// Runs them all, as [`Connection::all`] does.
+pub(crate) async fn run_all<T: FromRedisValue>(
+    calls: &[Call],
+    connection: &Connection,
+) -> RedisResult<Vec<T>> {
+    let by_hash = connection.all(calls.iter().map(Call::by_hash).collect()).await;
+    match by_hash {
+        Err(error) if is_unknown(&error) => connection.all(calls.iter().map(Call::by_text).collect()).await,
+        done => done,
+    }
+}
+
+fn is_unknown(error: &redis::RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}

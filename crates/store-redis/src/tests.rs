@@ -1,37 +1,35 @@
-//! The contract of sessions, on a real Redis and on a real cluster of three, and what only Redis can do.
+//! On real servers: alone, in a cluster of three, watched by Sentinels, and over TLS.
 
+mod contract;
 mod decisions;
+mod failover;
 mod losses;
-mod servers;
+mod overload;
+mod precision;
+mod shards;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use symbolon_core::cluster::SessionRecords;
-use symbolon_core::ports::RevocationLog;
-use symbolon_revocation::{ClusterSessions, FencedLog};
-use symbolon_store_sql::{SqlConfig, SqlStore};
-use symbolon_testkit::{FakeClock, Fixture, SeqRng};
+use symbolon_core::revocation::Head;
+use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules};
+use symbolon_core::{SessionId, Subject, UnixMillis};
+use symbolon_testkit::FakeClock;
+use symbolon_testkit::servers::redis::{Redis, RedisCluster};
+use uuid::Uuid;
 
-use self::servers::{cluster_url, single_url};
 use crate::{RedisConfig, RedisRecords, Topology};
 
-mod contract_on_one_server {
-    symbolon_testkit::session_contract!(crate::tests::on_one_server);
-}
-
-mod contract_on_a_cluster {
-    symbolon_testkit::session_contract!(crate::tests::on_a_cluster);
-}
-
-async fn on_one_server() -> Fixture {
-    fixture(config(single_url().to_owned(), Topology::Single)).await
-}
-
-async fn on_a_cluster() -> Fixture {
-    fixture(config(cluster_url().to_owned(), Topology::Cluster)).await
-}
+const NOW: UnixMillis = FakeClock::START;
+/// Of a log that holds nothing.
+const EMPTY: Head = Head {
+    log: Uuid::nil(),
+    seq: 0,
+    facts: 0,
+};
 
 /// A prefix of its own gives each test an empty store: no record, no fence.
 fn config(url: String, topology: Topology) -> RedisConfig {
@@ -43,6 +41,9 @@ fn config(url: String, topology: Topology) -> RedisConfig {
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_secs(5),
         replicas: 0,
+        ca_file: None,
+        sentinel_username: None,
+        sentinel_password: None,
     }
 }
 
@@ -50,22 +51,36 @@ async fn records(config: &RedisConfig) -> Arc<RedisRecords> {
     Arc::new(RedisRecords::connect(config).await.unwrap())
 }
 
-async fn sql() -> Arc<SqlStore> {
-    let config = SqlConfig {
-        url: "sqlite::memory:".to_owned(),
-        max_connections: 1,
-    };
-    let store = SqlStore::connect(&config, Arc::new(FakeClock::new()))
-        .await
-        .unwrap();
-    store.migrate(&SeqRng::new()).await.unwrap();
-    Arc::new(store)
+/// The use of a token of the subject's one session.
+fn request(subject: Subject, presented: u32, applied: Head) -> RotationRequest {
+    RotationRequest {
+        session: SessionId(Uuid::from_u128(9)),
+        subject,
+        presented,
+        ends: NOW.plus(3_600_000),
+        applied,
+        now: NOW,
+        rules: RotationRules {
+            rotate: true,
+            overlap_ms: 30_000,
+            late_per_day: Some(1),
+            adopt: true,
+        },
+    }
 }
 
-async fn fixture(config: RedisConfig) -> Fixture {
-    let (sql, records) = (sql().await, records(&config).await);
-    records.rebuild(sql.head().await.unwrap()).await.unwrap();
-    let log: Arc<dyn RevocationLog> = Arc::new(FencedLog::new(sql.clone(), records.clone()));
-    let sessions = ClusterSessions::new(sql.clone(), records as Arc<dyn SessionRecords>, log.clone());
-    Fixture::of((*sql).clone(), ()).with_sessions(Arc::new(sessions), log)
+fn rotated(outcome: Rotation, to: u32) -> bool {
+    matches!(outcome, Rotation::Rotated { generation, .. } if generation == to)
+}
+
+/// Asks until it is answered as wanted.
+async fn until<T>(mut ask: impl AsyncFnMut() -> T, wanted: impl Fn(&T) -> bool) -> T {
+    for _ in 0..1500 {
+        let told = ask().await;
+        if wanted(&told) {
+            return told;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it did not come to what was wanted");
 }

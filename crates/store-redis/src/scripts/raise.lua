@@ -1,14 +1,15 @@
 -- Raises a fence to a position, if it is below. Another log takes the place of the one before: a backup was restored.
 --
 -- KEYS: fence
--- ARGV: log id, position, fence
--- Returns 0: the fence is gone, 1: it is at least there.
+-- ARGV: position
+-- Returns 0: the fence is gone, 1: it was raised, 2: it was at least there.
 
 local fence = redis.call('GET', KEYS[1])
 if not fence then
   return 0
 end
-if #fence ~= 24 or string.sub(fence, 1, 16) ~= ARGV[1] or struct.unpack('>I8', fence, 17) < tonumber(ARGV[2]) then
-  redis.call('SET', KEYS[1], ARGV[3])
+if #fence == 24 and of_one_log(fence, ARGV[1]) and not below(string.sub(fence, 17), string.sub(ARGV[1], 17)) then
+  return 2
 end
+redis.call('SET', KEYS[1], ARGV[1])
 return 1

@@ -2,29 +2,21 @@
 -- symbolon-core, to which a test holds every line of this.
 --
 -- KEYS: fence, record, outbox
--- ARGV: log id, applied position, presented generation, now, end of the session, rotates (0|1), overlap in ms,
+-- ARGV: applied position, presented generation, now, end of the session, rotates (0|1), overlap in ms,
 --       late recoveries a day (-1: no limit), adopts (0|1), writes (0|1), slack of the expiry in ms, session, subject
 -- Returns {outcome, generation, issued, late or adopted (0|1)}.
 
-local CATCH_UP, CORRUPT, EXPIRED, KEPT, LOST = 0, 1, 2, 3, 4
-local REPLAYED, REUSED, REVOKED, ROTATED, UNKNOWN = 5, 6, 7, 8, 9
 local DAY = 24 * 3600 * 1000
 local MOST_GENERATIONS, MOST_LATE = 4294967295, 255
 
-local fence = redis.call('GET', KEYS[1])
-if not fence then
-  return {LOST, 0, 0, 0}
-end
-if #fence ~= 24 then
-  return {CORRUPT, 0, 0, 0}
-end
-if string.sub(fence, 1, 16) ~= ARGV[1] or struct.unpack('>I8', fence, 17) > tonumber(ARGV[2]) then
-  return {CATCH_UP, 0, 0, 0}
+local refused = refusal(redis.call('GET', KEYS[1]), ARGV[1])
+if refused then
+  return {refused, 0, 0, 0}
 end
 
-local presented, now, ends = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local rotates, overlap, most_late = ARGV[6] == '1', tonumber(ARGV[7]), tonumber(ARGV[8])
-local adopts, writes, slack = ARGV[9] == '1', ARGV[10] == '1', tonumber(ARGV[11])
+local presented, now, ends = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local rotates, overlap, most_late = ARGV[5] == '1', tonumber(ARGV[6]), tonumber(ARGV[7])
+local adopts, writes, slack = ARGV[8] == '1', ARGV[9] == '1', tonumber(ARGV[10])
 
 if now >= ends then
   return {EXPIRED, 0, 0, 0}
@@ -105,6 +97,6 @@ end
 record.killed = 1
 keep(record)
 if writes then
-  redis.call('HSET', KEYS[3], ARGV[12], ARGV[13] .. struct.pack('>I8', record.ends))
+  redis.call('HSET', KEYS[3], ARGV[11], ARGV[12] .. struct.pack('>I8', record.ends))
 end
 return {REUSED, 0, 0, 0}

@@ -1,11 +1,7 @@
 //! The script decides as `decide` does.
 
 use proptest::prelude::*;
-use symbolon_core::cluster::SessionRecords;
-use symbolon_core::revocation::Head;
-use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules, SessionRecord, decide};
-use symbolon_core::{SessionId, Subject, UnixMillis};
-use uuid::Uuid;
+use symbolon_core::rotation::{SessionRecord, decide};
 
 use super::*;
 
@@ -73,7 +69,7 @@ proptest! {
     fn the_script_decides_as_the_rule_does(mut uses in uses(), begun in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let records = records(&config(single_url().to_owned(), Topology::Single)).await;
+            let records = records(&config(Redis::shared().url(), Topology::Single)).await;
             records.rebuild(HEAD).await.unwrap();
             let (session, subject) = (SessionId(Uuid::from_u128(1)), Subject(Uuid::from_u128(2)));
             let ends = UnixMillis(NOW + 3 * DAY);
@@ -112,7 +108,7 @@ proptest! {
 
 #[tokio::test]
 async fn who_is_behind_or_on_another_log_must_catch_up() {
-    let records = records(&config(single_url().to_owned(), Topology::Single)).await;
+    let records = records(&config(Redis::shared().url(), Topology::Single)).await;
     let request = |log: u128, seq| RotationRequest {
         session: SessionId(Uuid::from_u128(1)),
         subject: Subject(Uuid::from_u128(2)),

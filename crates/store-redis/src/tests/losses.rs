@@ -1,94 +1,15 @@
 //! What Redis loses, and what it is not given.
 
-use symbolon_core::cluster::{Fenced, SessionRecords};
-use symbolon_core::ports::{NewSession, SessionStore, StoreError};
-use symbolon_core::revocation::{Head, NewRevocation};
-use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules};
-use symbolon_core::{ClientUid, SessionId, Subject, UnixMillis};
-use uuid::Uuid;
+use symbolon_core::ClientUid;
+use symbolon_core::cluster::Fenced;
+use symbolon_core::ports::{NewSession, StoreError};
 
-use super::servers::Server;
 use super::*;
 use crate::ConnectError;
 
-const NOW: UnixMillis = FakeClock::START;
-const EMPTY: Head = Head {
-    log: Uuid::nil(),
-    seq: 0,
-    facts: 0,
-};
-
-fn request(subject: Subject, presented: u32, applied: Head) -> RotationRequest {
-    RotationRequest {
-        session: SessionId(Uuid::from_u128(9)),
-        subject,
-        presented,
-        ends: NOW.plus(3_600_000),
-        applied,
-        now: NOW,
-        rules: RotationRules {
-            rotate: true,
-            overlap_ms: 30_000,
-            late_per_day: Some(1),
-            adopt: true,
-        },
-    }
-}
-
-/// Whoever emptied Redis must not have brought back what was revoked.
-#[tokio::test]
-async fn an_emptied_redis_serves_nothing_before_its_fences_are_back() {
-    let server = Server::start(&[]);
-    let config = config(server.url(), Topology::Single);
-    let (sql, records) = (sql().await, records(&config).await);
-    let log: Arc<dyn RevocationLog> = Arc::new(FencedLog::new(sql.clone(), records.clone()));
-    let sessions = ClusterSessions::new(sql.clone(), records.clone(), log.clone());
-    let subject = Subject(Uuid::from_u128(2));
-    let head = log.head().await.unwrap();
-    assert_eq!(
-        sessions.rotate(&request(subject, 5, head)).await.unwrap(),
-        Rotation::CatchUp
-    );
-    assert!(matches!(
-        sessions.rotate(&request(subject, 5, head)).await.unwrap(),
-        Rotation::Rotated {
-            generation: 6,
-            adopted: true,
-            ..
-        }
-    ));
-    server.cli(&["FLUSHALL"]);
-    let revoked = log
-        .append(&NewRevocation::subject(subject, NOW), NOW)
-        .await
-        .unwrap()
-        .head;
-    server.cli(&["FLUSHALL"]);
-    // Not caught up with the revocation that the lost fences knew of: refused, though Redis knows nothing.
-    for _ in 0..3 {
-        assert_eq!(
-            sessions.rotate(&request(subject, 6, head)).await.unwrap(),
-            Rotation::CatchUp
-        );
-        assert_eq!(
-            sessions.peek(&request(subject, 6, head)).await.unwrap(),
-            Rotation::CatchUp
-        );
-    }
-    assert_eq!(sessions.fence(subject, None).await.unwrap().head.seq, revoked.seq);
-    assert!(matches!(
-        sessions.rotate(&request(subject, 6, revoked)).await.unwrap(),
-        Rotation::Rotated {
-            generation: 7,
-            adopted: true,
-            ..
-        }
-    ));
-}
-
 #[tokio::test]
 async fn a_redis_that_is_gone_is_an_error_and_comes_back_by_itself() {
-    let server = Server::start(&[]);
+    let server = Redis::start(&[]);
     let mut config = config(server.url(), Topology::Single);
     config.response_timeout = Duration::from_millis(500);
     let records = records(&config).await;
@@ -111,7 +32,7 @@ async fn a_redis_that_is_gone_is_an_error_and_comes_back_by_itself() {
 
 #[tokio::test]
 async fn a_frozen_redis_is_an_error_within_the_time_out() {
-    let server = Server::start(&[]);
+    let server = Redis::start(&[]);
     let mut config = config(server.url(), Topology::Single);
     config.response_timeout = Duration::from_millis(200);
     let records = records(&config).await;
@@ -125,7 +46,7 @@ async fn a_frozen_redis_is_an_error_within_the_time_out() {
 
 #[tokio::test]
 async fn a_redis_that_evicts_or_can_not_be_reached_is_refused() {
-    let server = Server::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let server = Redis::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
     let refusal = async |config: &RedisConfig| match RedisRecords::connect(config).await {
         Ok(_) => panic!("connected"),
         Err(error) => error,
@@ -138,7 +59,7 @@ async fn a_redis_that_evicts_or_can_not_be_reached_is_refused() {
     );
     server.cli(&["CONFIG", "SET", "requirepass", "right"]);
     let wrong = RedisConfig {
-        url: format!("redis://:wrong@127.0.0.1:{}", server.port),
+        url: format!("redis://:wrong@127.0.0.1:{}", server.port()),
         ..config.clone()
     };
     let error = refusal(&wrong).await;
@@ -151,7 +72,7 @@ async fn a_promise_needs_its_replicas() {
     let config = RedisConfig {
         replicas: 1,
         response_timeout: Duration::from_millis(400),
-        ..config(single_url().to_owned(), Topology::Single)
+        ..config(Redis::shared().url(), Topology::Single)
     };
     let records = records(&config).await;
     let error = records.rebuild(EMPTY).await.unwrap_err();
@@ -164,10 +85,10 @@ async fn a_promise_needs_its_replicas() {
 /// Nothing but the record grows with a session, and it does not grow with its refreshes.
 #[tokio::test]
 async fn a_session_is_one_small_record_that_expires() {
-    let server = Server::start(&[]);
+    let server = Redis::start(&[]);
     let config = config(server.url(), Topology::Single);
-    let (records, head) = (records(&config).await, sql().await.head().await.unwrap());
-    records.rebuild(head.into()).await.unwrap();
+    let (records, head) = (records(&config).await, EMPTY);
+    records.rebuild(head).await.unwrap();
     let keys = || -> u64 { server.cli(&["DBSIZE"]).trim().parse().unwrap() };
     assert_eq!(keys(), 257, "the fences and the head");
     let ends = NOW.plus(365 * 24 * 3_600_000);
