@@ -1,5 +1,6 @@
 //! Where things are: 256 buckets, each in one slot of a cluster.
 
+use symbolon_core::throttle::ThrottleKey;
 use symbolon_core::{SessionId, Subject};
 
 /// One of the buckets. The subject's random bits pick it, so that they fill evenly.
@@ -45,6 +46,11 @@ impl Keys {
         self.key(bucket, b's', session.0.as_bytes())
     }
 
+    /// How many logins of an account failed. Its bucket is by the account's key, which is a hash.
+    pub(crate) fn failures(&self, account: ThrottleKey) -> Vec<u8> {
+        self.key(Bucket(account.0[15]), b't', &account.0)
+    }
+
     /// The furthest head that fences were raised to.
     pub(crate) fn head(&self) -> Vec<u8> {
         format!("{}{{h}}", self.prefix).into_bytes()
@@ -70,6 +76,8 @@ mod tests {
         assert_eq!(keys.killed(bucket), b"sy:{ab}k");
         let record = keys.record(bucket, SessionId(Uuid::nil()));
         assert_eq!((&record[..8], record.len()), (&b"sy:{ab}s"[..], 24));
+        let failures = keys.failures(ThrottleKey([0xcd; 16]));
+        assert_eq!((&failures[..8], failures.len()), (&b"sy:{cd}t"[..], 24));
         assert_eq!(Bucket::all().count(), 256);
     }
 }

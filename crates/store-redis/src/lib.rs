@@ -8,6 +8,7 @@ mod link;
 mod record;
 mod records;
 mod scripts;
+mod throttle;
 
 #[cfg(test)]
 mod tests;
@@ -15,3 +16,4 @@ mod tests;
 pub use config::{RedisConfig, Topology};
 pub use error::ConnectError;
 pub use records::RedisRecords;
+pub use throttle::RedisThrottle;

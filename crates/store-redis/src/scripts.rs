@@ -39,6 +39,10 @@ pub(crate) static RAISE: Step = step!("raise.lua");
 pub(crate) static RAISE_HEAD: Step = step!("raise_head.lua");
 /// Decides a rotation.
 pub(crate) static ROTATE: Step = step!("rotate.lua");
+/// Counts a failed login.
+pub(crate) static FAILED: Step = step!("failed.lua");
+/// How many logins failed.
+pub(crate) static FAILURES: Step = step!("failures.lua");
 
 impl Step {
     /// The call with its keys, all of one slot. Arguments follow.

@@ -3,10 +3,12 @@
 mod contract;
 mod decisions;
 mod failover;
+mod least;
 mod losses;
 mod overload;
 mod precision;
 mod shards;
+mod throttle;
 mod tls;
 
 use std::sync::Arc;

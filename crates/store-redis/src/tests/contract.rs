@@ -16,12 +16,20 @@ mod on_a_cluster {
     symbolon_testkit::session_contract!(crate::tests::contract::a_cluster);
 }
 
+mod of_a_user_who_may_do_the_least {
+    symbolon_testkit::session_contract!(crate::tests::contract::the_least_user);
+}
+
 async fn one_server() -> Fixture {
     fixture(config(Redis::shared().url(), Topology::Single)).await
 }
 
 async fn a_cluster() -> Fixture {
     fixture(config(RedisCluster::shared().url(), Topology::Cluster)).await
+}
+
+async fn the_least_user() -> Fixture {
+    fixture(least::config()).await
 }
 
 async fn sql() -> Arc<SqlStore> {
