@@ -139,6 +139,16 @@ impl FencedLog {
         Self { log, records }
     }
 
+    /// Whether fences were raised to what the log does not hold: the log was restored from a backup and kept its identity.
+    /// `applied` must be what the log holds by now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn is_beyond(&self, applied: Head) -> StoreResult<bool> {
+        let told = self.records.head().await?;
+        Ok(told.is_some_and(|told| told.log == applied.log && told.seq > applied.seq))
+    }
+
     /// Raises every fence that `whose` concerns to the head.
     ///
     /// # Errors

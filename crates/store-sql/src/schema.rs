@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter};
 use symbolon_core::Rng;
 use symbolon_core::ports::{StoreError, StoreResult};
 use symbolon_migrations::{Migrator, MigratorTrait, can_stand_beside, steps, steps_taken};
@@ -11,7 +12,7 @@ use symbolon_migrations::{Migrator, MigratorTrait, can_stand_beside, steps, step
 use crate::SqlStore;
 use crate::entity::revocation_head;
 use crate::error::store_error;
-use crate::log::HEAD_ID;
+use crate::log::{HEAD_ID, advance_facts};
 use crate::transaction::{Lock, Transaction, commit};
 
 /// One step of the schema.
@@ -110,6 +111,31 @@ fn states(taken: Vec<String>) -> StoreResult<Vec<MigrationState>> {
     Ok(own.chain(newer).collect())
 }
 
+impl SqlStore {
+    /// Gives the revocation log another identity, after a backup was restored: it lacks what was appended since the
+    /// backup was made, so that whoever follows it must read all of it anew. The facts count as changed.
+    ///
+    /// # Errors
+    /// [`symbolon_core::ports::StoreError`]; nothing was changed.
+    pub async fn renew_log(&self, rng: &dyn Rng) -> StoreResult<()> {
+        let tx = self.writing(Lock::HeadAlone).await?;
+        revocation_head::Entity::update_many()
+            .col_expr(revocation_head::Column::LogId, Expr::value(new_identity(rng)))
+            .filter(revocation_head::Column::Id.eq(HEAD_ID))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        advance_facts(&tx).await?;
+        commit(tx).await
+    }
+}
+
+fn new_identity(rng: &dyn Rng) -> uuid::Uuid {
+    let mut random = [0; 16];
+    rng.fill(&mut random);
+    uuid::Builder::from_random_bytes(random).into_uuid()
+}
+
 /// Gives the log its identity, where it has none.
 async fn begin_log(tx: &Transaction, rng: &dyn Rng) -> StoreResult<()> {
     let head = revocation_head::Entity::find_by_id(HEAD_ID)
@@ -119,11 +145,9 @@ async fn begin_log(tx: &Transaction, rng: &dyn Rng) -> StoreResult<()> {
     if head.is_some() {
         return Ok(());
     }
-    let mut random = [0; 16];
-    rng.fill(&mut random);
     let head = revocation_head::ActiveModel {
         id: Set(HEAD_ID),
-        log_id: Set(uuid::Builder::from_random_bytes(random).into_uuid()),
+        log_id: Set(new_identity(rng)),
         seq: Set(0),
         facts: Set(0),
     };

@@ -91,6 +91,10 @@ pub struct MigrateArgs {
     /// Only show which steps are missing.
     #[arg(long)]
     pub status: bool,
+    /// The database was restored from a backup: give the revocation log a new identity, so that every server reads all
+    /// of it anew, and Redis is told.
+    #[arg(long, conflicts_with = "status")]
+    pub restored: bool,
 }
 
 /// Which page of a list.

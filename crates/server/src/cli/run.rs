@@ -112,8 +112,12 @@ fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Re
             ..node::database_config(&settings)
         };
         let store = SqlStore::connect(&config, clock).await?;
-        let outcome = migrate::run(&store, &SystemRng, out, args).await;
+        let settling = Settling::new(&settings, &store);
+        let waiting = settling.clone();
+        let wait = move |time| waiting.wait(time);
+        let outcome = migrate::run(&store, &SystemRng, &wait, out, args).await;
         store.close().await;
+        settling.remark(out)?;
         outcome
     })
 }
@@ -149,11 +153,8 @@ fn with_store(
             settling: Settling::new(&settings, &stores.sql),
         };
         let outcome = command(&with, out).await;
-        let unpromised = with.settling.failure();
         stores.sql.close().await;
-        if let Some(why) = unpromised {
-            out.remark(Remark::Warning, &why)?;
-        }
+        with.settling.remark(out)?;
         outcome
     })
 }
@@ -199,12 +200,13 @@ impl Settling {
         .boxed()
     }
 
-    /// Why a change is not known to reach every server, where one is not.
-    fn failure(&self) -> Option<String> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Says where a change is not known to reach every server.
+    fn remark(&self, out: &mut Output<'_>) -> Result<(), CliError> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*failure {
+            Some(why) => out.remark(Remark::Warning, why),
+            None => Ok(()),
+        }
     }
 }
 

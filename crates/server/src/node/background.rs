@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{FactStore as _, RevocationLog as _, SessionStore, StoreResult};
+use symbolon_core::revocation::Head;
 use symbolon_core::{Clock as _, UnixMillis};
 use symbolon_jwks_publisher::{Keyring, Published, RotationSchedule};
 use symbolon_revocation::{FencedLog, LiveLog, drain_killed};
@@ -92,7 +93,7 @@ async fn look_after_redis(log: Arc<LiveLog>, fenced: Arc<FencedLog>, stores: Sto
         let outcome = if raised == Some(head) && ago < RAISE_AGAIN_TICKS {
             stores.look_at_redis().await
         } else {
-            let outcome = fenced.raise(None, head).await;
+            let outcome = raise(&log, &fenced, head).await;
             if outcome.is_ok() {
                 (raised, ago) = (Some(head), 0);
             }
@@ -110,6 +111,21 @@ async fn look_after_redis(log: Arc<LiveLog>, fenced: Arc<FencedLog>, stores: Sto
             }
         }
     }
+}
+
+async fn raise(log: &LiveLog, fenced: &FencedLog, to: Head) -> StoreResult<()> {
+    // Fences that are beyond the head may be those of a revocation of this moment: the log tells.
+    if fenced.is_beyond(to).await? {
+        log.catch_up().await?;
+        let caught_up = log.applied().head;
+        if fenced.is_beyond(caught_up).await? {
+            tracing::error!(
+                "Redis knows of revocations that the log does not hold, and refuses logins and refreshes: if the database \
+                 was restored from a backup, run `symbolon migrate --restored`"
+            );
+        }
+    }
+    fenced.raise(None, to).await
 }
 
 /// What [`renew`] works with.

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::FutureExt as _;
+use symbolon_core::ports::RevocationLog as _;
 
 use super::super::args::MigrateArgs;
 use super::super::configuration::{self, ConfigCommand};
@@ -79,30 +83,65 @@ fn the_example_is_a_configuration_file() {
     assert_eq!((result, out), (Ok(()), crate::config::example_toml()));
 }
 
-async fn migrated(bench: &Bench, status: bool) -> Value {
+const STATUS: MigrateArgs = MigrateArgs {
+    status: true,
+    restored: false,
+};
+const STEPS: MigrateArgs = MigrateArgs {
+    status: false,
+    restored: false,
+};
+const RESTORED: MigrateArgs = MigrateArgs {
+    status: false,
+    restored: true,
+};
+
+/// What it says, and how often it waited for the servers.
+async fn migrated(bench: &Bench, args: MigrateArgs) -> (Value, usize) {
     let mut out = Vec::new();
     let mut output = Output {
         out: &mut out,
         err: &mut Vec::new(),
         json: true,
     };
-    migrate::run(&bench.store, &SystemRng, &mut output, MigrateArgs { status })
+    let waits = Arc::new(AtomicUsize::new(0));
+    let counted = waits.clone();
+    let wait = move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async {}.boxed()
+    };
+    migrate::run(&bench.store, &SystemRng, &wait, &mut output, args)
         .await
         .unwrap();
-    serde_json::from_slice(&out).unwrap()
+    (
+        serde_json::from_slice(&out).unwrap(),
+        waits.load(Ordering::SeqCst),
+    )
 }
 
 #[tokio::test]
 async fn migrate_takes_the_steps_that_its_status_shows() {
     let bench = Bench::without_schema().await;
-    let pending = migrated(&bench, true).await["pending"].as_u64().unwrap();
+    let pending = migrated(&bench, STATUS).await.0["pending"].as_u64().unwrap();
     assert!(pending > 0);
     assert_eq!(
-        migrated(&bench, true).await["pending"].as_u64(),
+        migrated(&bench, STATUS).await.0["pending"].as_u64(),
         Some(pending),
         "looking changes nothing"
     );
-    assert_eq!(migrated(&bench, false).await["taken"].as_u64(), Some(pending));
-    assert_eq!(migrated(&bench, true).await["pending"], 0);
-    assert_eq!(migrated(&bench, false).await["taken"], 0);
+    let (taken, waits) = migrated(&bench, STEPS).await;
+    assert_eq!((taken["taken"].as_u64(), waits), (Some(pending), 0));
+    assert_eq!(migrated(&bench, STATUS).await.0["pending"], 0);
+    assert_eq!(migrated(&bench, STEPS).await.0["taken"], 0);
+}
+
+#[tokio::test]
+async fn a_restored_database_has_another_log() {
+    let bench = Bench::new().await;
+    let before = bench.store.head().await.unwrap();
+    let (said, waits) = migrated(&bench, RESTORED).await;
+    assert_eq!((&said["restored"], waits), (&Value::Bool(true), 1));
+    let after = bench.store.head().await.unwrap();
+    assert_ne!(after.log, before.log);
+    assert_eq!((after.seq, after.facts), (before.seq, before.facts + 1));
 }
