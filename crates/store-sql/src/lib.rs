@@ -51,8 +51,8 @@ pub struct SqlConfig {
     /// `sqlite:` and a path, which is taken literally, or `sqlite::memory:` for a database that is gone when the
     /// store is; no parameters. Or `postgres://user:password@host:5432/database`, with parameters as in
     /// <https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html>, of which these are supported: `sslmode`,
-    /// `sslrootcert`, `sslcert`, `sslkey`, `application_name`, and `host`, `port`, `dbname`, `user`, `password` for
-    /// what the URL itself leaves out. Without `sslmode=verify-full` the server's identity is not verified.
+    /// `sslrootcert`, `sslcert`, `sslkey`, `application_name`, and `host` for the folder of a Unix socket. Without
+    /// `sslmode=verify-full` the server's identity is not verified.
     pub url: String,
     /// Most connections, at least 1. On SQLite these read, and one more writes.
     pub max_connections: u32,

@@ -11,19 +11,15 @@ use crate::SqlConfig;
 use crate::connection::{Connections, Pools};
 use crate::error::{is_starting, opening_error};
 
-/// Parameters that the URL may have. The others that the driver knows would undo what is set here, and it logs what it
-/// does not know.
-const PARAMETERS: [&str; 10] = [
+/// Parameters that the URL may have. The others that the driver knows would undo what is set here or say twice what the
+/// URL says, and it logs what it does not know, with the value.
+const PARAMETERS: [&str; 6] = [
     "application_name",
-    "dbname",
     "host",
-    "password",
-    "port",
     "sslcert",
     "sslkey",
     "sslmode",
     "sslrootcert",
-    "user",
 ];
 
 /// How much longer than the server a statement is waited for: who asked is told by the server, where it can.
