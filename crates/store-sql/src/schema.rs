@@ -27,8 +27,9 @@ pub struct MigrationState {
 /// How long to wait for the others that take steps, and for the steps.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// On PostgreSQL one process at a time takes steps; a later one waits for as long as the first takes. A step waits for
-/// the locks of those who use the tables as long as any statement does: while it waits, they wait for it.
+/// On PostgreSQL one process at a time takes steps, by an advisory lock of a class that nothing else has; a later one
+/// waits for as long as the first takes. A step waits for the locks of those who use the tables as long as any statement
+/// does: while it waits, they wait for it.
 const TAKE_TURNS: &str = "\
     SET LOCAL statement_timeout = 0; \
     SET LOCAL idle_in_transaction_session_timeout = 0; \

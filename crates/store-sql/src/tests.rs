@@ -4,11 +4,32 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_core::ports::SessionStore;
-use symbolon_testkit::{FakeClock, Fixture, SeqRng};
+use symbolon_core::UnixMillis;
+use symbolon_core::ports::{Begin, NewSession, RevocationLog, SessionStore};
+use symbolon_core::rotation::{RotationRequest, RotationRules};
+use symbolon_testkit::servers::postgres::Postgres;
+use symbolon_testkit::{FakeClock, Fixture, SeqRng, fresh_client_uid, fresh_session, fresh_subject};
 use tempfile::TempDir;
 
 use crate::{SqlConfig, SqlStore};
+
+/// Makes two tests of each case, which takes a [`Place`].
+macro_rules! on_each_database {
+    ($($case:ident),* $(,)?) => {
+        on_each_database!(@on on_a_file, file, [$($case),*]);
+        on_each_database!(@on on_postgres, on_the_server, [$($case),*]);
+    };
+    (@on $module:ident, $place:ident, [$($case:ident),*]) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(&crate::tests::$place().await).await;
+                }
+            )*
+        }
+    };
+}
 
 mod files;
 mod overload;
@@ -27,6 +48,27 @@ mod contract_on_postgres {
 
 mod contract_in_memory {
     symbolon_testkit::store_contract!(crate::tests::in_memory);
+}
+
+/// A database without tables.
+struct Place {
+    url: String,
+    _folder: Option<TempDir>,
+}
+
+async fn file() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    Place {
+        url: url(&folder.path().join("db")),
+        _folder: Some(folder),
+    }
+}
+
+async fn on_the_server() -> Place {
+    Place {
+        url: Postgres::shared().fresh_database().await,
+        _folder: None,
+    }
 }
 
 async fn on_a_file() -> Fixture {
@@ -63,7 +105,11 @@ async fn opened_by(config: &SqlConfig) -> SqlStore {
 }
 
 async fn migrated(path: &Path) -> SqlStore {
-    let store = opened(&url(path)).await;
+    migrated_at(&url(path)).await
+}
+
+async fn migrated_at(url: &str) -> SqlStore {
+    let store = opened(url).await;
     store.migrate(&SeqRng::new()).await.unwrap();
     store
 }
@@ -83,14 +129,9 @@ fn url(path: &Path) -> String {
     format!("sqlite:{}", path.display())
 }
 
-/// A session of the store and a request that rotates it.
-async fn begun(store: &SqlStore) -> symbolon_core::rotation::RotationRequest {
-    use symbolon_core::ports::{Begin, NewSession, RevocationLog};
-    use symbolon_core::rotation::{RotationRequest, RotationRules};
-    use symbolon_testkit::{fresh_client_uid, fresh_session, fresh_subject};
-
-    let now = FakeClock::START;
-    let session = NewSession {
+/// A session that nobody has begun.
+fn new_session(now: UnixMillis) -> NewSession {
+    NewSession {
         session: fresh_session(now),
         subject: fresh_subject(),
         client: fresh_client_uid(),
@@ -100,7 +141,13 @@ async fn begun(store: &SqlStore) -> symbolon_core::rotation::RotationRequest {
         address: None,
         user_agent: None,
         refreshable: true,
-    };
+    }
+}
+
+/// A session of the store and a request that rotates it.
+async fn begun(store: &SqlStore) -> RotationRequest {
+    let now = FakeClock::START;
+    let session = new_session(now);
     let applied = store.head().await.unwrap();
     assert_eq!(store.begin(&session, applied).await.unwrap(), Begin::Begun);
     RotationRequest {

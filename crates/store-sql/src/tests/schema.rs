@@ -8,12 +8,17 @@ use super::*;
 use crate::error::unless_taken;
 use crate::transaction::Lock;
 
+on_each_database!(
+    a_database_of_a_newer_version_is_left_alone,
+    a_newer_version_that_says_so_is_stood_beside,
+    keys_of_the_first_version_come_through,
+    steps_are_listed_taken_once_and_listed_as_taken,
+);
+
 const STEPS: [&str; 2] = ["0001_ground", "0002_key_schedule"];
 
-#[tokio::test]
-async fn steps_are_listed_taken_once_and_listed_as_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&url(&folder.path().join("db"))).await;
+async fn steps_are_listed_taken_once_and_listed_as_taken(place: &Place) {
+    let store = opened(&place.url).await;
     assert_eq!(store.pending_migrations().await.unwrap(), STEPS);
     let error = store.head().await.unwrap_err();
     assert!(
@@ -39,10 +44,8 @@ async fn steps_are_listed_taken_once_and_listed_as_taken() {
 }
 
 /// Keys of the first version stay what they are, but for private keys that nobody needs and a second pending key.
-#[tokio::test]
-async fn keys_of_the_first_version_come_through() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&url(&folder.path().join("db"))).await;
+async fn keys_of_the_first_version_come_through(place: &Place) {
+    let store = opened(&place.url).await;
     let tx = store.writing(Lock::Rows).await.unwrap();
     Migrator::up(tx.unbounded(), Some(1)).await.unwrap();
     let keys = "INSERT INTO signing_keys (kid, alg, state, published_ms, activated_ms, retiring_ms, retired_ms, \
@@ -119,10 +122,8 @@ async fn keys_of_the_first_version_come_through() {
     assert!(unless_taken::<()>(Err(error)).unwrap().is_none());
 }
 
-#[tokio::test]
-async fn a_database_of_a_newer_version_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = migrated(&folder.path().join("db")).await;
+async fn a_database_of_a_newer_version_is_left_alone(place: &Place) {
+    let store = migrated_at(&place.url).await;
     took(&store, "9999_future").await;
     for error in [
         store.migrate(&SeqRng::new()).await.unwrap_err(),
@@ -135,10 +136,8 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     }
 }
 
-#[tokio::test]
-async fn a_newer_version_that_says_so_is_stood_beside() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = migrated(&folder.path().join("db")).await;
+async fn a_newer_version_that_says_so_is_stood_beside(place: &Place) {
+    let store = migrated_at(&place.url).await;
     took(&store, "9999_future_beside_0002").await;
     assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 0);
     assert!(store.pending_migrations().await.unwrap().is_empty());
