@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use symbolon_core::facts::Revocations;
-use symbolon_core::ports::{RevocationLog, StoreResult};
+use symbolon_core::ports::{RevocationLog, StoreError, StoreResult};
 use symbolon_core::revocation::{Applied, Head, NewRevocation, Reach};
 use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, Entry};
@@ -32,6 +32,8 @@ pub struct LiveLog {
 /// What the one reader of the log at a time remembers.
 struct Reader {
     pruned: UnixMillis,
+    /// When the last look began, and why it failed, where it did.
+    failed: Option<(Duration, StoreError)>,
 }
 
 impl LiveLog {
@@ -48,7 +50,10 @@ impl LiveLog {
             observed,
         };
         let live = Self {
-            reader: Mutex::new(Reader { pruned: clock.now() }),
+            reader: Mutex::new(Reader {
+                pruned: clock.now(),
+                failed: None,
+            }),
             applied: RwLock::new(empty),
             heads: watch::Sender::new(head),
             log,
@@ -158,27 +163,15 @@ impl LiveLog {
             Err(_) => head.await.map(Some),
         }
     }
-}
 
-#[async_trait]
-impl Revocations for LiveLog {
-    fn applied(&self) -> RwLockReadGuard<'_, Applied> {
-        self.applied.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn catch_up(&self) -> StoreResult<()> {
-        let asked = self.clock.monotonic();
-        let mut reader = self.reader.lock().await;
-        if self.applied().observed > asked {
-            return Ok(()); // A look that began after the question answers it.
-        }
-        let observed = self.clock.monotonic();
+    /// Reads the log to its present head and applies it.
+    async fn advance(&self, reader: &mut Reader, began: Duration) -> StoreResult<()> {
         let known = self.applied().head;
         let Some(head) = self.look(known).await? else {
             self.applied
                 .write()
                 .unwrap_or_else(PoisonError::into_inner)
-                .observed = observed;
+                .observed = began;
             return Ok(());
         };
         // A log that went back under the same identity was restored, too: read it all.
@@ -201,10 +194,34 @@ impl Revocations for LiveLog {
             },
             &entries,
             fresh,
-            observed,
+            began,
             prune,
         );
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Revocations for LiveLog {
+    fn applied(&self) -> RwLockReadGuard<'_, Applied> {
+        self.applied.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn catch_up(&self) -> StoreResult<()> {
+        let asked = self.clock.monotonic();
+        let mut reader = self.reader.lock().await;
+        // A look that began after the question answers it, whatever came of it: those who wait for a log that does not
+        // answer must not each wait for a look of their own, one behind the other.
+        if self.applied().observed > asked {
+            return Ok(());
+        }
+        if let Some((_, error)) = reader.failed.as_ref().filter(|(began, _)| *began > asked) {
+            return Err(error.clone());
+        }
+        let began = self.clock.monotonic();
+        let outcome = self.advance(&mut reader, began).await;
+        reader.failed = outcome.as_ref().err().map(|error| (began, error.clone()));
+        outcome
     }
 
     async fn revoke(&self, revocation: NewRevocation) -> StoreResult<Reach> {

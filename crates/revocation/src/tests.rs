@@ -36,10 +36,12 @@ fn down() -> StoreError {
 struct Log {
     head: Mutex<Head>,
     answers: Mutex<VecDeque<Answer>>,
+    looks: AtomicUsize,
 }
 
 enum Answer {
     Fails,
+    FailsLate(Duration),
     Late(Duration),
 }
 
@@ -48,6 +50,7 @@ impl Log {
         Arc::new(Self {
             head: Mutex::new(head),
             answers: Mutex::default(),
+            looks: AtomicUsize::new(0),
         })
     }
 
@@ -59,10 +62,15 @@ impl Log {
 #[async_trait]
 impl RevocationLog for Log {
     async fn head(&self) -> StoreResult<Head> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         let answer = self.answers.lock().unwrap().pop_front();
         match answer {
             None => {}
             Some(Answer::Fails) => return Err(down()),
+            Some(Answer::FailsLate(time)) => {
+                tokio::time::sleep(time).await;
+                return Err(down());
+            }
             Some(Answer::Late(time)) => tokio::time::sleep(time).await,
         }
         Ok(*self.head.lock().unwrap())
@@ -238,6 +246,48 @@ async fn redis_confirms_nothing_that_it_can_not_know() {
     *site.records.head.lock().unwrap() = Some(head(2, 4));
     site.log.next(Answer::Fails);
     assert!(site.looks().await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_a_log_that_does_not_answer_wait_together() {
+    let Site {
+        log,
+        records,
+        clock,
+        node,
+    } = site().await;
+    records.down.store(true, Ordering::SeqCst);
+    let (node, looks) = (Arc::new(node), log.looks.load(Ordering::SeqCst));
+    for _ in 0..3 {
+        log.next(Answer::FailsLate(2 * SECOND));
+    }
+    let ask = || {
+        let node = node.clone();
+        tokio::spawn(async move { node.catch_up().await })
+    };
+    let before = tokio::time::Instant::now();
+    clock.advance(SECOND);
+    let first = ask();
+    tokio::task::yield_now().await;
+    let others: Vec<_> = std::iter::repeat_with(ask).take(20).collect();
+    tokio::task::yield_now().await;
+    // Their look begins after they asked.
+    clock.advance(SECOND);
+    assert!(first.await.unwrap().is_err());
+    for other in others {
+        assert!(other.await.unwrap().is_err());
+    }
+    assert_eq!(
+        log.looks.load(Ordering::SeqCst) - looks,
+        2,
+        "one for the first, one for all others"
+    );
+    assert_eq!(before.elapsed(), 4 * SECOND);
+    // Who asks later is told how it is then.
+    clock.advance(SECOND);
+    assert!(node.catch_up().await.is_err());
+    clock.advance(SECOND);
+    node.catch_up().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
