@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use redis::aio::ConnectionLike;
 use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -18,43 +18,46 @@ use crate::link::{Link, Server};
 
 /// Shared by everybody; clones are cheap.
 #[derive(Clone)]
-pub(crate) enum Connection {
-    Cluster(ClusterConnection),
-    Server(Link),
+pub(crate) struct Connection {
+    link: Link,
+    is_cluster: bool,
 }
+
+/// How many commands go to a cluster at once, where many belong together.
+const AT_ONCE: usize = 32;
 
 impl Connection {
     pub(crate) async fn open(config: &RedisConfig) -> Result<Self, ConnectError> {
         let servers = config.servers()?;
         let server = match &config.topology {
-            Topology::Cluster => return Ok(Self::Cluster(cluster(servers, config).await?)),
+            Topology::Cluster => Server::Cluster(Box::new(cluster(servers, config)?)),
             Topology::Sentinel { service } => {
                 Server::Watched(Box::new(sentinels(servers, service, config)?.into()))
             }
             Topology::Single => Server::Known(Box::new(single(servers, config)?)),
         };
-        Ok(Self::Server(Link::open(server, config).await?))
+        Ok(Self {
+            link: Link::open(server, config).await?,
+            is_cluster: config.topology == Topology::Cluster,
+        })
     }
 
     /// What each of the commands is answered, each of whose keys are in one slot. On one server they are written at
     /// once. An error does not keep the others from being done.
-    pub(crate) async fn all<T: FromRedisValue>(&self, commands: Vec<Cmd>) -> RedisResult<Vec<T>> {
-        match self {
-            Self::Cluster(cluster) => {
-                let each = commands.into_iter().map(|command| {
-                    let mut cluster = cluster.clone();
-                    async move { command.query_async(&mut cluster).await }
-                });
-                futures_util::future::join_all(each).await.into_iter().collect()
+    pub(crate) async fn all<T: FromRedisValue + Send>(&self, commands: Vec<Cmd>) -> RedisResult<Vec<T>> {
+        if !self.is_cluster {
+            let mut pipeline = Pipeline::with_capacity(commands.len());
+            for command in commands {
+                pipeline.add_command(command);
             }
-            Self::Server(link) => {
-                let mut pipeline = Pipeline::with_capacity(commands.len());
-                for command in commands {
-                    pipeline.add_command(command);
-                }
-                pipeline.query_async(&mut link.clone()).await
-            }
+            return pipeline.query_async(&mut self.link.clone()).await;
         }
+        let each = commands.into_iter().map(|command| {
+            let mut link = self.link.clone();
+            async move { command.query_async(&mut link).await }
+        });
+        let answers: Vec<RedisResult<T>> = stream::iter(each).buffered(AT_ONCE).collect().await;
+        answers.into_iter().collect()
     }
 }
 
@@ -72,17 +75,19 @@ fn single(servers: Servers, config: &RedisConfig) -> Result<Client, ConnectError
     })
 }
 
-async fn cluster(servers: Servers, config: &RedisConfig) -> Result<ClusterConnection, ConnectError> {
+fn cluster(servers: Servers, config: &RedisConfig) -> Result<ClusterClient, ConnectError> {
     let mut client = ClusterClient::builder(servers.all)
         .connection_timeout(config.connect_timeout)
         .response_timeout(config.response_timeout)
         .overall_response_timeout(Some(config.response_timeout * 2))
         .tcp_settings(tcp(config))
+        .min_retry_wait(20)
+        .max_retry_wait(200)
         .retries(2);
     if let Some(tls) = servers.tls {
         client = client.tls(TlsMode::Secure).certs(tls);
     }
-    Ok(client.build()?.get_async_connection().await?)
+    Ok(client.build()?)
 }
 
 fn sentinels(servers: Servers, service: &str, config: &RedisConfig) -> Result<SentinelClient, ConnectError> {
@@ -126,10 +131,7 @@ fn tcp(config: &RedisConfig) -> TcpSettings {
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::Cluster(connection) => connection.req_packed_command(cmd),
-            Self::Server(link) => link.req_packed_command(cmd),
-        }
+        self.link.req_packed_command(cmd)
     }
 
     fn req_packed_commands<'a>(
@@ -138,17 +140,11 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
-            Self::Server(link) => link.req_packed_commands(pipeline, offset, count),
-        }
+        self.link.req_packed_commands(pipeline, offset, count)
     }
 
     fn get_db(&self) -> i64 {
-        match self {
-            Self::Cluster(connection) => connection.get_db(),
-            Self::Server(link) => link.get_db(),
-        }
+        self.link.get_db()
     }
 }
 
@@ -156,12 +152,11 @@ impl ConnectionLike for Connection {
 /// not say, because the user may not ask, it warns.
 pub(crate) async fn check(connection: &mut Connection) -> Result<(), ConnectError> {
     let info = redis::cmd("INFO");
-    let told: RedisResult<Vec<InfoDict>> = match connection {
-        Connection::Cluster(cluster) => {
-            let told: RedisResult<HashMap<String, InfoDict>> = info.query_async(cluster).await;
-            told.map(|of| of.into_values().collect())
-        }
-        Connection::Server(link) => info.query_async(link).await.map(|told| vec![told]),
+    let told: RedisResult<Vec<InfoDict>> = if connection.is_cluster {
+        let told: RedisResult<HashMap<String, InfoDict>> = info.query_async(connection).await;
+        told.map(|of| of.into_values().collect())
+    } else {
+        info.query_async(connection).await.map(|told| vec![told])
     };
     match told {
         Ok(told) => told.iter().try_for_each(judge),

@@ -1,11 +1,14 @@
-//! One connection to one server, shared by everybody, that comes back by itself.
+//! One connection, to a server or to a cluster, shared by everybody, that comes back by itself.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
 use redis::sentinel::SentinelClient;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind,
@@ -25,27 +28,46 @@ struct LinkState {
     dialer: Arc<Dialer>,
     timeout: Duration,
     current: Mutex<Attempt>,
+    /// How many commands were answered, whatever the answer.
+    answered: AtomicU64,
 }
 
 /// Makes connections.
 struct Dialer {
     server: Server,
     options: AsyncConnectionConfig,
+    connect_timeout: Duration,
 }
 
 /// To whom.
 pub(crate) enum Server {
+    /// The nodes of a cluster.
+    Cluster(Box<ClusterClient>),
     /// The server itself.
     Known(Box<Client>),
     /// The one that the Sentinels call the primary. They are asked for each connection.
     Watched(Box<tokio::sync::Mutex<SentinelClient>>),
 }
 
+/// What commands are written to.
+#[derive(Clone)]
+enum Wire {
+    Cluster(ClusterConnection),
+    Server(MultiplexedConnection),
+}
+
+/// The connection that a command uses, and how many were answered when it began.
+struct Used {
+    number: u64,
+    of_cluster: bool,
+    answered: u64,
+}
+
 /// A connection that is there, on its way, or failed.
 #[derive(Clone)]
 struct Attempt {
     number: u64,
-    connection: Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>,
+    connection: Shared<BoxFuture<'static, RedisResult<Wire>>>,
 }
 
 /// How many commands may wait to be written. Beyond it callers wait for their turn, within their time-out.
@@ -62,6 +84,7 @@ impl Link {
                 .set_connection_timeout(Some(config.connect_timeout))
                 .set_response_timeout(Some(config.response_timeout))
                 .set_pipeline_buffer_size(QUEUE),
+            connect_timeout: config.connect_timeout,
         });
         let first = Attempt::begin(dialer.clone(), 0, Duration::ZERO);
         first.connection.clone().await?;
@@ -70,11 +93,12 @@ impl Link {
                 dialer,
                 timeout: config.response_timeout,
                 current: Mutex::new(first),
+                answered: AtomicU64::new(0),
             }),
         })
     }
 
-    async fn connection(&self) -> RedisResult<(u64, MultiplexedConnection)> {
+    async fn connection(&self) -> RedisResult<(Used, Wire)> {
         let attempt = self
             .shared
             .current
@@ -86,12 +110,18 @@ impl Link {
             Some(found) => found.clone(),
             None => tokio::time::timeout(self.shared.timeout, attempt.connection)
                 .await
-                .map_err(|_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))?,
+                .map_err(|_| late())?,
         };
         if found.is_err() {
             self.replace(number, PAUSE);
         }
-        Ok((number, found?))
+        let wire = found?;
+        let used = Used {
+            number,
+            of_cluster: matches!(wire, Wire::Cluster(_)),
+            answered: self.shared.answered.load(Ordering::Relaxed),
+        };
+        Ok((used, wire))
     }
 
     /// Begins another attempt after `pause`, unless somebody has. Never while one is under way.
@@ -102,10 +132,22 @@ impl Link {
         }
     }
 
-    fn judge(&self, number: u64, error: &RedisError) {
-        let left = matches!(error.code(), Some("READONLY" | "MASTERDOWN"));
-        if left || error.is_io_error() || error.is_unrecoverable_error() {
-            self.replace(number, Duration::ZERO);
+    /// Leaves the connection where what came of a command tells to.
+    fn judge(&self, used: Used, error: Option<&RedisError>, left_primary: bool) {
+        let is_silent = error.is_some_and(RedisError::is_io_error);
+        let leave = if used.of_cluster {
+            // It looks after its nodes by itself, and has been seen to wait for itself for ever: then nobody is answered.
+            is_silent && self.shared.answered.load(Ordering::Relaxed) == used.answered
+        } else {
+            let demoted = error.is_some_and(|error| matches!(error.code(), Some("READONLY" | "MASTERDOWN")));
+            let broken = error.is_some_and(RedisError::is_unrecoverable_error);
+            is_silent || demoted || broken || left_primary
+        };
+        if !is_silent {
+            self.shared.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        if leave {
+            self.replace(used.number, Duration::ZERO);
         }
     }
 }
@@ -124,8 +166,14 @@ impl Attempt {
 }
 
 impl Dialer {
-    async fn dial(&self) -> RedisResult<MultiplexedConnection> {
-        match &self.server {
+    async fn dial(&self) -> RedisResult<Wire> {
+        let connection = match &self.server {
+            Server::Cluster(client) => {
+                // Some of its nodes may not answer.
+                let longest = self.connect_timeout * 3;
+                let connection = tokio::time::timeout(longest, client.get_async_connection()).await;
+                return Ok(Wire::Cluster(connection.map_err(|_| late())??));
+            }
             Server::Known(client) => {
                 client
                     .get_multiplexed_async_connection_with_config(&self.options)
@@ -135,20 +183,28 @@ impl Dialer {
                 let mut sentinels = sentinels.lock().await;
                 sentinels.get_async_connection_with_config(&self.options).await
             }
-        }
+        };
+        Ok(Wire::Server(connection?))
     }
+}
+
+fn late() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
 impl ConnectionLike for Link {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let (number, mut connection) = self.connection().await?;
-            let answer = connection.req_packed_command(cmd).await;
-            match &answer {
-                Err(error) => self.judge(number, error),
-                Ok(value) if left_primary(value) => self.replace(number, Duration::ZERO),
-                Ok(_) => {}
-            }
+            let (used, wire) = self.connection().await?;
+            let answer = match wire {
+                Wire::Cluster(mut connection) => connection.req_packed_command(cmd).await,
+                Wire::Server(mut connection) => connection.req_packed_command(cmd).await,
+            };
+            self.judge(
+                used,
+                answer.as_ref().err(),
+                answer.as_ref().is_ok_and(left_primary),
+            );
             answer
         })
     }
@@ -160,13 +216,17 @@ impl ConnectionLike for Link {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let (number, mut connection) = self.connection().await?;
-            let answers = connection.req_packed_commands(pipeline, offset, count).await;
-            match &answers {
-                Err(error) => self.judge(number, error),
-                Ok(values) if values.iter().any(left_primary) => self.replace(number, Duration::ZERO),
-                Ok(_) => {}
-            }
+            let (used, wire) = self.connection().await?;
+            let answers = match wire {
+                Wire::Cluster(mut connection) => {
+                    connection.req_packed_commands(pipeline, offset, count).await
+                }
+                Wire::Server(mut connection) => connection.req_packed_commands(pipeline, offset, count).await,
+            };
+            let left = answers
+                .as_ref()
+                .is_ok_and(|answers| answers.iter().any(left_primary));
+            self.judge(used, answers.as_ref().err(), left);
             answers
         })
     }

@@ -1,8 +1,7 @@
 //! Records and fences.
 
 use async_trait::async_trait;
-use redis::cluster_routing::{AggregateOp, MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo};
-use redis::{AsyncCommands as _, Cmd, RedisResult, Value};
+use redis::{AsyncCommands as _, RedisResult, Value};
 use symbolon_core::cluster::{Fenced, RecordFence, SessionRecords};
 use symbolon_core::ports::{KilledSession, NewSession, StoreError, StoreResult};
 use symbolon_core::revocation::Head;
@@ -158,7 +157,9 @@ impl Promises {
     async fn replicated(&self) -> StoreResult<()> {
         let mut wait = redis::cmd("WAIT");
         wait.arg(self.replicas).arg(self.wait_ms);
-        let have = self.count_replicas(wait).await.map_err(store_error)?;
+        // On a cluster, those of the primary that has the fewest.
+        let have: RedisResult<i64> = wait.query_async(&mut self.connection.clone()).await;
+        let have = have.map_err(store_error)?;
         if have < i64::from(self.replicas) {
             return Err(StoreError::Unavailable(format!(
                 "Redis: {have} replicas have it, and `redis.replicas` is {}",
@@ -166,23 +167,6 @@ impl Promises {
             )));
         }
         Ok(())
-    }
-
-    /// How many replicas have it; on a cluster, of the primary that has the fewest.
-    async fn count_replicas(&self, wait: Cmd) -> RedisResult<i64> {
-        match self.connection.clone() {
-            Connection::Cluster(mut cluster) => {
-                let everywhere = (
-                    MultipleNodeRoutingInfo::AllMasters,
-                    Some(ResponsePolicy::Aggregate(AggregateOp::Min)),
-                );
-                let fewest = cluster
-                    .route_command(wait, RoutingInfo::MultiNode(everywhere))
-                    .await?;
-                Ok(redis::from_redis_value(fewest)?)
-            }
-            mut single => wait.query_async(&mut single).await,
-        }
     }
 }
 

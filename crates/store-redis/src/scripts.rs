@@ -86,7 +86,7 @@ impl Call {
 }
 
 /// Runs them all, as [`Connection::all`] does.
-pub(crate) async fn run_all<T: FromRedisValue>(
+pub(crate) async fn run_all<T: FromRedisValue + Send>(
     calls: &[Call],
     connection: &Connection,
 ) -> RedisResult<Vec<T>> {

@@ -147,39 +147,47 @@ async fn what_is_not_tls_on_both_sides_is_said_clearly() {
     }
 }
 
-/// TLS to the Sentinels is TLS to the servers.
-#[tokio::test]
-async fn nothing_behind_sentinels_is_in_the_clear() {
-    let (certificates, port) = (Certificates::new(), free_port());
-    let server = certificates.serve(port, &["--requirepass", "secret"]);
-    let sentinel_port = free_port();
-    let line = |name: &str, value: String| format!("{name} {value}");
+/// A Sentinel over TLS beside a plain port, its own port, and what it names under `sessions` and `over-tls`.
+fn sentinel(certificates: &Certificates, server: &Redis, tls_port: u16, replication: &str) -> (Redis, u16) {
+    let port = free_port();
     let lines = [
-        line("tls-port", sentinel_port.to_string()),
-        line("tls-cert-file", certificates.file("certificate")),
-        line("tls-key-file", certificates.file("key")),
-        line("tls-ca-cert-file", certificates.file("ca")),
-        line("tls-auth-clients", "no".to_owned()),
-        line("sentinel auth-pass sessions", "secret".to_owned()),
+        format!("tls-port {port}"),
+        format!("tls-cert-file {}", certificates.file("certificate")),
+        format!("tls-key-file {}", certificates.file("key")),
+        format!("tls-ca-cert-file {}", certificates.file("ca")),
+        "tls-auth-clients no".to_owned(),
+        format!("tls-replication {replication}"),
+        "sentinel auth-pass sessions secret".to_owned(),
+        format!("sentinel monitor over-tls 127.0.0.1 {tls_port} 1"),
+        "sentinel auth-pass over-tls secret".to_owned(),
     ];
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-    // The Sentinel names the plain port: over TLS nothing can be had there.
-    let _sentinel = Redis::sentinel_of(&server, "sessions", &lines);
-    let config = RedisConfig {
+    (Redis::sentinel_of(server, "sessions", &lines), port)
+}
+
+/// TLS to the Sentinels is TLS to the servers: nothing, not even the password, is in the clear.
+#[tokio::test]
+async fn servers_behind_sentinels_are_reached_over_tls_alone() {
+    let (certificates, port) = (Certificates::new(), free_port());
+    let server = certificates.serve(port, &["--requirepass", "secret"]);
+    let config = |sentinel_port: u16, service: &str| RedisConfig {
         ca_file: Some(certificates.file("ca").into()),
         connect_timeout: Duration::from_secs(2),
         ..config(
             format!("rediss://:secret@127.0.0.1:{sentinel_port}"),
             Topology::Sentinel {
-                service: "sessions".to_owned(),
+                service: service.to_owned(),
             },
         )
     };
-    assert!(RedisRecords::connect(&config).await.is_err());
-    assert!(
-        !server.cli(&["INFO", "clients"]).contains("redis_version"),
-        "it wants its password"
-    );
+    let (_watching_plain, plain) = sentinel(&certificates, &server, port, "no");
+    assert!(RedisRecords::connect(&config(plain, "sessions")).await.is_err());
+    let (_watching_tls, tls) = sentinel(&certificates, &server, port, "yes");
+    let ping = async || match RedisRecords::connect(&config(tls, "over-tls")).await {
+        Ok(records) => records.ping().await.is_ok(),
+        Err(_) => false,
+    };
+    until(ping, |there| *there).await;
 }
 
 #[tokio::test]
