@@ -8,6 +8,7 @@ use super::*;
 
 mod errors;
 mod faults;
+mod locks;
 mod opening;
 
 /// A database of the shared server with the schema in it, and nothing else; returns its URL.
