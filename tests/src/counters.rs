@@ -1,3 +1,5 @@
+use prometheus_client::registry::Registry;
+
 use crate::harness::Harness;
 
 impl Harness {
@@ -5,23 +7,40 @@ impl Harness {
     ///
     /// # Panics
     /// The metrics can't be read.
-    #[expect(
-        clippy::expect_used,
-        reason = "test support: whatever fails here is a failed test"
-    )]
     pub fn counted(&self, name: &str, labels: &[&str]) -> u64 {
-        let mut text = String::new();
-        for node in [Some(&self.node), self.other.as_ref()].into_iter().flatten() {
-            prometheus_client::encoding::text::encode(&mut text, &node.registry).expect("text");
-        }
-        let prefix = format!("symbolon_{name}");
-        text.lines()
-            .filter(|line| {
-                line.strip_prefix(&prefix)
-                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
-            })
-            .filter(|line| labels.iter().all(|label| line.contains(label)))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum()
+        self.counted_by_node(name, labels).into_iter().sum()
     }
+
+    /// The same, of each node by itself.
+    ///
+    /// # Panics
+    /// The metrics can't be read.
+    pub fn counted_by_node(&self, name: &str, labels: &[&str]) -> Vec<u64> {
+        self.nodes()
+            .map(|node| counted(&node.registry, name, labels))
+            .collect()
+    }
+
+    /// How many uses of refresh tokens came to that outcome, as the metrics of all nodes tell it.
+    pub fn rotations(&self, outcome: &str) -> u64 {
+        self.counted("refresh_rotations_total", &[&format!("outcome=\"{outcome}\"")])
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "test support: whatever fails here is a failed test"
+)]
+fn counted(registry: &Registry, name: &str, labels: &[&str]) -> u64 {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).expect("text");
+    let prefix = format!("symbolon_{name}");
+    text.lines()
+        .filter(|line| {
+            line.strip_prefix(&prefix)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        })
+        .filter(|line| labels.iter().all(|label| line.contains(label)))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
 }

@@ -1,11 +1,14 @@
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, QueryResult, Statement};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, QueryResult, Statement};
 use symbolon_core::ports::RevocationLog;
 use symbolon_core::revocation::Head;
 use uuid::Uuid;
 
 use crate::Harness;
+use crate::redis_room::RedisRoom;
 
-/// The rotation record of a session as the database has it.
+/// The rotation record of a session as the database has it, or on a cluster Redis.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Record {
     /// The session.
@@ -38,23 +41,24 @@ pub struct Footprint {
     reason = "test support: whatever fails here is a failed test"
 )]
 impl Harness {
-    /// What the database holds of sessions and revocations, read by a connection of its own.
+    /// What the database and Redis hold of sessions and revocations, read by connections of their own.
     pub async fn footprint(&self) -> Footprint {
         let db = self.database().await;
-        let count = statement("SELECT count(*) AS n FROM sessions");
+        let count = statement(&db, "SELECT count(*) AS n FROM sessions");
         let count = db
             .query_one_raw(count)
             .await
             .expect("a database")
             .expect("a count");
-        let rows = statement(
-            "SELECT sid, generation, rotated_ms, late, killed, kill_logged FROM session_records ORDER BY sid",
-        );
-        let rows = db.query_all_raw(rows).await.expect("a database");
+        let mut records = match &self.settings.redis {
+            Some(redis) => RedisRoom::of(redis).await.records().await,
+            None => records(&db).await,
+        };
+        records.sort_by_key(|record| record.sid);
         Footprint {
             head: self.node.store.head().await.expect("a store"),
             sessions: column(&count, "n"),
-            records: rows.iter().map(record).collect(),
+            records,
         }
     }
 
@@ -70,19 +74,23 @@ impl Harness {
             .expect("a record")
     }
 
-    /// The database loses every rotation record.
+    /// Every rotation record is lost, wherever they are kept.
     pub async fn lose_records(&self) {
-        let delete = statement("DELETE FROM session_records");
-        self.database().await.execute_raw(delete).await.expect("deleted");
+        if let Some(redis) = &self.settings.redis {
+            return RedisRoom::of(redis).await.lose_records().await;
+        }
+        let db = self.database().await;
+        let delete = statement(&db, "DELETE FROM session_records");
+        db.execute_raw(delete).await.expect("deleted");
     }
 
-    /// How many uses of refresh tokens came to that outcome, as the metrics tell it.
-    pub fn rotations(&self, outcome: &str) -> u64 {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.node.registry).expect("text");
-        let name = format!("symbolon_refresh_rotations_total{{outcome=\"{outcome}\"}} ");
-        let value = text.lines().find_map(|line| line.strip_prefix(&name));
-        value.map_or(0, |value| value.parse().expect("a number"))
+    /// Time passes for accounts that are locked, too: how long is counted by the node's clock, and on a cluster by that of
+    /// Redis.
+    pub async fn let_lockouts_pass(&self, time: Duration) {
+        self.clock.advance(time);
+        if let Some(redis) = &self.settings.redis {
+            RedisRoom::of(redis).await.let_lockouts_pass(time).await;
+        }
     }
 
     async fn database(&self) -> DatabaseConnection {
@@ -92,8 +100,21 @@ impl Harness {
     }
 }
 
-fn statement(sql: &str) -> Statement {
-    Statement::from_string(DbBackend::Sqlite, sql)
+fn statement(db: &DatabaseConnection, sql: &str) -> Statement {
+    Statement::from_string(db.get_database_backend(), sql)
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "test support: whatever fails here is a failed test"
+)]
+async fn records(db: &DatabaseConnection) -> Vec<Record> {
+    let all = statement(
+        db,
+        "SELECT sid, generation, rotated_ms, late, killed, kill_logged FROM session_records",
+    );
+    let rows = db.query_all_raw(all).await.expect("a database");
+    rows.iter().map(record).collect()
 }
 
 fn record(row: &QueryResult) -> Record {

@@ -1,18 +1,13 @@
+mod changes;
 mod place;
+mod requests;
 mod seeder;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use axum::Router;
-use axum::body::Body;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::{Method, Request, header};
-use symbolon_core::client::Client;
 use symbolon_core::cluster_clock::ClusterClock;
-use symbolon_core::ports::{AdminStore, FactStore};
-use symbolon_core::revocation::{LEASE, NewRevocation, Reach};
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::{Clock, Rng, SystemRng};
 use symbolon_server::config::Settings;
@@ -20,15 +15,12 @@ use symbolon_server::node::{self, Node, Stores, Surroundings, Wraps};
 use symbolon_server::secrets::open_server_keys;
 use symbolon_testkit::FakeClock;
 use symbolon_testkit::servers::postgres::Postgres;
-use tokio::task::JoinHandle;
-use tower::ServiceExt;
-use url::form_urlencoded;
 
 use self::place::Place;
 pub(crate) use self::place::is_cluster;
-use self::seeder::{Seeder, done};
-use crate::fixtures::{AUDIENCE, ClientSpec, PASSWORD, SCOPE, TestClient, TestUser};
-use crate::reply::Reply;
+pub use self::requests::post_request;
+use self::seeder::Seeder;
+use crate::fixtures::{AUDIENCE, ClientSpec, SCOPE, TestClient, TestUser};
 
 /// A node on a database of its own, or on a cluster two of them, which get the requests by turns. Users, clients and
 /// revocations are made on the database directly, as another process would make them; requests go through the router
@@ -143,32 +135,9 @@ impl Harness {
         }
     }
 
-    /// Sees that every node goes by what was changed on the database, as a command does before it returns.
-    pub async fn settle(&self) {
-        if self.settings.redis.is_some() {
-            node::promise_changes(&self.settings, &self.node.store)
-                .await
-                .expect("fences that can be raised");
-            match self.real_time {
-                true => tokio::time::sleep(LEASE).await,
-                false => self.clock.advance(LEASE),
-            }
-        }
-    }
-
-    /// Makes a client.
-    pub async fn add_client(&self, spec: ClientSpec) -> TestClient {
-        let client = self.seeder().client(spec).await;
-        self.clock.advance(TICK);
-        self.settle().await;
-        client
-    }
-
-    /// Makes a user with a role of their own that gives `scope`.
-    pub async fn add_user(&self, name: &str, email: Option<&str>, scope: &str) -> TestUser {
-        let user = self.seeder().user(name, email, scope).await;
-        self.settle().await;
-        user
+    /// The nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        [Some(&self.node), self.other.as_ref()].into_iter().flatten()
     }
 
     fn seeder(&self) -> Seeder<'_> {
@@ -185,152 +154,6 @@ impl Harness {
             clock: &**clock,
             settings,
         }
-    }
-
-    /// The router whose turn it is.
-    fn next_router(&self) -> Router {
-        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-        match &self.other {
-            Some(other) if turn % 2 == 1 => other.router(),
-            _ => self.router.clone(),
-        }
-    }
-
-    /// Sends a request through the router.
-    pub async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self
-            .next_router()
-            .oneshot(request)
-            .await
-            .expect("the router is infallible");
-        Reply::read(response).await
-    }
-
-    /// A form as `client`, sent by a task of its own, so that it can be held on its way, raced and aborted.
-    pub fn spawn_post(&self, path: &str, client: &TestClient, form: &[(&str, &str)]) -> JoinHandle<Reply> {
-        let answer = self.next_router().oneshot(post_request(path, client, form));
-        tokio::spawn(async move { Reply::read(answer.await.expect("the router is infallible")).await })
-    }
-
-    /// GET.
-    pub async fn get(&self, path: &str) -> Reply {
-        self.send(Request::get(path).body(Body::empty()).expect("a request"))
-            .await
-    }
-
-    /// A form as `client`: by Basic where it has a secret, otherwise by `client_id` in the body.
-    pub async fn post(&self, path: &str, client: &TestClient, form: &[(&str, &str)]) -> Reply {
-        self.send(post_request(path, client, form)).await
-    }
-
-    /// The password grant for alice.
-    pub async fn login(&self, client: &TestClient) -> Reply {
-        self.login_as(client, &self.alice.name, PASSWORD, &[]).await
-    }
-
-    /// The password grant.
-    pub async fn login_as(
-        &self,
-        client: &TestClient,
-        name: &str,
-        password: &str,
-        more: &[(&str, &str)],
-    ) -> Reply {
-        let mut form = vec![
-            ("grant_type", "password"),
-            ("username", name),
-            ("password", password),
-        ];
-        form.extend_from_slice(more);
-        self.post("/oauth2/token", client, &form).await
-    }
-
-    /// The refresh grant.
-    pub async fn refresh(&self, client: &TestClient, token: &str) -> Reply {
-        self.post(
-            "/oauth2/token",
-            client,
-            &[("grant_type", "refresh_token"), ("refresh_token", token)],
-        )
-        .await
-    }
-
-    /// The client credentials grant.
-    pub async fn client_credentials(&self, client: &TestClient) -> Reply {
-        self.post("/oauth2/token", client, &[("grant_type", "client_credentials")])
-            .await
-    }
-
-    /// Introspection by [`Harness::api`].
-    pub async fn introspect(&self, token: &str) -> Reply {
-        self.post("/oauth2/introspect", &self.api, &[("token", token)])
-            .await
-    }
-
-    /// Whether [`Harness::api`] is told that the token is active.
-    pub async fn is_active(&self, token: &str) -> bool {
-        self.introspect(token).await.ok()["active"] == true
-    }
-
-    /// Revocation.
-    pub async fn revoke(&self, client: &TestClient, token: &str) -> Reply {
-        self.post("/oauth2/revoke", client, &[("token", token)]).await
-    }
-
-    /// Puts an entry on the log through this node, as an administrator's call would.
-    pub async fn log_revocation(&self, revocation: NewRevocation) {
-        use symbolon_core::facts::Revocations;
-        let reach = self.node.log.revoke(revocation).await.expect("logged");
-        assert_eq!(reach, Reach::Everywhere);
-    }
-
-    /// The client as it is kept.
-    pub async fn client(&self, client: &TestClient) -> Client {
-        self.node
-            .store
-            .client_by_uid(client.uid)
-            .await
-            .expect("a store")
-            .expect("a client")
-    }
-
-    /// Changes what a client may do.
-    pub async fn change_client(
-        &self,
-        client: &TestClient,
-        change: impl FnOnce(&mut symbolon_core::client::ClientPolicy),
-    ) {
-        let mut kept = self.client(client).await;
-        change(&mut kept.policy);
-        done(self.node.store.set_client_policy(&kept).await.expect("a store"));
-        self.settle().await;
-    }
-
-    /// Disables a user as the command line does.
-    pub async fn disable_user(&self, user: &TestUser) {
-        let entry = NewRevocation::subject_blocked(user.subject);
-        done(
-            self.node
-                .store
-                .set_user_active(user.subject, false, &entry)
-                .await
-                .expect("a store"),
-        );
-        self.settle().await;
-    }
-
-    /// Disables a client as the command line does.
-    pub async fn disable_client(&self, client: &TestClient) {
-        let id = client.id.parse().expect("a client id");
-        let entry = NewRevocation::client_blocked(&id);
-        done(
-            self.node
-                .store
-                .set_client_active(client.uid, false, &entry)
-                .await
-                .expect("a store"),
-        );
-        self.settle().await;
     }
 }
 
@@ -438,26 +261,4 @@ async fn open_stores(settings: &Settings, clock: &Arc<FakeClock>, machine: Optio
         None => Arc::new(ClusterClock::of_machine(clock.clone())),
     };
     Stores::open(settings, clock, &SystemRng).await.expect("stores")
-}
-
-/// A form request as `client`.
-#[expect(
-    clippy::expect_used,
-    reason = "test support: whatever fails here is a failed test"
-)]
-pub fn post_request(path: &str, client: &TestClient, form: &[(&str, &str)]) -> Request<Body> {
-    let mut body = form_urlencoded::Serializer::new(String::new());
-    body.extend_pairs(form);
-    let mut request = Request::builder().method(Method::POST).uri(path);
-    if client.secret.is_empty() {
-        body.append_pair("client_id", &client.id);
-    } else {
-        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = format!("{}:{}", encode(&client.id), encode(&client.secret));
-        request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
-    }
-    request
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Body::from(body.finish()))
-        .expect("a request")
 }

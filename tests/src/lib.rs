@@ -6,6 +6,7 @@ mod counters;
 mod fixtures;
 mod footprint;
 mod harness;
+mod redis_room;
 mod reply;
 mod request;
 mod tap;

@@ -27,6 +27,8 @@ pub enum Call {
     Begin,
     /// `KeyStore::change_keys`.
     ChangeKeys,
+    /// `RevocationLog::confirms`: what Redis says while the log is away.
+    Confirms,
     /// `RevocationLog::entries`.
     Entries,
     /// `SessionStore::fence`.
@@ -341,6 +343,7 @@ impl RevocationLog for TappedLog {
     }
 
     async fn confirms(&self, applied: Head) -> StoreResult<bool> {
+        self.tap.before(Call::Confirms).await?;
         self.inner.confirms(applied).await
     }
 

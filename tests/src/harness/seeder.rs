@@ -100,6 +100,6 @@ impl Seeder<'_> {
 }
 
 #[track_caller]
-pub(super) fn done(change: Change) {
+fn done(change: Change) {
     assert_eq!(change, Change::Done);
 }
