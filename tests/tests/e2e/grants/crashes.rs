@@ -1,5 +1,6 @@
 //! Connections that break and requests that die half-way.
 
+use symbolon_core::ports::StoreResult;
 use symbolon_revocation::drain_killed;
 use symbolon_tests::{Call, Harness, Hold, Point, Reply, TestClient};
 use tokio::task::JoinHandle;
@@ -11,6 +12,11 @@ async fn cut(request: JoinHandle<Reply>, hold: Hold) {
     hold.reached().await;
     request.abort();
     assert!(request.await.unwrap_err().is_cancelled());
+}
+
+/// What each node does by itself every few seconds.
+async fn drain(h: &Harness) -> StoreResult<u64> {
+    drain_killed(&*h.node.stores.sessions(), &*h.node.log).await
 }
 
 fn start_refresh(h: &Harness, client: &TestClient, granted: &Reply) -> JoinHandle<Reply> {
@@ -118,12 +124,12 @@ async fn a_kill_that_could_not_be_logged_is_logged_later() {
         // Introspection asks the token store, too, and does not wait for the log.
         assert!(!h.is_active(&second.text("access_token")).await);
         let unlogged = failing == Call::Append;
-        assert_eq!(drain_killed(&h.node.store, &*h.node.log).await.is_err(), unlogged);
+        assert_eq!(drain(&h).await.is_err(), unlogged);
 
         tap.mend();
-        drain_killed(&h.node.store, &*h.node.log).await.unwrap();
+        drain(&h).await.unwrap();
         assert!(h.record(sid(&login)).await.kill_logged);
-        assert_eq!(drain_killed(&h.node.store, &*h.node.log).await.unwrap(), 0);
+        assert_eq!(drain(&h).await.unwrap(), 0);
         for granted in [&login, &first, &second] {
             assert_dead(&h, &h.app, granted).await;
         }
@@ -141,7 +147,7 @@ async fn a_kill_survives_the_connection_that_brought_it() {
     cut(start_refresh(&h, &h.app, &login), hold).await;
     let record = h.record(sid(&login)).await;
     assert_eq!((record.killed, record.kill_logged), (true, false));
-    assert_eq!(drain_killed(&h.node.store, &*h.node.log).await.unwrap(), 1);
+    assert_eq!(drain(&h).await.unwrap(), 1);
     for granted in [&login, &first, &second] {
         assert_dead(&h, &h.app, granted).await;
     }

@@ -13,6 +13,24 @@ fn assert_try_again(reply: &Reply) {
     assert!(reply.header("retry-after").parse::<u32>().unwrap() > 0);
 }
 
+/// A session of the application that every node has seen before goes on where Redis keeps it. Otherwise nobody can tell.
+async fn assert_known(h: &Harness, granted: &Reply, redis: bool) {
+    for _ in h.nodes() {
+        let refreshed = h.refresh(&h.app, &granted.text("refresh_token")).await;
+        match redis {
+            true => drop(refreshed.ok()),
+            false => assert_try_again(&refreshed),
+        }
+    }
+    for _ in h.nodes() {
+        let told = h.introspect(&granted.text("access_token")).await;
+        match redis {
+            true => assert_eq!(told.ok()["active"], true),
+            false => assert_try_again(&told),
+        }
+    }
+}
+
 /// G14, CVE-2020-15223: a revocation that the log does not have is never answered 200.
 #[tokio::test]
 async fn a_revocation_that_fails_is_not_a_success() {
@@ -97,13 +115,14 @@ async fn a_signature_that_fails_loses_no_session() {
     assert_alive(&h, &h.app, &retried).await;
 }
 
-/// G14: facts whose lease ended are not used while the log can't be read.
+/// G14: facts whose lease ended are not used while the log can't be read and nobody confirms that nothing has changed.
 #[tokio::test]
 async fn facts_without_a_lease_are_not_used() {
     let (h, tap) = tapped().await;
     let login = h.login(&h.app).await;
     let before = h.footprint().await;
     tap.fail(Call::Head);
+    tap.fail(Call::Confirms);
     h.clock.advance(LEASE);
     assert_try_again(&h.client_credentials(&h.app).await);
     assert_try_again(&h.login(&h.app).await);
@@ -115,20 +134,67 @@ async fn facts_without_a_lease_are_not_used() {
     assert_alive(&h, &h.app, &login).await;
 }
 
-/// G14: the whole database is gone.
+/// While the log can't be read, Redis tells of what was promised: nodes go on with their facts where nothing was, and
+/// stop where something was. Where there is no Redis, nobody can tell.
 #[tokio::test]
-async fn without_the_database_nothing_is_accepted() {
-    let h = Harness::start().await;
+async fn facts_are_used_for_as_long_as_redis_confirms_them() {
+    let (h, tap) = tapped().await;
+    let redis = h.settings.redis.is_some();
     let login = h.login(&h.app).await;
-    h.node.store.close().await;
+    let (access, refresh) = (login.text("access_token"), login.text("refresh_token"));
+    for _ in h.nodes() {
+        h.client_credentials(&h.app).await.ok();
+        h.refresh(&h.app, &refresh).await.ok();
+        assert!(h.is_active(&access).await);
+    }
+    tap.fail(Call::Head);
+    h.clock.advance(LEASE);
+    for _ in h.nodes() {
+        let machine = h.client_credentials(&h.app).await;
+        match redis {
+            true => drop(machine.ok()),
+            false => assert_try_again(&machine),
+        }
+    }
+    assert_known(&h, &login, redis).await;
+    // Another process, which reaches the database, disables a client that has nothing to do with all this.
+    h.disable_client(&h.spa).await;
+    h.clock.advance(LEASE);
+    for _ in h.nodes() {
+        assert_try_again(&h.client_credentials(&h.app).await);
+        assert_try_again(&h.refresh(&h.app, &refresh).await);
+        assert_try_again(&h.introspect(&access).await);
+    }
+    tap.mend();
+    assert_alive(&h, &h.app, &login).await;
+}
+
+/// G14: the whole database is gone. What needs it is answered 503; with Redis, what is in force can still be told, and
+/// sessions that are known go on.
+#[tokio::test]
+async fn without_the_database_nothing_begins_and_nothing_ends() {
+    let h = Harness::start().await;
+    let redis = h.settings.redis.is_some();
+    let login = h.login(&h.app).await;
+    let (access, refresh) = (login.text("access_token"), login.text("refresh_token"));
+    for _ in h.nodes() {
+        h.refresh(&h.app, &refresh).await.ok();
+    }
+    for _ in h.nodes() {
+        assert!(h.is_active(&access).await);
+    }
+    for node in h.nodes() {
+        node.store.close().await;
+    }
     for lease_over in [false, true] {
         if lease_over {
             h.clock.advance(LEASE + Duration::from_millis(1));
         }
-        assert_try_again(&h.login(&h.app).await);
-        assert_try_again(&h.refresh(&h.app, &login.text("refresh_token")).await);
-        assert_try_again(&h.introspect(&login.text("access_token")).await);
-        assert_try_again(&h.revoke(&h.app, &login.text("refresh_token")).await);
-        assert_try_again(&h.revoke(&h.app, &login.text("access_token")).await);
+        assert_known(&h, &login, redis).await;
+        for _ in h.nodes() {
+            assert_try_again(&h.login(&h.app).await);
+            assert_try_again(&h.revoke(&h.app, &refresh).await);
+            assert_try_again(&h.revoke(&h.app, &access).await);
+        }
     }
 }

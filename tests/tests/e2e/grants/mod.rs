@@ -56,6 +56,17 @@ async fn told_to_holder(h: &Harness, client: &TestClient, token: &str) -> Option
     (!client.secret.is_empty()).then(|| reply.ok()["active"] == true)
 }
 
+/// Every node has answered its share of so many refreshes.
+#[track_caller]
+fn assert_spread(h: &Harness, refreshes: u64) {
+    let answered = h.counted_by_node("requests_total", &["grant=\"refresh_token\""]);
+    let share = refreshes / answered.len() as u64;
+    assert!(
+        answered.iter().all(|refreshes| *refreshes >= share),
+        "{answered:?}"
+    );
+}
+
 /// Neither the access token nor the refresh token of `granted` is accepted, nor said to be active.
 #[track_caller]
 fn assert_dead<'a>(

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use symbolon_core::Clock;
-use symbolon_core::ports::AdminStore;
 use symbolon_core::revocation::NewRevocation;
 use symbolon_tests::{Call, Harness, PASSWORD, Point, Reply, TestClient};
 use tokio::task::JoinHandle;
 
-use super::{assert_alive, assert_dead, tapped};
+use super::{assert_alive, assert_dead, assert_spread, tapped};
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -67,33 +66,21 @@ impl Blow {
 
     /// Revocations come through this node, changes of facts from another process.
     async fn strike(self, h: &Harness, client: &TestClient) {
-        let (store, alice, now) = (&h.node.store, h.alice.subject, h.clock.now());
+        let (alice, now) = (h.alice.subject, h.clock.now());
         let id = client.id.parse().unwrap();
         match self {
-            Self::ChangePassword => {
-                let hash = symbolon_testkit::password_hash("another one altogether");
-                let entry = NewRevocation::subject(alice, now);
-                store.set_password(alice, &hash, &entry).await.unwrap();
-            }
-            Self::DeleteClient => {
-                let entry = NewRevocation::client_deleted(&id, now);
-                store.delete_client(client.uid, &entry).await.unwrap();
-            }
-            Self::DeleteUser => {
-                let entry = NewRevocation::subject_deleted(alice, now);
-                store.delete_user(alice, &entry).await.unwrap();
-            }
+            Self::ChangePassword => h.change_password(&h.alice, "another one altogether").await,
+            Self::DeleteClient => h.delete_client(client).await,
+            Self::DeleteUser => h.delete_user(&h.alice).await,
             Self::DisableClient => h.disable_client(client).await,
             Self::DisableUser => h.disable_user(&h.alice).await,
             Self::DisableClientForAMoment => {
                 h.disable_client(client).await;
-                let lift = NewRevocation::client_lifted(&id, now);
-                store.set_client_active(client.uid, true, &lift).await.unwrap();
+                h.enable_client(client).await;
             }
             Self::DisableUserForAMoment => {
                 h.disable_user(&h.alice).await;
-                let lift = NewRevocation::subject_lifted(alice, now);
-                store.set_user_active(alice, true, &lift).await.unwrap();
+                h.enable_user(&h.alice).await;
             }
             Self::RevokeAll => h.log_revocation(NewRevocation::all(now)).await,
             Self::RevokeClient => h.log_revocation(NewRevocation::client(&id, now)).await,
@@ -313,6 +300,7 @@ async fn no_refresh_beats_a_revocation() {
             assert_dead(&h, &h.app, &login).await;
         }
     }
+    assert_spread(&h, 3 * 2 * 100);
     h.clock.advance(TICK);
     let fresh = h.login(&h.app).await;
     assert_alive(&h, &h.app, &fresh).await;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use symbolon_core::ports::AdminStore;
-use symbolon_core::revocation::NewRevocation;
 use symbolon_core::{Clock, UnixMillis};
 use symbolon_tests::{ClientSpec, Harness, PASSWORD, SCOPE, TestClient};
 
@@ -11,23 +9,13 @@ use super::{assert_alive, assert_dead};
 
 const TICK: Duration = Duration::from_millis(1);
 
-async fn delete_user(h: &Harness) {
-    let entry = NewRevocation::subject_deleted(h.alice.subject, h.clock.now());
-    h.node.store.delete_user(h.alice.subject, &entry).await.unwrap();
-}
-
-async fn delete_client(h: &Harness, client: &TestClient) {
-    let entry = NewRevocation::client_deleted(&client.id.parse().unwrap(), h.clock.now());
-    h.node.store.delete_client(client.uid, &entry).await.unwrap();
-}
-
 /// G18, CVE-2026-55670: a user of the same name is another user.
 #[tokio::test]
 async fn tokens_of_a_deleted_user_stay_dead() {
     let h = Harness::start().await;
     let first = h.login(&h.app).await;
     let second = h.login(&h.spa).await;
-    delete_user(&h).await;
+    h.delete_user(&h.alice).await;
     for (client, granted) in [(&h.app, &first), (&h.spa, &second)] {
         assert_dead(&h, client, granted).await;
         h.login(client).await.assert_error(400, "invalid_grant");
@@ -59,7 +47,7 @@ async fn tokens_of_a_deleted_client_stay_dead() {
     ] {
         let login = h.login(client).await;
         let machine = (client.id == "app").then_some(h.client_credentials(client).await);
-        delete_client(&h, client).await;
+        h.delete_client(client).await;
         assert!(!h.is_active(&login.text("access_token")).await);
         h.refresh(client, &login.text("refresh_token"))
             .await
@@ -112,7 +100,7 @@ async fn old_tokens_stay_dead_however_the_clock_goes() {
             let machine = h.client_credentials(&h.app).await;
             match way {
                 Return::ClientEnabled => h.disable_client(&h.app).await,
-                Return::ClientMadeAgain => delete_client(&h, &h.app).await,
+                Return::ClientMadeAgain => h.delete_client(&h.app).await,
                 Return::UserEnabled => h.disable_user(&h.alice).await,
             }
             let blocked = h.clock.now();
@@ -135,26 +123,10 @@ async fn old_tokens_stay_dead_however_the_clock_goes() {
 }
 
 async fn come_back(h: &Harness, way: Return) -> TestClient {
-    let now = h.clock.now();
-    let id = h.app.id.parse().unwrap();
     match way {
-        Return::ClientEnabled => {
-            let lift = NewRevocation::client_lifted(&id, now);
-            h.node
-                .store
-                .set_client_active(h.app.uid, true, &lift)
-                .await
-                .unwrap();
-        }
+        Return::ClientEnabled => h.enable_client(&h.app).await,
         Return::ClientMadeAgain => return h.add_client(ClientSpec::confidential("app")).await,
-        Return::UserEnabled => {
-            let lift = NewRevocation::subject_lifted(h.alice.subject, now);
-            h.node
-                .store
-                .set_user_active(h.alice.subject, true, &lift)
-                .await
-                .unwrap();
-        }
+        Return::UserEnabled => h.enable_user(&h.alice).await,
     }
     h.app.clone()
 }
@@ -164,7 +136,7 @@ async fn come_back(h: &Harness, way: Return) -> TestClient {
 async fn a_name_in_another_form_is_the_same_name() {
     let h = Harness::start().await;
     let login = h.login(&h.app).await;
-    delete_user(&h).await;
+    h.delete_user(&h.alice).await;
     h.clock.advance(TICK);
     let again = h.add_user("ALICE", None, SCOPE).await;
     let fresh = h.login_as(&h.app, "alice", PASSWORD, &[]).await;

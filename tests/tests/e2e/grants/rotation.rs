@@ -6,7 +6,7 @@ use std::time::Duration;
 use symbolon_core::client::RotationPolicy;
 use symbolon_tests::{ClientSpec, Harness, Reply, TestClient};
 
-use super::{assert_alive, assert_dead, sid};
+use super::{assert_alive, assert_dead, assert_spread, sid};
 
 const OVERLAP: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(1);
@@ -58,6 +58,7 @@ async fn a_hundred_racing_refreshes_get_one_successor() {
     let replies = race(&h, &h.app, &login.text("refresh_token")).await;
     let next = assert_alive(&h, &h.app, &replies[RACERS - 1]).await;
     assert_alive(&h, &h.app, &next).await;
+    assert_spread(&h, 3 * RACERS as u64);
 }
 
 /// G1 beside itself: sessions that race at the same time do not mix.

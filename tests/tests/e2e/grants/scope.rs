@@ -145,11 +145,8 @@ async fn an_ordinary_user_gets_no_admin_scope() {
     }
     // A role that comes later does not reach into a session that began without it.
     h.add_user("root", None, &admin_scope).await;
-    let root: symbolon_core::user::RoleName = "role-of-root".parse().unwrap();
-    let roles = ["role-of-alice".parse().unwrap(), root];
-    symbolon_core::ports::AdminStore::set_user_roles(&h.node.store, h.alice.subject, &roles)
-        .await
-        .unwrap();
+    h.set_roles(h.alice.subject, &["role-of-alice", "role-of-root"])
+        .await;
     let refreshed = assert_alive(&h, &console, &mixed).await;
     assert_eq!(refreshed.ok()["scope"], SCOPE);
     // Nor is it given unasked.
@@ -170,13 +167,7 @@ async fn admin_scope_goes_with_the_role() {
     let asked = [("scope", "orders:read users:write")];
     let login = h.login_as(&console, &root.name, PASSWORD, &asked).await;
     assert_eq!(login.ok()["scope"], "orders:read users:write");
-    symbolon_core::ports::AdminStore::set_user_roles(
-        &h.node.store,
-        root.subject,
-        &["role-of-alice".parse().unwrap()],
-    )
-    .await
-    .unwrap();
+    h.set_roles(root.subject, &["role-of-alice"]).await;
     assert_eq!(
         h.introspect(&login.text("access_token")).await.ok()["scope"],
         "orders:read"
