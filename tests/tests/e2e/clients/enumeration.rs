@@ -93,7 +93,7 @@ async fn unknown_wrong_and_disabled_clients_look_alike_at_every_endpoint() {
         .add_client(symbolon_tests::ClientSpec::confidential("off"))
         .await;
     h.disable_client(&off).await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     let wrong = |client: &TestClient| basic(&client.id, &h.api.secret);
     for (path, body) in ENDPOINTS {
         let reference = h

@@ -14,7 +14,7 @@ async fn rejects_each_grant_that_is_switched_off() {
             policy.grants = GrantType::ALL.into_iter().filter(|g| others(*g)).collect()
         })
         .await;
-        h.node.refresh().await.unwrap();
+        h.refresh_nodes().await;
         let reply = match grant {
             GrantType::ClientCredentials => h.client_credentials(&h.app).await,
             GrantType::Password => h.login(&h.app).await,
@@ -32,7 +32,7 @@ async fn rejects_each_grant_that_is_switched_off() {
     }
     h.change_client(&h.app, |policy| policy.grants = GrantType::ALL.into())
         .await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     h.refresh(&h.app, &refresh).await.ok();
 }
 
@@ -44,7 +44,7 @@ async fn a_client_without_the_password_grant_tells_nothing_of_users() {
         policy.grants.remove(&GrantType::Password);
     })
     .await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     for (name, password) in [
         ("alice", PASSWORD),
         ("alice", "wrong password"),

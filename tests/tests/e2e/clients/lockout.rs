@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use symbolon_tests::{Harness, HarnessOptions, PASSWORD, call, post_request};
+use symbolon_tests::{Harness, HarnessOptions, PASSWORD, Reply, call, post_request};
 
 use super::{one_hash_thread, visible};
 
 const LOCKOUT: Duration = Duration::from_secs(60);
+/// What is left of a lock-out that is about to end; longer than a test may be held up where Redis counts by its own clock.
+const LAST: Duration = Duration::from_secs(20);
 
 async fn three_failures_lock() -> Harness {
     let h = Harness::with(HarnessOptions {
@@ -19,6 +21,10 @@ async fn three_failures_lock() -> Harness {
     .await;
     h.add_user("Bob", Some("Bob@Example.com"), "orders:read").await;
     h
+}
+
+fn retry_after(locked: &Reply) -> u64 {
+    locked.header("retry-after").parse().unwrap()
 }
 
 async fn fail(h: &Harness, name: &str) {
@@ -42,15 +48,15 @@ async fn all_names_of_a_user_count_together() {
         for name in ["Bob", "bob@example.com", "\u{ff42}ob"] {
             let locked = h.login_as(&h.app, name, PASSWORD, &[]).await;
             locked.assert_error(429, "temporarily_unavailable");
-            assert_eq!(locked.header("retry-after"), "60", "{name}");
+            assert!((50..=60).contains(&retry_after(&locked)), "{name}");
         }
         h.login(&h.app).await.ok();
 
-        h.clock.advance(LOCKOUT - Duration::from_millis(1));
+        h.let_lockouts_pass(LOCKOUT - LAST).await;
         let locked = h.login_as(&h.app, "bob", PASSWORD, &[]).await;
         locked.assert_error(429, "temporarily_unavailable");
-        assert_eq!(locked.header("retry-after"), "1");
-        h.clock.advance(Duration::from_millis(1));
+        assert!((1..=LAST.as_secs()).contains(&retry_after(&locked)));
+        h.let_lockouts_pass(LAST).await;
         h.login_as(&h.app, "bob", PASSWORD, &[]).await.ok();
     }
 }
@@ -121,7 +127,7 @@ async fn a_good_login_forgets_failures_and_a_refusal_counts_none() {
             .await
             .assert_error(429, "temporarily_unavailable");
     }
-    h.clock.advance(LOCKOUT);
+    h.let_lockouts_pass(LOCKOUT).await;
     h.login_as(&h.app, "bob", PASSWORD, &[]).await.ok();
 }
 

@@ -3,26 +3,27 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use symbolon_core::SystemRng;
 use symbolon_core::ports::{AdminStore, Change};
 use symbolon_core::secret::ClientSecrets;
+use symbolon_core::{Clock, SystemRng, UnixMillis};
 use symbolon_server::secrets::open_server_keys;
 use symbolon_tests::{Harness, TestClient};
 
-/// Keeps a second secret, and the first until `hours` from now.
-async fn rotate(h: &Harness, client: &TestClient, hours: u64) -> TestClient {
+/// Keeps a second secret, and the first `until` then.
+async fn rotate(h: &Harness, client: &TestClient, until: UnixMillis) -> TestClient {
     let keys = open_server_keys(&h.node.store, &h.settings.keys.encryption_keys, &SystemRng)
         .await
         .unwrap();
     let fresh = ClientSecrets::generate(&SystemRng);
     let mut kept = h.client(client).await.secrets;
     for old in &mut kept {
-        old.expires = Some(symbolon_core::Clock::now(&*h.clock).plus(hours * 3_600_000));
+        old.expires = Some(until);
     }
     kept.push(keys.client_secrets.hash(client.uid, &fresh).unwrap());
     let change = h.node.store.set_client_secrets(client.uid, &kept).await.unwrap();
     assert_eq!(change, Change::Done);
-    h.node.refresh().await.unwrap();
+    h.settle().await;
+    h.refresh_nodes().await;
     TestClient {
         secret: fresh.expose_secret().to_owned(),
         ..client.clone()
@@ -33,13 +34,14 @@ async fn rotate(h: &Harness, client: &TestClient, hours: u64) -> TestClient {
 async fn the_old_secret_works_until_the_overlap_ends() {
     let h = Harness::start().await;
     let old = h.app.clone();
-    let new = rotate(&h, &old, 24).await;
+    let end = h.clock.now().plus(24 * 3_600_000);
+    let new = rotate(&h, &old, end).await;
     let session = h.login(&old).await.text("refresh_token");
     h.client_credentials(&old).await.ok();
     h.client_credentials(&new).await.ok();
 
-    h.clock
-        .advance(Duration::from_secs(24 * 3600) - Duration::from_millis(1));
+    let left = Duration::from_millis(end.since(h.clock.now()));
+    h.clock.advance(left - Duration::from_millis(1));
     h.client_credentials(&old).await.ok();
     h.clock.advance(Duration::from_millis(1));
     h.client_credentials(&old)
