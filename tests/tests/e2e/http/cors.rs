@@ -29,7 +29,7 @@ async fn registered() -> Harness {
         policy.cors_origins.insert(ORIGIN.to_owned());
     })
     .await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     h
 }
 
@@ -138,7 +138,7 @@ async fn nothing_else_is_open_to_scripts() {
 async fn an_origin_goes_with_its_client() {
     let h = registered().await;
     h.disable_client(&h.spa).await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     for path in FORMS.into_iter().chain([DOCUMENTS[1]]) {
         let reply = h.send(preflight(path, ORIGIN, "POST")).await;
         assert!(!reply.headers.contains_key(ALLOW_ORIGIN), "{path}");

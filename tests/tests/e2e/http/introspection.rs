@@ -103,7 +103,7 @@ async fn a_resource_server_is_told_only_of_its_own_audience() {
     let both = ClientSpec::confidential("both")
         .with(|policy| policy.audiences.push("https://other.example".parse().unwrap()));
     let both = h.add_client(both).await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     let token = h
         .login_as(
             &both,

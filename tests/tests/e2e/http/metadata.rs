@@ -22,7 +22,7 @@ async fn switch(h: &Harness, grant: GrantType, on: bool) {
         })
         .await;
     }
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn the_password_grant_is_listed_only_while_a_client_may_use_it() {
 
     // A client that is disabled uses no grant.
     h.disable_client(&h.app).await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     assert_eq!(listed().await, json!(["password", "refresh_token"]));
 }
 

@@ -22,7 +22,7 @@ async fn world() -> World {
         .await;
     let spec = ClientSpec::confidential("two").with(|policy| policy.audiences.push(SECOND.parse().unwrap()));
     let client = h.add_client(spec).await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     World { h, client, second }
 }
 
@@ -138,7 +138,7 @@ async fn a_disabled_resource_server_gets_no_tokens() {
     let w = world().await;
     let token = w.ask("password", &[SECOND]).await.text("refresh_token");
     w.h.disable_client(&w.second).await;
-    w.h.node.refresh().await.unwrap();
+    w.h.refresh_nodes().await;
     for grant in ISSUING {
         w.ask(grant, &[SECOND]).await.assert_error(400, "invalid_target");
         assert_eq!(audience(&w.ask(grant, &[]).await), json!(AUDIENCE));

@@ -69,7 +69,7 @@ async fn the_resource_servers_wish_comes_first_and_two_wishes_conflict() {
         .with(also(CURVE))
         .with(|policy| policy.signing_alg = Some(SigningAlg::Es384));
     let client = h.add_client(spec).await;
-    h.node.refresh().await.unwrap();
+    h.refresh_nodes().await;
     let login = async |resources: &[&str]| {
         let more: Vec<_> = resources.iter().map(|resource| ("resource", *resource)).collect();
         h.login_as(&client, "alice", PASSWORD, &more).await
@@ -106,7 +106,8 @@ async fn the_resource_servers_wish_comes_first_and_two_wishes_conflict() {
     changed.policy.serves[0].signing_alg = Some(SigningAlg::Es384);
     use symbolon_core::ports::{AdminStore, Change};
     assert_eq!(server.set_client_policy(&changed).await.unwrap(), Change::Done);
-    h.node.refresh().await.unwrap();
+    h.settle().await;
+    h.refresh_nodes().await;
     h.refresh(&client, &session)
         .await
         .assert_error(400, "invalid_target");
