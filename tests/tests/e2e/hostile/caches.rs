@@ -100,11 +100,14 @@ async fn flood(h: &Harness, round: &str, count: usize) {
     }
 }
 
-/// How many series of metrics there are.
+/// How many series of metrics there are on all nodes.
 fn series(h: &Harness) -> usize {
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &h.node.registry).unwrap();
-    text.lines().count()
+    let of_node = |registry| {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+        text.lines().count()
+    };
+    h.nodes().map(|node| of_node(&node.registry)).sum()
 }
 
 /// Memory of this process that is in use, in bytes.

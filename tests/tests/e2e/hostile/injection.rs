@@ -1,6 +1,8 @@
 //! Line ends and escapes do not get from a request into the head of a response (D6; CVE-2024-11734).
 
-use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Database, Statement};
 use symbolon_tests::{Harness, PASSWORD, basic, form_request, post_request};
 
 use super::Socket;
@@ -136,10 +138,12 @@ async fn a_hostile_user_agent_is_not_kept() {
             .insert("user-agent", http::HeaderValue::from_bytes(agent).unwrap());
         h.send(login).await.ok();
         let last = Statement::from_string(
-            DbBackend::Sqlite,
-            "SELECT user_agent FROM sessions ORDER BY rowid DESC LIMIT 1",
+            database.get_database_backend(),
+            "SELECT user_agent FROM sessions ORDER BY sid DESC LIMIT 1",
         );
         let row = database.query_one_raw(last).await.unwrap().unwrap();
+        // Sessions are in the order of their milliseconds.
+        h.clock.advance(Duration::from_millis(1));
         let stored: Option<String> = row.try_get("", "user_agent").unwrap();
         assert_eq!(stored, kept);
     }
