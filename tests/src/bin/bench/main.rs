@@ -10,8 +10,10 @@
 mod connection;
 mod endpoint;
 mod machine;
+mod place;
 mod process;
 mod report;
+mod sessions;
 mod start;
 mod statistics;
 mod storm;
@@ -40,6 +42,13 @@ enum Measurement {
     Storm {
         #[command(flatten)]
         options: storm::Options,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// A million sessions on Redis and PostgreSQL: memory, revocation of many at once, start of a node
+    Sessions {
+        #[command(flatten)]
+        options: sessions::Options,
         #[command(flatten)]
         output: Output,
     },
@@ -83,6 +92,11 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(Measurement::Storm { options, output }) => {
             ("bench-storm", output, runtime.block_on(storm::run(&options))?)
         }
+        Some(Measurement::Sessions { options, output }) => (
+            "bench-sessions",
+            output,
+            runtime.block_on(sessions::run(&options))?,
+        ),
         Some(Measurement::Start { options, output }) => {
             ("bench-start", output, runtime.block_on(start::run(&options))?)
         }

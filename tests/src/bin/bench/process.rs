@@ -216,6 +216,11 @@ pub(crate) fn own_cpu_time() -> anyhow::Result<Duration> {
     parse_cpu_time(&std::fs::read_to_string("/proc/self/stat")?)
 }
 
+/// Processor time used so far by all threads of another process.
+pub(crate) fn cpu_time_of(process: u64) -> anyhow::Result<Duration> {
+    parse_cpu_time(&std::fs::read_to_string(format!("/proc/{process}/stat"))?)
+}
+
 /// User and system time in a `/proc/PID/stat` (proc(5): fields 14 and 15, counted from before the name, which may
 /// hold spaces and parentheses).
 fn parse_cpu_time(stat: &str) -> anyhow::Result<Duration> {

@@ -24,10 +24,32 @@ pub(crate) struct Options {
 }
 
 /// What one start took.
-struct Start {
-    ready_ms: f64,
-    token_ms: f64,
-    idle_mib: f64,
+pub(crate) struct Start {
+    pub(crate) ready_ms: f64,
+    pub(crate) token_ms: f64,
+    pub(crate) idle_mib: f64,
+}
+
+impl Start {
+    /// Measures a server that has just said that it is ready, and stops it.
+    ///
+    /// # Errors
+    /// If the first token can't be had, or the server does not end as it should.
+    pub(crate) async fn of(server: Server, requests: &TokenRequests, idle: Duration) -> anyhow::Result<Self> {
+        let ready_ms = milliseconds_since_start(&server);
+        let mut connection = Connection::open(requests.endpoint().address).await?;
+        Tokens::parse(connection.exchange(&requests.client_credentials()).await?.ok()?)?;
+        let token_ms = milliseconds_since_start(&server);
+        drop(connection);
+        tokio::time::sleep(idle).await;
+        let idle_mib = server.memory_kib()?.now as f64 / 1024.0;
+        server.stop()?;
+        Ok(Self {
+            ready_ms,
+            token_ms,
+            idle_mib,
+        })
+    }
 }
 
 /// Starts the server again and again.
@@ -77,23 +99,9 @@ async fn measure(
     known: Option<TokenRequests>,
 ) -> anyhow::Result<(Start, TokenRequests)> {
     let (server, ready) = symbolon::start(cores, folder)?;
-    let ready_ms = milliseconds_since_start(&server);
     let requests = requests(&ready, known)?;
-    let mut connection = Connection::open(requests.endpoint().address).await?;
-    Tokens::parse(connection.exchange(&requests.client_credentials()).await?.ok()?)?;
-    let token_ms = milliseconds_since_start(&server);
-    drop(connection);
-    tokio::time::sleep(Duration::from_secs(options.idle_seconds.into())).await;
-    let idle_mib = server.memory_kib()?.now as f64 / 1024.0;
-    server.stop()?;
-    Ok((
-        Start {
-            ready_ms,
-            token_ms,
-            idle_mib,
-        },
-        requests,
-    ))
+    let idle = Duration::from_secs(options.idle_seconds.into());
+    Ok((Start::of(server, &requests, idle).await?, requests))
 }
 
 fn requests(ready: &Ready, known: Option<TokenRequests>) -> anyhow::Result<TokenRequests> {
@@ -107,7 +115,8 @@ fn milliseconds_since_start(server: &Server) -> f64 {
     server.started.elapsed().as_secs_f64() * 1000.0
 }
 
-fn row(name: &str, starts: &[Start]) -> String {
+/// The row of a table of starts.
+pub(crate) fn row(name: &str, starts: &[Start]) -> String {
     let median_of = |value: fn(&Start) -> f64| median(starts.iter().map(value).collect());
     format!(
         "| {name} | {:.0} | {:.0} | {:.1} |\n",

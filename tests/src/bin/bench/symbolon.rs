@@ -140,6 +140,15 @@ impl TokenRequests {
         self.endpoint.post(&self.authorization, fields)
     }
 
+    /// Logs in so many times, one after the other.
+    pub(crate) async fn log_in_often(&self, times: u32) -> anyhow::Result<Vec<Session>> {
+        let mut sessions = Vec::new();
+        for _ in 0..times {
+            sessions.push(self.log_in().await?);
+        }
+        Ok(sessions)
+    }
+
     /// Logs in once.
     pub(crate) async fn log_in(&self) -> anyhow::Result<Session> {
         let mut connection = Connection::open(self.endpoint.address).await?;

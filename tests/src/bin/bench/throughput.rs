@@ -1,4 +1,4 @@
-//! Requests per second and latencies of every endpoint, beside two bare handlers, in one run.
+//! Requests per second and latencies of every endpoint, beside three bare handlers, in one run.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use clap::Args;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
+use self::on_redis::OnRedis;
 use self::table::Measured;
 use self::target::Target;
 use crate::connection::Connection;
@@ -18,11 +19,13 @@ use crate::endpoint::Endpoint;
 use crate::machine;
 use crate::process::{Cores, Server, own_cpu_time};
 use crate::report::Report;
-use crate::statistics::{Latencies, microseconds};
+use crate::statistics::Latencies;
 use crate::symbolon::{self, Ready, Session, TokenRequests, Tokens};
 
+mod on_redis;
 mod table;
 mod target;
+mod worker;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -57,9 +60,9 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Report> {
     let cores = Cores::choose(false)?;
     let folder = tempfile::tempdir()?;
     let (server, ready) = symbolon::start(&cores, folder.path())?;
-    let mut bench = Bench::prepare(options, &cores, folder.path(), server, ready).await?;
-
     let targets = options.targets();
+    let mut bench = Bench::prepare(options, &targets, &cores, folder.path(), (server, ready)).await?;
+
     eprintln!("warming up");
     for target in &targets {
         bench
@@ -92,6 +95,8 @@ struct Bench {
     bare: Server,
     bare_endpoints: BareEndpoints,
     sessions: Vec<Session>,
+    /// Where anything on Redis is measured.
+    on_redis: Option<OnRedis>,
     /// The entity tag of the JWKS.
     jwks_etag: String,
     connections: u32,
@@ -102,13 +107,14 @@ struct Bench {
 struct BareEndpoints {
     constant: Endpoint,
     sign: Endpoint,
+    ask_and_sign: Endpoint,
 }
 
 /// What one round of one target found.
 struct Round {
     per_second: f64,
     latencies: Latencies,
-    /// Processor time of the server and of the load generator, as shares of the round.
+    /// Processor time of the server, and of the load generator and of Redis where it is asked, as shares of the round.
     server_share: f64,
     load_share: f64,
 }
@@ -124,10 +130,10 @@ impl Round {
 impl Bench {
     async fn prepare(
         options: &Options,
+        targets: &[Target],
         cores: &Cores,
         folder: &std::path::Path,
-        symbolon: Server,
-        ready: Ready,
+        (symbolon, ready): (Server, Ready),
     ) -> anyhow::Result<Self> {
         let requests = TokenRequests::new(&ready)?;
         let mut connection = Connection::open(ready.jwks_uri.address).await?;
@@ -140,10 +146,12 @@ impl Bench {
             .ok()
             .context("client_credentials")?;
         let claims = claims_length(&Tokens::parse(body)?.access_token)?;
-        let mut sessions = Vec::new();
-        for _ in 0..options.connections {
-            sessions.push(requests.log_in().await?);
-        }
+        let sessions = requests.log_in_often(options.connections).await?;
+        let on_redis = if targets.iter().any(|target| target.asks_redis()) {
+            Some(OnRedis::start(cores, options.connections).await?)
+        } else {
+            None
+        };
 
         let mut command = Command::new(symbolon::sibling("bare")?);
         command.args([
@@ -152,6 +160,9 @@ impl Bench {
             "--claims-bytes",
             &claims.to_string(),
         ]);
+        if let Some(on_redis) = &on_redis {
+            command.args(["--redis", &on_redis.place.redis.url()]);
+        }
         let (bare, bare_endpoints) = Server::start(command, cores, &folder.join("bare.log"))?;
         let sizes = format!("JWKS and constant of {jwks} bytes, claims of {claims} bytes");
         let connections = options.connections;
@@ -162,6 +173,7 @@ impl Bench {
             bare,
             bare_endpoints,
             sessions,
+            on_redis,
             jwks_etag,
             connections,
             sizes,
@@ -176,38 +188,66 @@ impl Bench {
         for _ in 0..self.connections {
             connections.push(Connection::open(endpoint.address).await?);
         }
-        let server = if target.is_bare() {
-            &self.bare
-        } else {
-            &self.symbolon
-        };
-
-        let (server_before, load_before) = (server.cpu_time()?, own_cpu_time()?);
+        let (server_before, load_before) = (self.server(target)?.cpu_time()?, self.load_time(target)?);
         let start = Instant::now();
         let until = start + length;
         let mut workers = JoinSet::new();
         for connection in connections {
-            if target == Target::Refresh {
-                let session = self.sessions.pop().context("fewer sessions than connections")?;
-                workers.spawn(refresh(connection, self.requests.clone(), session, until));
+            if target.refreshes() {
+                let (requests, sessions) = self.refreshes(target)?;
+                let session = sessions.pop().context("fewer sessions than connections")?;
+                workers.spawn(worker::refresh(connection, requests.clone(), session, until));
             } else {
-                workers.spawn(repeat(connection, Arc::clone(&request), target, until));
+                workers.spawn(worker::repeat(connection, Arc::clone(&request), target, until));
             }
         }
         let mut latencies = Vec::new();
         while let Some(worker) = workers.join_next().await {
             let (worker_latencies, session) = worker??;
             latencies.extend(worker_latencies);
-            self.sessions.extend(session);
+            if let Some(session) = session {
+                self.refreshes(target)?.1.push(session);
+            }
         }
         let elapsed = start.elapsed().as_secs_f64();
         let share = |before: Duration, after: Duration| (after - before).as_secs_f64() / elapsed;
         Ok(Round {
             per_second: latencies.len() as f64 / elapsed,
             latencies: latencies.into(),
-            server_share: share(server_before, server.cpu_time()?),
-            load_share: share(load_before, own_cpu_time()?),
+            server_share: share(server_before, self.server(target)?.cpu_time()?),
+            load_share: share(load_before, self.load_time(target)?),
         })
+    }
+
+    /// The server that answers requests of `target`.
+    fn server(&self, target: Target) -> anyhow::Result<&Server> {
+        Ok(match target {
+            _ if target.is_bare() => &self.bare,
+            Target::RefreshOnRedis => &self.on_redis()?.server,
+            _ => &self.symbolon,
+        })
+    }
+
+    /// Processor time used so far by what shares the core for load.
+    fn load_time(&self, target: Target) -> anyhow::Result<Duration> {
+        let own = own_cpu_time()?;
+        if target.asks_redis() {
+            return Ok(own + self.on_redis()?.redis_time()?);
+        }
+        Ok(own)
+    }
+
+    /// The sessions that `target` refreshes, and how.
+    fn refreshes(&mut self, target: Target) -> anyhow::Result<(&TokenRequests, &mut Vec<Session>)> {
+        if target == Target::RefreshOnRedis {
+            let on_redis = self.on_redis.as_mut().context("Redis was not started")?;
+            return Ok((&on_redis.requests, &mut on_redis.sessions));
+        }
+        Ok((&self.requests, &mut self.sessions))
+    }
+
+    fn on_redis(&self) -> anyhow::Result<&OnRedis> {
+        self.on_redis.as_ref().context("Redis was not started")
     }
 
     /// Where requests of `target` go, and the request. (That of a refresh is each session's own.)
@@ -223,6 +263,12 @@ impl Bench {
                 self.bare_endpoints.sign.clone(),
                 self.requests.client_credentials_to(&self.bare_endpoints.sign),
             ),
+            Target::AskAndSign => (
+                self.bare_endpoints.ask_and_sign.clone(),
+                self.requests
+                    .client_credentials_to(&self.bare_endpoints.ask_and_sign),
+            ),
+            Target::RefreshOnRedis => (self.on_redis()?.requests.endpoint().clone(), Vec::new()),
             Target::ClientCredentials => (token_endpoint(), self.requests.client_credentials()),
             Target::Refresh => (token_endpoint(), Vec::new()),
             // A fresh token for each round: none may expire before the last.
@@ -245,50 +291,15 @@ impl Bench {
         format!(
             "{}- Method: HTTP/1.1 keep-alive over loopback, {} connections with one request in flight each, {} rounds of \
              {} s per target, interleaved, each beginning with another target; medians over the rounds; one worker \
-             thread in each server; {}\n\n{}",
+             thread in each server; {}\n{}\n{}",
             machine::facts(cores),
             options.connections,
             options.rounds,
             options.seconds,
             self.sizes,
+            self.on_redis.as_ref().map_or("", |_| on_redis::FACTS),
             table::markdown(measured),
         )
-    }
-}
-
-type Outcome = anyhow::Result<(Vec<u32>, Option<Session>)>;
-
-/// Sends the same request again and again.
-async fn repeat(mut connection: Connection, request: Arc<[u8]>, target: Target, until: Instant) -> Outcome {
-    let mut latencies = Vec::new();
-    loop {
-        let start = Instant::now();
-        if start >= until {
-            return Ok((latencies, None));
-        }
-        let response = connection.exchange(&request).await?;
-        latencies.push(microseconds(start.elapsed()));
-        target.check(response)?;
-    }
-}
-
-/// Refreshes one session again and again, each time with the token it got last.
-async fn refresh(
-    mut connection: Connection,
-    requests: TokenRequests,
-    mut session: Session,
-    until: Instant,
-) -> Outcome {
-    let mut latencies = Vec::new();
-    loop {
-        let request = requests.refresh(&session.refresh_token);
-        let start = Instant::now();
-        if start >= until {
-            return Ok((latencies, Some(session)));
-        }
-        let body = connection.exchange(&request).await?.ok()?;
-        latencies.push(microseconds(start.elapsed()));
-        session.advance(body)?;
     }
 }
 

@@ -9,8 +9,9 @@ const SATURATED: f64 = 0.97;
 const BUSY: f64 = 0.9;
 
 /// What is compared within each round, where both were measured within a minute.
-const PAIRS: [(Target, Target); 4] = [
+const PAIRS: [(Target, Target); 5] = [
     (Target::ClientCredentials, Target::SignOnly),
+    (Target::RefreshOnRedis, Target::AskAndSign),
     (Target::Jwks, Target::Constant),
     (Target::Jwks304, Target::Constant),
     (Target::Jwks304, Target::Jwks),

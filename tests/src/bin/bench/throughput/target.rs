@@ -10,8 +10,10 @@ use crate::connection::Response;
 pub(super) enum Target {
     Constant,
     SignOnly,
+    AskAndSign,
     ClientCredentials,
     Refresh,
+    RefreshOnRedis,
     Introspection,
     Jwks,
     #[value(name = "jwks-304")]
@@ -19,11 +21,13 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Constant,
         Self::SignOnly,
+        Self::AskAndSign,
         Self::ClientCredentials,
         Self::Refresh,
+        Self::RefreshOnRedis,
         Self::Introspection,
         Self::Jwks,
         Self::Jwks304,
@@ -33,8 +37,10 @@ impl Target {
         match self {
             Self::Constant => "(a) bare handler, constant",
             Self::SignOnly => "(b) bare handler, signs one ES256 JWT",
+            Self::AskAndSign => "(c) bare handler, asks Redis once and signs one ES256 JWT",
             Self::ClientCredentials => "`client_credentials`, ES256",
             Self::Refresh => "`refresh_token`, rotating",
+            Self::RefreshOnRedis => "`refresh_token`, rotating, on Redis",
             Self::Introspection => "introspection",
             Self::Jwks => "JWKS",
             Self::Jwks304 => "JWKS, 304",
@@ -43,7 +49,17 @@ impl Target {
 
     /// Whether the bare server answers it.
     pub(super) fn is_bare(self) -> bool {
-        matches!(self, Self::Constant | Self::SignOnly)
+        matches!(self, Self::Constant | Self::SignOnly | Self::AskAndSign)
+    }
+
+    /// Whether Redis is asked for it.
+    pub(super) fn asks_redis(self) -> bool {
+        matches!(self, Self::AskAndSign | Self::RefreshOnRedis)
+    }
+
+    /// Whether each request uses the refresh token of the answer before.
+    pub(super) fn refreshes(self) -> bool {
+        matches!(self, Self::Refresh | Self::RefreshOnRedis)
     }
 
     /// Checks an answer.
@@ -58,7 +74,11 @@ impl Target {
                 return Ok(());
             }
             Self::Constant | Self::Jwks => "\"keys\"",
-            Self::SignOnly | Self::ClientCredentials | Self::Refresh => "\"access_token\"",
+            Self::SignOnly
+            | Self::AskAndSign
+            | Self::ClientCredentials
+            | Self::Refresh
+            | Self::RefreshOnRedis => "\"access_token\"",
             Self::Introspection => "\"active\":true",
         };
         let body = response.ok()?;
