@@ -1,6 +1,7 @@
 //! Nodes over PostgreSQL and Redis, on real time, with all that runs beside requests, and what happens when one of them fails.
 
 mod clocks;
+mod failure_table;
 mod faults;
 mod restored;
 
