@@ -139,14 +139,16 @@ impl FencedLog {
         Self { log, records }
     }
 
-    /// Whether fences were raised to what the log does not hold: the log was restored from a backup and kept its identity.
-    /// `applied` must be what the log holds by now.
+    /// How far fences were raised, where that is beyond `applied`. A log that is read afterwards holds as much, unless it
+    /// was restored from a backup and kept its identity.
     ///
     /// # Errors
     /// The store's.
-    pub async fn is_beyond(&self, applied: Head) -> StoreResult<bool> {
+    pub async fn beyond(&self, applied: Head) -> StoreResult<Option<u64>> {
         let told = self.records.head().await?;
-        Ok(told.is_some_and(|told| told.log == applied.log && told.seq > applied.seq))
+        Ok(told
+            .filter(|told| told.log == applied.log && told.seq > applied.seq)
+            .map(|told| told.seq))
     }
 
     /// Raises every fence that `whose` concerns to the head.

@@ -114,11 +114,12 @@ async fn look_after_redis(log: Arc<LiveLog>, fenced: Arc<FencedLog>, stores: Sto
 }
 
 async fn raise(log: &LiveLog, fenced: &FencedLog, to: Head) -> StoreResult<()> {
-    // Fences that are beyond the head may be those of a revocation of this moment: the log tells.
-    if fenced.is_beyond(to).await? {
-        log.catch_up().await?;
-        let caught_up = log.applied().head;
-        if fenced.is_beyond(caught_up).await? {
+    // Fences that are beyond the head may be those of a revocation of this moment: the log tells, where it can be read.
+    if let Some(told) = fenced.beyond(to).await?
+        && log.catch_up().await.is_ok()
+    {
+        let held = log.applied().head;
+        if held.log == to.log && held.seq < told {
             tracing::error!(
                 "Redis knows of revocations that the log does not hold, and refuses logins and refreshes: if the database \
                  was restored from a backup, run `symbolon migrate --restored`"
