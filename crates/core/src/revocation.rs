@@ -19,7 +19,13 @@ pub struct Head {
     pub seq: u64,
     /// Version of the facts about clients, users and keys; each change of one advances it.
     pub facts: u64,
+    /// Stands for all that led here: where a database has lost what it had committed and counts on from an earlier
+    /// position, the same counts come with another tip. Zeros where whoever tells of a head does not know.
+    pub tip: Tip,
 }
+
+/// See [`Head::tip`].
+pub type Tip = [u8; 16];
 
 /// The entries that this node has applied, and when it last knew that there were no others.
 #[derive(Clone, Debug)]

@@ -238,6 +238,7 @@ mod tests {
                 log: Uuid::nil(),
                 seq: 0,
                 facts: 0,
+                tip: [0; 16],
             },
             now: UnixMillis(now),
             rules: RULES,

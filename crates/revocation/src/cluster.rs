@@ -103,7 +103,12 @@ impl SessionStore for ClusterSessions {
                 let Position { log, seq } = position;
                 // Facts have no fence: a change of one returns once every lease on older ones has ended.
                 return Ok(Fence {
-                    head: Head { log, seq, facts: 0 },
+                    head: Head {
+                        log,
+                        seq,
+                        facts: 0,
+                        tip: [0; 16],
+                    },
                     killed,
                 });
             }

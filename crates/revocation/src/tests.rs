@@ -25,6 +25,7 @@ fn head(seq: u64, facts: u64) -> Head {
         log: Uuid::from_u128(7),
         seq,
         facts,
+        tip: [0; 16],
     }
 }
 

@@ -67,7 +67,12 @@ pub(crate) fn unpack_head(bytes: &[u8]) -> StoreResult<Head> {
     let (fence, facts) = bytes.split_at_checked(FENCE_LEN).ok_or_else(malformed)?;
     let Position { log, seq } = unpack_fence(fence).map_err(|_| malformed())?;
     let facts = u64::from_be_bytes(facts.try_into().map_err(|_| malformed())?);
-    Ok(Head { log, seq, facts })
+    Ok(Head {
+        log,
+        seq,
+        facts,
+        tip: [0; 16],
+    })
 }
 
 /// The entry of the outbox: whose session it is, and its end.
@@ -123,6 +128,7 @@ mod tests {
             log: position.log,
             seq: position.seq,
             facts: 3,
+            tip: [0; 16],
         };
         let bytes = pack_head(head);
         assert_eq!(unpack_head(&bytes).unwrap(), head);

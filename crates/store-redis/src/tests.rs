@@ -31,6 +31,7 @@ const EMPTY: Head = Head {
     log: Uuid::nil(),
     seq: 0,
     facts: 0,
+    tip: [0; 16],
 };
 
 /// A prefix of its own gives each test an empty store: no record, no fence.

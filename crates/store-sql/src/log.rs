@@ -111,6 +111,7 @@ pub(crate) async fn head(db: &impl ConnectionTrait) -> StoreResult<Head> {
         log: row.log_id,
         seq: number(row.seq, "the head of the log")?,
         facts: number(row.facts, "the version of the facts")?,
+        tip: [0; 16],
     })
 }
 

@@ -26,6 +26,7 @@ impl StillLog {
             log: Uuid::nil(),
             seq: 0,
             facts: 0,
+            tip: [0; 16],
         };
         Self {
             applied: RwLock::new(Applied {

@@ -11,6 +11,7 @@ const HEAD: Head = Head {
     log: Uuid::from_u128(7),
     seq: 3,
     facts: 0,
+    tip: [0; 16],
 };
 
 /// One use of a token: generation, passed since the use before, and the client's rules.
@@ -118,6 +119,7 @@ async fn who_is_behind_or_on_another_log_must_catch_up() {
             log: Uuid::from_u128(log),
             seq,
             facts: 0,
+            tip: [0; 16],
         },
         now: UnixMillis(NOW),
         rules: RotationRules {
@@ -131,6 +133,7 @@ async fn who_is_behind_or_on_another_log_must_catch_up() {
         log: Uuid::from_u128(log),
         seq,
         facts: 0,
+        tip: [0; 16],
     };
     assert_eq!(records.rotate(&request(7, 1)).await.unwrap(), Rotation::Lost);
     assert!(

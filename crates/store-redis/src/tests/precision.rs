@@ -10,6 +10,7 @@ fn head(log: u128, seq: u64, facts: u64) -> Head {
         log: Uuid::from_u128(log),
         seq,
         facts,
+        tip: [0; 16],
     }
 }
 
