@@ -22,6 +22,12 @@ pub trait Clock: Send + Sync {
         self.now().plus(whole_millis(self.spread()))
     }
 
+    /// What has expired by this moment may be forgotten for good. A clock that was wrong for a while must not have made it
+    /// forget what still counts.
+    fn safely_past(&self) -> UnixMillis {
+        self.now()
+    }
+
     /// The moment that every node's clock has passed.
     fn passed(&self) -> UnixMillis {
         UnixMillis(self.now().since(UnixMillis(whole_millis(self.spread()))))

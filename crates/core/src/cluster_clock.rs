@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use crate::{Clock, UnixMillis};
 
-/// How fast two clocks may at most drift apart: 500 millionths, the most that NTP slews a clock by.
+/// How fast two clocks may at most drift apart: 500 millionths, by which the kernel bends a clock to follow NTP. Where a
+/// clock is bent faster, as some daemons do to make up for a large offset, each answer is a small step.
 const DRIFT_PER_MILLION: i128 = 500;
+/// How long a step of the database's clock widens the spread: many looks, of every node.
+const STEP_REMEMBERED: Duration = Duration::from_secs(10);
 /// A look at the database's clock that is older says nothing about how well it can be reached.
 const RECENT: Duration = Duration::from_secs(3);
 
@@ -19,6 +22,14 @@ pub struct ClusterClock {
     listens: bool,
     tolerance: Duration,
     known: RwLock<Option<Known>>,
+    stepped: RwLock<Option<Step>>,
+}
+
+/// The database's clock was found to differ by so many microseconds from what was known of it.
+#[derive(Clone, Copy)]
+struct Step {
+    size: i128,
+    at: Duration,
 }
 
 /// The database's time less the local monotonic time, in microseconds, lies between the two bounds.
@@ -66,6 +77,7 @@ impl ClusterClock {
             listens: true,
             tolerance,
             known: RwLock::new(None),
+            stepped: RwLock::new(None),
         }
     }
 
@@ -97,6 +109,7 @@ impl ClusterClock {
         let (low, high) = (old.low.max(new.low), old.high.min(new.high));
         if low > high {
             *known = Some(new);
+            self.step(low - high, answered);
             return Observed::Stepped;
         }
         *known = Some(Known {
@@ -137,6 +150,24 @@ impl ClusterClock {
         known.map(|known| (monotonic, known.widened(monotonic)))
     }
 
+    /// The larger of this step and of one that is still remembered counts.
+    fn step(&self, size: i128, at: Duration) {
+        let recent = self.recent_step(at);
+        *self.stepped.write().unwrap_or_else(PoisonError::into_inner) = Some(Step {
+            size: size.max(recent),
+            at,
+        });
+    }
+
+    /// How far the database's clock stepped lately, in microseconds: other nodes may not have seen it yet, or it may be on
+    /// its way from one time to another.
+    fn recent_step(&self, now: Duration) -> i128 {
+        let stepped = *self.stepped.read().unwrap_or_else(PoisonError::into_inner);
+        stepped
+            .filter(|step| now.saturating_sub(step.at) < STEP_REMEMBERED)
+            .map_or(0, |step| step.size)
+    }
+
     /// By how much more than the tolerance it is uncertain, in microseconds.
     fn excess(&self, known: Known) -> i128 {
         (known.uncertainty() - micros(self.tolerance)).max(0)
@@ -162,12 +193,20 @@ impl Clock for ClusterClock {
         self.local.monotonic()
     }
 
+    /// By both clocks: one that jumped ahead, by hours or by years, must not make anybody forget.
+    fn safely_past(&self) -> UnixMillis {
+        self.now().min(self.local.now())
+    }
+
     fn spread(&self) -> Duration {
         match self.present() {
             None => self.local.spread(),
             // The database may be ahead by the uncertainty and by what was taken off, another node ahead of it by the
             // tolerance; a millisecond is lost by rounding down.
-            Some((_, known)) => duration(known.uncertainty() + self.excess(known) + 1000) + self.tolerance,
+            Some((monotonic, known)) => {
+                let unknown = known.uncertainty() + self.excess(known) + self.recent_step(monotonic);
+                duration(unknown + 1000) + self.tolerance
+            }
         }
     }
 }
@@ -266,6 +305,28 @@ mod tests {
         assert_eq!(look(EPOCH_MS), Observed::Agrees);
         assert_eq!(look(EPOCH_MS - 10_000), Observed::Stepped);
         assert_eq!(clock.now(), UnixMillis(EPOCH_MS - 10_000 + 1));
+        // Others may not have seen it: what they began by the old time is within the spread, for a while.
+        assert!(clock.spread() >= Duration::from_millis(9_990));
+        assert_eq!(look(EPOCH_MS - 9_998 - 50), Observed::Stepped);
+        assert!(
+            clock.spread() >= Duration::from_millis(9_990),
+            "the larger one counts"
+        );
+        machine.pass(STEP_REMEMBERED);
+        assert!(clock.spread() < 30 * MS);
+    }
+
+    #[test]
+    fn nothing_is_forgotten_by_a_clock_that_jumped_ahead() {
+        let machine = Machine::at(Duration::from_secs(100));
+        let clock = ClusterClock::new(machine.clone(), TOLERANCE);
+        clock.observe(machine.monotonic(), machine.monotonic(), EPOCH_MS * 1000);
+        assert_eq!(clock.now(), UnixMillis(EPOCH_MS));
+        assert_eq!(
+            clock.safely_past(),
+            UnixMillis(7),
+            "the machine's clock has not come that far"
+        );
     }
 
     /// Two nodes, each with answers of its own: whatever the one began before the other stamped a cutoff is at or before

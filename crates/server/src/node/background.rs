@@ -211,7 +211,7 @@ async fn sweep(stores: Stores) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
-        match sweep_once(stores.clock.now(), &stores.sql).await {
+        match sweep_once(stores.clock.safely_past(), &stores.sql).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "expired rows were deleted"),
             Err(error) => tracing::error!(%error, "expired rows could not be deleted"),
