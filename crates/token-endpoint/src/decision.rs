@@ -4,7 +4,7 @@ use symbolon_core::authorize::{self, Authorization, KeyBinding, Owner, Purpose};
 use symbolon_core::client::Client;
 use symbolon_core::revocation::Head;
 use symbolon_core::user::User;
-use symbolon_core::{ClientUid, Subject};
+use symbolon_core::{ClientUid, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::Revocable;
 use symbolon_oauth_types::{GrantType, ResourceIndicator};
 
@@ -31,6 +31,9 @@ pub(crate) struct Decision {
     pub(crate) authorization: Authorization,
     pub(crate) client: Arc<Client>,
     pub(crate) head: Head,
+    /// When the question was asked. A token is issued at this moment, however long it takes from here to the signature: by
+    /// facts that have changed meanwhile it lives no longer than one that was issued before they did.
+    pub(crate) decided: UnixMillis,
 }
 
 impl Service {
@@ -38,6 +41,7 @@ impl Service {
     /// revocations are those of `Decision::head`, which a store can compare with the present.
     pub(crate) async fn decide(&self, question: &Question<'_>) -> Result<Decision, TokenError> {
         for _ in 0..ATTEMPTS {
+            let asked = self.parts.clock.now();
             let version = self.parts.revocations.applied().head.facts;
             let client = self.parts.facts.client_by_uid(question.client).await?;
             let client = client.ok_or(TokenError::ClientUnknown)?;
@@ -45,7 +49,7 @@ impl Service {
                 Some(subject) => self.parts.facts.user(subject).await?,
                 None => None,
             };
-            if let Some(decided) = self.ask(question, version, client, user) {
+            if let Some(decided) = self.ask(question, (asked, version), client, user) {
                 let decision = decided?;
                 if !matches!(question.purpose, Purpose::Introspect { .. }) {
                     self.parts.tokens.can_sign(decision.authorization.signing_alg)?;
@@ -60,7 +64,7 @@ impl Service {
     fn ask(
         &self,
         question: &Question<'_>,
-        version: u64,
+        (decided, version): (UnixMillis, u64),
         client: Arc<Client>,
         user: Option<Arc<User>>,
     ) -> Option<Result<Decision, TokenError>> {
@@ -91,6 +95,7 @@ impl Service {
                     authorization,
                     client,
                     head,
+                    decided,
                 })
                 .map_err(TokenError::Refused),
         )

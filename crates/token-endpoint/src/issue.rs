@@ -25,9 +25,9 @@ impl Service {
         refresh: Option<&RefreshToken>,
         request: &RequestInfo,
     ) -> Result<TokenResponse, TokenError> {
-        let now = self.parts.clock.now();
+        let issued = decision.decided.as_secs();
         let lifetime = u64::from(self.access_token_secs(&decision.client));
-        let expires = (now.as_secs() + lifetime).min(holder.ends.as_secs());
+        let expires = (issued + lifetime).min(holder.ends.as_secs());
         let claims = AccessTokenClaims {
             iss: self.parts.issuer.clone(),
             sub: holder.subject,
@@ -40,7 +40,7 @@ impl Service {
                     .collect(),
             ),
             exp: expires,
-            iat: now.as_secs(),
+            iat: issued,
             jti: TokenId::new(request.received, &*self.parts.rng).0,
             client_id: decision.client.client_id.as_str().to_owned(),
             scope: decision.authorization.scope,
@@ -54,7 +54,7 @@ impl Service {
         Ok(TokenResponse {
             access_token,
             token_type: "Bearer",
-            expires_in: expires.saturating_sub(now.as_secs()),
+            expires_in: expires.saturating_sub(self.parts.clock.now().as_secs()),
             refresh_token: refresh.map(|token| self.seal(token)).transpose()?,
             scope: claims.scope,
         })

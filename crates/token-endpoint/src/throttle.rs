@@ -48,10 +48,12 @@ impl LoginThrottle for MemoryThrottle {
             return Ok(Throttle::Open);
         };
         let failures = *account.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(match failures.locked_until.saturating_sub(self.clock.monotonic()) {
-            Duration::ZERO => Throttle::Open,
-            wait => Throttle::Wait(wait),
-        })
+        Ok(
+            match failures.locked_until.saturating_sub(self.clock.monotonic()) {
+                Duration::ZERO => Throttle::Open,
+                wait => Throttle::Wait(wait),
+            },
+        )
     }
 
     async fn failed(&self, key: ThrottleKey) -> StoreResult<()> {
@@ -111,7 +113,10 @@ mod tests {
             throttle.failed(key).await.unwrap();
         }
         assert_eq!(throttle.check(key).await.unwrap(), Throttle::Wait(MINUTE));
-        assert_eq!(throttle.check(ThrottleKey([2; 16])).await.unwrap(), Throttle::Open);
+        assert_eq!(
+            throttle.check(ThrottleKey([2; 16])).await.unwrap(),
+            Throttle::Open
+        );
         clock.advance(MINUTE);
         assert_eq!(throttle.check(key).await.unwrap(), Throttle::Open);
         throttle.failed(key).await.unwrap();
