@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use symbolon_tests::binary::{Credentials, Remote};
+use symbolon_tests::binary::{Credentials, PATIENCE, Remote};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -16,9 +16,10 @@ use super::figures::Tally;
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Where a run stands. What is to die in a phase is killed from its beginning on.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Phase {
     /// Nothing is revoked yet.
+    #[default]
     Warm,
     /// Just before the fault.
     Before,
@@ -194,4 +195,17 @@ impl Field {
             () = self.stop.cancelled() => false,
         }
     }
+}
+
+/// Asks until there is an answer, within bounds.
+pub(super) async fn answered<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.ok()
 }

@@ -4,7 +4,7 @@ use symbolon_testkit::servers::redis::{Redis, free_port};
 use symbolon_tests::binary::loopback;
 use tokio::task::block_in_place;
 
-use super::{Phase, Spec, Stage, have_caught_up};
+use super::{Phase, Spec, Stage, settle};
 
 /// The replica is cut off from the primary, the primary dies, and the replica takes its place: fences, rotations and kills
 /// of the time between are lost. `replicas` is the setting: with 1 a revocation is not promised while no replica has it,
@@ -30,7 +30,7 @@ pub(super) async fn to_a_replica_that_lags(stage: &mut Stage, replicas: usize) {
         load.enter(Phase::During);
     }
     load.serves(10).await;
-    have_caught_up(&cluster).await;
+    settle(&cluster, &primary).await;
     block_in_place(|| primary.kill());
     load.enter(Phase::During);
     block_in_place(|| replica.promote());

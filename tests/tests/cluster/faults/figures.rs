@@ -7,6 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::calls::Phase;
+
+/// Of what is wrongly accepted, so much is told in words.
+const EXAMPLES: usize = 10;
+
 /// A count.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
@@ -51,12 +56,23 @@ pub(super) struct Tally {
     noted: Mutex<Noted>,
 }
 
+/// How long a client did without an answer; compared by that first.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Outage {
+    pub(super) lasted: Duration,
+    /// The phase in which it began.
+    pub(super) from: Phase,
+    /// The phase in which it ended.
+    pub(super) to: Phase,
+}
+
 #[derive(Debug, Default)]
 struct Noted {
+    wrongs: u64,
     wrong: Vec<String>,
     lost: Vec<String>,
     other: Vec<String>,
-    outage: Duration,
+    outage: Outage,
     recovered: Option<Instant>,
     back: [Option<Duration>; 2],
 }
@@ -68,17 +84,26 @@ impl Tally {
 
     /// Something was accepted that must not be.
     pub(super) fn wrong(&self, what: String) {
-        self.noted().wrong.push(what);
+        let mut noted = self.noted();
+        noted.wrongs += 1;
+        if noted.wrong.len() < EXAMPLES {
+            noted.wrong.push(what);
+        }
     }
 
     /// How much was accepted that must not be.
-    pub(super) fn wrongs(&self) -> usize {
-        self.noted().wrong.len()
+    pub(super) fn wrongs(&self) -> u64 {
+        self.noted().wrongs
     }
 
     /// A session that nobody revoked was refused.
     pub(super) fn lost(&self, what: String) {
         self.noted().lost.push(what);
+    }
+
+    /// Whether any such session was refused.
+    pub(super) fn has_lost(&self) -> bool {
+        !self.noted().lost.is_empty()
     }
 
     /// An answer, or a state, that no run may come to.
@@ -87,9 +112,9 @@ impl Tally {
     }
 
     /// A client had to do without an answer for so long.
-    pub(super) fn outage(&self, lasted: Duration) {
+    pub(super) fn outage(&self, outage: Outage) {
         let mut noted = self.noted();
-        noted.outage = noted.outage.max(lasted);
+        noted.outage = noted.outage.max(outage);
     }
 
     /// The fault is over.
@@ -122,7 +147,7 @@ impl Tally {
 pub(super) struct Figures {
     pub(super) name: &'static str,
     pub(super) tally: std::sync::Arc<Tally>,
-    /// Sessions of honest clients.
+    /// Sessions, those that were to die included.
     pub(super) sessions: usize,
     /// Whether Redis lost anything: then a stolen token may be adopted, and two tokens of one generation be given.
     pub(super) lossy: bool,
@@ -166,17 +191,19 @@ impl fmt::Display for Figures {
         write!(
             f,
             "{}: {} sent, {} accepted, {} refused with 503, {} unanswered, {} retried, {} wrongly accepted, {} of {} \
-             sessions lost; longest outage {} ms, first success after",
+             sessions lost; longest outage {} ms ({:?} to {:?}), first success after",
             self.name,
             tally.sent.is(),
             tally.accepted(),
             tally.unavailable.is(),
             tally.unanswered.is(),
             tally.retried.is(),
-            noted.wrong.len(),
+            noted.wrongs,
             noted.lost.len(),
             self.sessions,
-            noted.outage.as_millis(),
+            noted.outage.lasted.as_millis(),
+            noted.outage.from,
+            noted.outage.to,
         )?;
         for (node, back) in ["a", "b"].into_iter().zip(noted.back) {
             match back {

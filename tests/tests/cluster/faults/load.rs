@@ -11,16 +11,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Cast;
-use super::calls::{Field, Heard, Insisted, Phase, Tokens};
-use super::figures::{Figures, Tally};
+use super::calls::{Field, Heard, Insisted, Phase, answered};
+use super::figures::{Figures, Outage, Tally};
+use super::victims::{Death, Victim, end, last_look, watch_over};
 
 /// How long a client waits for an answer before it tries elsewhere.
 const ANSWER: Duration = Duration::from_secs(3);
-/// Between two refreshes of an honest client, and of a session that is to die.
+/// Between two refreshes of an honest client.
 const THINK: Duration = Duration::from_millis(10);
-const LOOK: Duration = Duration::from_millis(20);
-/// Between the revocations of one phase.
-const STAGGER: Duration = Duration::from_millis(25);
 /// Every so many refreshes an honest client uses its token at both nodes at once.
 const PAIR_EVERY: u64 = 4;
 /// Refreshes of a session before its first token counts as stolen.
@@ -48,30 +46,6 @@ impl Default for Spec {
             doomed: None,
         }
     }
-}
-
-/// How a session is to die.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Death {
-    /// By revocation of a refresh token.
-    Revoked(Phase),
-    /// By the replay of a token that was stolen.
-    Stolen(Phase),
-    /// With its user.
-    Doomed,
-}
-
-/// A session that is to die.
-struct Victim {
-    death: Death,
-    /// Its first tokens.
-    first: Tokens,
-    /// Its tokens when the run begins.
-    last: Tokens,
-    /// Whether somebody has begun to end it: until then it lives.
-    asked: AtomicBool,
-    /// Whether it was said to be dead: what is asked from then on must be refused.
-    promised: AtomicBool,
 }
 
 /// A load that runs.
@@ -221,7 +195,8 @@ impl Load {
     /// Waits until it is so, within bounds.
     pub(super) async fn until(&self, what: &str, mut so: impl FnMut() -> bool) -> bool {
         let wait = async {
-            while !so() {
+            // Who has lost a session waits for nothing any more.
+            while !so() && !self.field.tally.has_lost() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
@@ -262,7 +237,7 @@ impl Load {
         Figures {
             name,
             tally: field.tally.clone(),
-            sessions: self.honest.len(),
+            sessions: self.honest.len() + self.victims.len(),
             lossy,
             adopted: adopted(cluster).await.saturating_sub(self.adopted_before),
         }
@@ -276,7 +251,7 @@ async fn honest(
     mut token: String,
     served: Arc<AtomicU64>,
 ) -> Option<String> {
-    let mut last = Instant::now();
+    let (mut last, mut phase) = (Instant::now(), Phase::Warm);
     for turn in index.. {
         let next = if (turn as u64).is_multiple_of(PAIR_EVERY) {
             pair(&field, &token).await
@@ -294,7 +269,12 @@ async fn honest(
             Insisted::Stopped => break,
         }
         served.fetch_add(1, Ordering::Relaxed);
-        field.tally.outage(last.elapsed());
+        let now = *field.phase.borrow();
+        field.tally.outage(Outage {
+            lasted: last.elapsed(),
+            from: std::mem::replace(&mut phase, now),
+            to: now,
+        });
         last = Instant::now();
         if field.stop.is_cancelled() {
             break;
@@ -331,88 +311,6 @@ async fn pair(field: &Field, token: &str) -> Insisted {
     after_b
 }
 
-/// Uses a session that is to die, at both nodes by turns: what is asked after it was said to be dead must be refused.
-async fn watch_over(field: Arc<Field>, victim: Arc<Victim>) {
-    let mut tokens = victim.last.clone();
-    for turn in 0.. {
-        if field.stop.is_cancelled() {
-            return;
-        }
-        let node = turn % 2;
-        let promised = victim.promised.load(Ordering::SeqCst);
-        match field.refresh(node, &tokens.refresh).await {
-            Heard::Yes(next) => {
-                tokens = next;
-                if promised {
-                    field.tally.wrong(victim.tell("refresh", node));
-                }
-            }
-            Heard::No => victim.must_be_asked(&field, "refresh", node),
-            Heard::NotNow => {}
-        }
-        let node = (turn + 1) % 2;
-        let promised = victim.promised.load(Ordering::SeqCst);
-        match field.introspect(node, &tokens.access).await {
-            Some(true) if promised => field.tally.wrong(victim.tell("introspection", node)),
-            Some(false) => victim.must_be_asked(&field, "introspection", node),
-            Some(true) | None => {}
-        }
-        field.pause(LOOK).await;
-    }
-}
-
-impl Victim {
-    fn tell(&self, what: &str, node: usize) -> String {
-        format!("{what} at node {node} of a session that was {:?}", self.death)
-    }
-
-    /// It was refused: nobody may have begun to end it yet.
-    fn must_be_asked(&self, field: &Field, what: &str, node: usize) {
-        if !self.asked.load(Ordering::SeqCst) {
-            field
-                .tally
-                .lost(format!("before it was ended: {}", self.tell(what, node)));
-        }
-    }
-}
-
-/// Ends a session in its phase.
-async fn end(field: Arc<Field>, victim: Arc<Victim>, index: usize) {
-    let (Death::Revoked(phase) | Death::Stolen(phase)) = victim.death else {
-        return;
-    };
-    if !field.wait_for(phase).await {
-        return;
-    }
-    field.pause(STAGGER * (index % 8) as u32).await;
-    for turn in index.. {
-        if field.stop.is_cancelled() {
-            return;
-        }
-        victim.asked.store(true, Ordering::SeqCst);
-        let node = turn % 2;
-        let dead = match victim.death {
-            Death::Stolen(_) => match field.refresh(node, &victim.first.refresh).await {
-                Heard::No => {
-                    field.tally.thefts.add();
-                    true
-                }
-                Heard::Yes(_) => {
-                    field.tally.stolen_adopted.add();
-                    false
-                }
-                Heard::NotNow => false,
-            },
-            _ => field.revoke(node, &victim.first.refresh).await,
-        };
-        if dead {
-            victim.promised.store(true, Ordering::SeqCst);
-            return;
-        }
-        field.pause(LOOK).await;
-    }
-}
-
 /// A session that nobody ended is alive at both nodes.
 async fn last_use(field: &Field, token: &str) {
     let mut successors = Vec::new();
@@ -436,46 +334,4 @@ async fn last_use(field: &Field, token: &str) {
             .tally
             .other("two live tokens of one session at the end".to_owned());
     }
-}
-
-/// A session that was said to be dead is dead at both nodes.
-async fn last_look(field: &Field, victim: &Victim) {
-    if !victim.promised.load(Ordering::SeqCst) {
-        return;
-    }
-    for node in 0..2 {
-        for token in [&victim.first, &victim.last] {
-            let refreshed = answered(async || match field.refresh(node, &token.refresh).await {
-                Heard::Yes(_) => Some(true),
-                Heard::No => Some(false),
-                Heard::NotNow => None,
-            });
-            let refreshed = refreshed.await;
-            let active = answered(async || field.introspect(node, &token.access).await).await;
-            for (what, accepted) in [("refresh", refreshed), ("introspection", active)] {
-                match accepted {
-                    Some(true) => field
-                        .tally
-                        .wrong(format!("at the end: {}", victim.tell(what, node))),
-                    Some(false) => {}
-                    None => field
-                        .tally
-                        .other(format!("no answer at the end: {}", victim.tell(what, node))),
-                }
-            }
-        }
-    }
-}
-
-/// Asks until there is an answer, within bounds.
-async fn answered<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.ok()
 }

@@ -8,7 +8,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    clippy::unwrap_used,
     reason = "whatever fails in what tests share is a failed test, and the figures are its result"
 )]
 
@@ -19,6 +18,7 @@ mod load;
 mod nodes;
 mod postgres;
 mod redis;
+mod victims;
 
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::servers::redis::Redis;
 use symbolon_tests::binary::{Cluster, ClusterPlan, Credentials, PATIENCE, Site, free_port, loopback};
 use symbolon_tests::{AUDIENCE, PASSWORD};
+
+use tokio::task::block_in_place;
 
 use calls::Phase;
 use figures::Figures;
@@ -35,8 +37,10 @@ use load::{Load, Spec};
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
 /// Users who are disabled.
 const DOOMED: [&str; 2] = ["mallory", "trent"];
-/// Cheap passwords: they are not what this is about.
-const SETTINGS: &str = "passwords.memory_kib = 8192\npasswords.iterations = 1\n";
+/// Cheap passwords: they are not what this is about. And a node that can't do without PostgreSQL says so before its
+/// clients have lost patience.
+const SETTINGS: &str = "passwords.memory_kib = 8192\npasswords.iterations = 1\n\
+                        database.acquire_timeout = \"500ms\"\ndatabase.statement_timeout = \"1s\"\n";
 /// How long a server is away.
 const AWAY: Duration = Duration::from_millis(800);
 
@@ -59,7 +63,7 @@ const TEMPLATE: &str = "test_0";
 
 impl Stage {
     async fn set() -> Self {
-        let postgres = tokio::task::block_in_place(|| Postgres::start(&[]));
+        let postgres = block_in_place(|| Postgres::start(&[]));
         assert_eq!(postgres.fresh_database().await, postgres.url(TEMPLATE));
         let address = free_port();
         let mut site = Site::configured(&format!("http://{address}"), address, SETTINGS);
@@ -119,21 +123,29 @@ async fn hire(site: &Site) -> Cast {
     Cast { app, api }
 }
 
-/// Waits until both nodes have applied the same of the log, all that was promised included.
-async fn have_caught_up(cluster: &Cluster) {
-    let both = async {
-        loop {
-            let applied = async |node: usize| {
-                let remote = cluster.nodes[node].remote();
-                remote.metric("symbolon_revocation_log_seq").await
-            };
-            if applied(0).await == applied(1).await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+/// How long nothing is to happen before nothing is on its way any more.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Waits until no kill waits to be logged, which nodes do beside requests, and both nodes have applied the same of the
+/// log: from then on it moves by what is revoked alone.
+async fn settle(cluster: &Cluster, redis: &Redis) {
+    let settled = async {
+        while !block_in_place(|| redis.cli(&["KEYS", "sy:*}k"]))
+            .trim()
+            .is_empty()
+        {
+            tokio::time::sleep(QUIET / 10).await;
+        }
+        tokio::time::sleep(QUIET).await;
+        let applied = async |node: usize| {
+            let remote = cluster.nodes[node].remote();
+            remote.metric("symbolon_revocation_log_seq").await
+        };
+        while applied(0).await != applied(1).await {
+            tokio::time::sleep(QUIET / 10).await;
         }
     };
-    tokio::time::timeout(PATIENCE, both)
+    tokio::time::timeout(PATIENCE, settled)
         .await
         .expect("nodes that catch up");
 }
@@ -143,19 +155,18 @@ async fn have_caught_up(cluster: &Cluster) {
 async fn nothing_is_wrongly_accepted_and_nobody_logged_out_when_processes_fail() {
     let mut stage = Stage::set().await;
     // Written to disk before it is answered: what Redis has said survives.
-    let server =
-        tokio::task::block_in_place(|| Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]));
+    let server = block_in_place(|| Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]));
     let (mut cluster, database) = stage.cluster(&server, "").await;
     redis::killed(&mut stage, &cluster, &server, true).await;
     redis::killed(&mut stage, &cluster, &server, false).await;
     redis::flushed(&mut stage, &cluster, &server).await;
     redis::frozen(&mut stage, &cluster, &server).await;
-    postgres::killed(&mut stage, &cluster).await;
-    postgres::frozen(&mut stage, &cluster).await;
+    postgres::killed(&mut stage, &cluster, &server).await;
+    postgres::frozen(&mut stage, &cluster, &server).await;
     nodes::killed(&mut stage, &mut cluster).await;
     nodes::cut_off_from_redis(&mut stage, &cluster).await;
-    nodes::cut_off_from_postgres(&mut stage, &cluster).await;
-    nodes::the_watch_sees_what_nobody_told_redis(&stage, &cluster, &database).await;
+    nodes::cut_off_from_postgres(&mut stage, &cluster, &server).await;
+    nodes::the_watch_sees_what_nobody_told_redis(&stage, &cluster, (&server, &database)).await;
     drop((cluster, server));
     failover::to_a_replica_that_lags(&mut stage, 0).await;
     failover::to_a_replica_that_lags(&mut stage, 1).await;

@@ -1,5 +1,6 @@
 //! A node fails, or is cut off by itself.
 
+use symbolon_testkit::servers::redis::Redis;
 use symbolon_tests::binary::{Cluster, Site, free_port};
 
 use super::{AWAY, DOOMED, Phase, SETTINGS, Spec, Stage};
@@ -35,14 +36,14 @@ pub(super) async fn cut_off_from_redis(stage: &mut Stage, cluster: &Cluster) {
 
 /// One node reaches Redis alone. It goes on until something changes, and a user who is disabled beside it is refused by
 /// it as soon as the command has returned.
-pub(super) async fn cut_off_from_postgres(stage: &mut Stage, cluster: &Cluster) {
+pub(super) async fn cut_off_from_postgres(stage: &mut Stage, cluster: &Cluster, redis: &Redis) {
     let spec = Spec {
         doomed: Some(DOOMED[0]),
         ..Spec::default()
     };
     let load = stage.load(cluster, spec).await;
     load.pass(Phase::Before).await;
-    super::have_caught_up(cluster).await;
+    super::settle(cluster, redis).await;
     let line = &cluster.nodes[0].to_postgres;
     let postgres = line.cut();
     let tally = load.field.tally.clone();
@@ -67,7 +68,11 @@ pub(super) async fn cut_off_from_postgres(stage: &mut Stage, cluster: &Cluster) 
 
 /// That the watch over the dead is not blind: both nodes are cut off from PostgreSQL, and a user is disabled by a command
 /// line that knows of no Redis, so that nobody tells the nodes. They go on accepting, and it is seen.
-pub(super) async fn the_watch_sees_what_nobody_told_redis(stage: &Stage, cluster: &Cluster, database: &str) {
+pub(super) async fn the_watch_sees_what_nobody_told_redis(
+    stage: &Stage,
+    cluster: &Cluster,
+    (redis, database): (&Redis, &str),
+) {
     let spec = Spec {
         honest: 2,
         victims: 0,
@@ -76,7 +81,7 @@ pub(super) async fn the_watch_sees_what_nobody_told_redis(stage: &Stage, cluster
     };
     let load = stage.load(cluster, spec).await;
     load.pass(Phase::Before).await;
-    super::have_caught_up(cluster).await;
+    super::settle(cluster, redis).await;
     let lines = cluster.nodes.each_ref().map(|node| &node.to_postgres);
     let [postgres, _] = lines.map(|line| line.cut());
     let address = free_port();

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use symbolon_testkit::servers::redis::Redis;
 use symbolon_tests::binary::Cluster;
 use tokio::task::block_in_place;
 
 use super::load::Load;
-use super::{Phase, Spec, Stage, USERS, have_caught_up};
+use super::{Phase, Spec, Stage, USERS, settle};
 
 /// SIGKILL of all its processes, and a new start.
-pub(super) async fn killed(stage: &mut Stage, cluster: &Cluster) {
+pub(super) async fn killed(stage: &mut Stage, cluster: &Cluster, redis: &Redis) {
     let load = stage.load(cluster, Spec::default()).await;
     load.pass(Phase::Before).await;
-    have_caught_up(cluster).await;
+    settle(cluster, redis).await;
     block_in_place(|| stage.postgres.kill());
     load.enter(Phase::During);
     goes_on(stage, &load).await;
@@ -25,15 +26,15 @@ pub(super) async fn killed(stage: &mut Stage, cluster: &Cluster) {
 }
 
 /// SIGSTOP: its connections stay open and nothing answers.
-pub(super) async fn frozen(stage: &mut Stage, cluster: &Cluster) {
+pub(super) async fn frozen(stage: &mut Stage, cluster: &Cluster, redis: &Redis) {
     let load = stage.load(cluster, Spec::default()).await;
     load.pass(Phase::Before).await;
-    have_caught_up(cluster).await;
+    settle(cluster, redis).await;
     block_in_place(|| stage.postgres.freeze());
     load.enter(Phase::During);
     goes_on(stage, &load).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    goes_on(stage, &load).await;
+    refreshes(&load).await;
     block_in_place(|| stage.postgres.thaw());
     let figures = load
         .finish(cluster, "PostgreSQL frozen for more than 5 s", false)
@@ -41,11 +42,16 @@ pub(super) async fn frozen(stage: &mut Stage, cluster: &Cluster) {
     stage.note(&figures);
 }
 
-/// Without the database both nodes refresh, introspect and serve `client_credentials`; logins and revocations have to wait.
+/// Without the database both nodes refresh, introspect and serve `client_credentials`; logins have to wait.
 async fn goes_on(stage: &Stage, load: &Load) {
-    let field = &load.field;
-    let cast = &stage.cast;
-    let by_node = || [0, 1].map(|node: usize| field.tally.accepted[node].is());
+    refreshes(load).await;
+    tokio::join!(serves(stage, load, 0), serves(stage, load, 1));
+}
+
+/// Both nodes go on refreshing.
+async fn refreshes(load: &Load) {
+    let tally = &load.field.tally;
+    let by_node = || [0, 1].map(|node: usize| tally.accepted[node].is());
     let before = by_node();
     load.until("refreshes at both nodes without PostgreSQL", || {
         by_node()
@@ -54,33 +60,29 @@ async fn goes_on(stage: &Stage, load: &Load) {
             .all(|(now, before)| *now >= before + 50)
     })
     .await;
-    for node in [0, 1] {
-        let own = [("grant_type", "client_credentials")];
-        let login = [
-            ("grant_type", "password"),
-            ("username", USERS[0]),
-            ("password", super::PASSWORD),
-        ];
-        let (own, login) = tokio::join!(
-            field.call(node, "token_endpoint", &cast.app, &own),
-            field.call(node, "token_endpoint", &cast.app, &login)
-        );
-        let Some((StatusCode::OK, body)) = own else {
-            field
-                .tally
-                .other(format!("client_credentials without PostgreSQL: {own:?}"));
-            continue;
-        };
-        let token = body["access_token"].as_str().unwrap_or_default();
-        if field.introspect(node, token).await != Some(true) {
-            field
-                .tally
-                .other(format!("introspection without PostgreSQL at node {node}"));
-        }
-        if matches!(&login, Some((status, _)) if *status != StatusCode::SERVICE_UNAVAILABLE) {
-            field
-                .tally
-                .other(format!("a login without PostgreSQL: {login:?}"));
-        }
+}
+
+async fn serves(stage: &Stage, load: &Load, node: usize) {
+    let (field, app) = (&load.field, &stage.cast.app);
+    let own = [("grant_type", "client_credentials")];
+    let login = [
+        ("grant_type", "password"),
+        ("username", USERS[0]),
+        ("password", super::PASSWORD),
+    ];
+    let (own, login) = tokio::join!(
+        field.call(node, "token_endpoint", app, &own),
+        field.call(node, "token_endpoint", app, &login)
+    );
+    let token = own.as_ref().and_then(|(_, body)| body["access_token"].as_str());
+    let active = field.introspect(node, token.unwrap_or_default()).await;
+    if active != Some(true) {
+        let what = format!("client_credentials without PostgreSQL: {own:?}, active: {active:?}");
+        field.tally.other(what);
+    }
+    if matches!(&login, Some((status, _)) if *status != StatusCode::SERVICE_UNAVAILABLE) {
+        field
+            .tally
+            .other(format!("a login without PostgreSQL: {login:?}"));
     }
 }
