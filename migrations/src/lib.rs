@@ -26,6 +26,7 @@ use sea_orm_migration::seaql_migrations;
 
 mod step_0001;
 mod step_0002;
+mod step_0003;
 
 /// All steps, in order.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(step_0001::Step), Box::new(step_0002::Step)]
+        vec![
+            Box::new(step_0001::Step),
+            Box::new(step_0002::Step),
+            Box::new(step_0003::Step),
+        ]
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use symbolon_core::ports::{
     Appended, Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
-use symbolon_core::revocation::{Head, NewRevocation, Reach};
+use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::tokens::{AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::{SessionId, Subject, UnixMillis};
@@ -329,6 +329,10 @@ impl RevocationLog for TappedLog {
     async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
         self.tap.before(Call::Entries).await?;
         self.inner.entries(after, now, limit).await
+    }
+
+    async fn tip_at(&self, seq: u64) -> StoreResult<Option<Tip>> {
+        self.inner.tip_at(seq).await
     }
 
     async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended> {

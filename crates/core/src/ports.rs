@@ -17,7 +17,7 @@ use crate::keys::{
     KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, ScheduleTime, SigningKeyRecord,
 };
 use crate::password::PasswordHash;
-use crate::revocation::{Head, NewRevocation, Reach};
+use crate::revocation::{Head, NewRevocation, Reach, Tip};
 use crate::rotation::{Rotation, RotationRequest};
 use crate::secret::{ClientSecretHash, SecretPurpose};
 use crate::user::{Credential, LoginName, Role, RoleName, User};
@@ -168,6 +168,10 @@ pub trait RevocationLog: Send + Sync {
 
     /// Entries behind `after` that have not expired, in order, at most `limit`.
     async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>>;
+
+    /// The tip that the head had right behind entry `seq`, before any fact changed that came later without an entry.
+    /// `None` where the entry was swept or has none.
+    async fn tip_at(&self, seq: u64) -> StoreResult<Option<Tip>>;
 
     /// Appends, in one transaction; the commit point of a revocation.
     async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended>;

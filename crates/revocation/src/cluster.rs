@@ -8,7 +8,7 @@ use symbolon_core::cluster::{Fenced, Position, RecordFence, SessionList, Session
 use symbolon_core::ports::{
     Appended, Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
-use symbolon_core::revocation::{Head, NewRevocation, Reach};
+use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::{SessionId, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Entry};
@@ -179,6 +179,10 @@ impl RevocationLog for FencedLog {
 
     async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
         self.log.entries(after, now, limit).await
+    }
+
+    async fn tip_at(&self, seq: u64) -> StoreResult<Option<Tip>> {
+        self.log.tip_at(seq).await
     }
 
     /// The commit point is the log.

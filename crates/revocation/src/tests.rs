@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use symbolon_core::cluster::{Fenced, RecordFence, SessionRecords};
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{Appended, KilledSession, NewSession, RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Head, NewRevocation, Reach};
+use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::{Clock, SessionId, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Entry};
@@ -79,6 +79,10 @@ impl RevocationLog for Log {
 
     async fn entries(&self, _: u64, _: UnixMillis, _: u32) -> StoreResult<Vec<(u64, Entry)>> {
         Ok(Vec::new())
+    }
+
+    async fn tip_at(&self, _: u64) -> StoreResult<Option<Tip>> {
+        Ok(None)
     }
 
     async fn append(&self, _: &NewRevocation, _: UnixMillis) -> StoreResult<Appended> {

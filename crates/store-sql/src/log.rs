@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use symbolon_core::ports::{Appended, RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Head, NewRevocation, Reach};
+use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
 use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
 
@@ -39,6 +40,17 @@ impl RevocationLog for SqlStore {
         rows.into_iter()
             .map(|row| Ok((number(row.seq, "a log position")?, row.try_into()?)))
             .collect()
+    }
+
+    async fn tip_at(&self, seq: u64) -> StoreResult<Option<Tip>> {
+        let Ok(seq) = i64::try_from(seq) else {
+            return Ok(None);
+        };
+        let row = revocation_log::Entity::find_by_id(seq)
+            .one(self.read())
+            .await
+            .map_err(store_error)?;
+        row.and_then(|row| row.tip).map(tip).transpose()
     }
 
     async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended> {
@@ -111,14 +123,25 @@ pub(crate) async fn head(db: &impl ConnectionTrait) -> StoreResult<Head> {
         log: row.log_id,
         seq: number(row.seq, "the head of the log")?,
         facts: number(row.facts, "the version of the facts")?,
-        tip: [0; 16],
+        tip: row.tip.map_or(Ok(UNKNOWN), tip)?,
     })
 }
 
+/// The tip of a head that none was given.
+const UNKNOWN: Tip = [0; 16];
+
+fn tip(kept: Vec<u8>) -> StoreResult<Tip> {
+    number(kept.as_slice(), "a tip of the log")
+}
+
 /// Whether a node that has applied this much must catch up before it may answer. A log with another identity is
-/// another log, whatever its position.
+/// another log, whatever its position, and one that is back where the node was by another way is another history.
 pub(crate) fn is_behind(applied: Head, head: Head) -> bool {
-    applied.log != head.log || applied.seq < head.seq || applied.facts != head.facts
+    let tips_known = applied.tip != UNKNOWN && head.tip != UNKNOWN;
+    applied.log != head.log
+        || applied.seq < head.seq
+        || applied.facts != head.facts
+        || (applied.seq == head.seq && tips_known && applied.tip != head.tip)
 }
 
 /// Facts have changed: every cache of them is out of date once the transaction commits.
@@ -181,6 +204,7 @@ async fn append(
         actor: Set(revocation.actor.clone()),
         at_ms: Set(to_ms(now)),
         expires_ms: Set(to_ms(entry.expires)),
+        tip: Set(Some(head.tip.to_vec())),
     };
     revocation_log::Entity::insert(row)
         .exec_without_returning(tx)
@@ -231,11 +255,20 @@ async fn expire_with(tx: &Transaction, last: &Entry) -> StoreResult<()> {
     Ok(())
 }
 
+/// A tip that no other history has: drawn by lot, since of a change of facts nothing else is told here.
+pub(crate) fn new_tip(db: &impl ConnectionTrait) -> Expr {
+    Expr::cust(match db.get_database_backend() {
+        DbBackend::Postgres => "uuid_send(gen_random_uuid())",
+        _ => "randomblob(16)",
+    })
+}
+
 /// Moves the head, which the transaction has locked.
 async fn advance(tx: &Transaction, seq: i64, facts: i64) -> StoreResult<Head> {
     revocation_head::Entity::update_many()
         .col_expr(HeadColumn::Seq, Expr::col(HeadColumn::Seq).add(seq))
         .col_expr(HeadColumn::Facts, Expr::col(HeadColumn::Facts).add(facts))
+        .col_expr(HeadColumn::Tip, new_tip(tx))
         .filter(HeadColumn::Id.eq(HEAD_ID))
         .exec(tx)
         .await
@@ -298,6 +331,7 @@ mod tests {
             actor: String::new(),
             at_ms: 0,
             expires_ms: i64::MAX,
+            tip: None,
         }
     }
 

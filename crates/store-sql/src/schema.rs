@@ -12,7 +12,7 @@ use symbolon_migrations::{Migrator, MigratorTrait, can_stand_beside, steps, step
 use crate::SqlStore;
 use crate::entity::revocation_head;
 use crate::error::store_error;
-use crate::log::{HEAD_ID, advance_facts};
+use crate::log::{HEAD_ID, advance_facts, new_tip};
 use crate::transaction::{Lock, Transaction, commit};
 
 /// One step of the schema.
@@ -137,25 +137,34 @@ fn new_identity(rng: &dyn Rng) -> uuid::Uuid {
     uuid::Builder::from_random_bytes(random).into_uuid()
 }
 
-/// Gives the log its identity, where it has none.
+/// Gives the log its identity, and its head a tip, where they have none.
 async fn begin_log(tx: &Transaction, rng: &dyn Rng) -> StoreResult<()> {
     let head = revocation_head::Entity::find_by_id(HEAD_ID)
         .one(tx)
         .await
         .map_err(store_error)?;
-    if head.is_some() {
-        return Ok(());
+    let has_tip = head.as_ref().is_some_and(|head| head.tip.is_some());
+    if head.is_none() {
+        let head = revocation_head::ActiveModel {
+            id: Set(HEAD_ID),
+            log_id: Set(new_identity(rng)),
+            seq: Set(0),
+            facts: Set(0),
+            tip: Set(None),
+        };
+        revocation_head::Entity::insert(head)
+            .exec_without_returning(tx)
+            .await
+            .map_err(store_error)?;
     }
-    let head = revocation_head::ActiveModel {
-        id: Set(HEAD_ID),
-        log_id: Set(new_identity(rng)),
-        seq: Set(0),
-        facts: Set(0),
-    };
-    revocation_head::Entity::insert(head)
-        .exec_without_returning(tx)
-        .await
-        .map_err(store_error)?;
+    if !has_tip {
+        revocation_head::Entity::update_many()
+            .col_expr(revocation_head::Column::Tip, new_tip(tx))
+            .filter(revocation_head::Column::Id.eq(HEAD_ID))
+            .exec(tx)
+            .await
+            .map_err(store_error)?;
+    }
     Ok(())
 }
 

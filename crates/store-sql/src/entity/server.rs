@@ -9,6 +9,7 @@ pub(crate) mod revocation_head {
         pub log_id: Uuid,
         pub seq: i64,
         pub facts: i64,
+        pub tip: Option<Vec<u8>>,
     }
 
     no_relations!();
@@ -31,6 +32,7 @@ pub(crate) mod revocation_log {
         pub actor: String,
         pub at_ms: i64,
         pub expires_ms: i64,
+        pub tip: Option<Vec<u8>>,
     }
 
     no_relations!();

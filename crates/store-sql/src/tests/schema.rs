@@ -15,7 +15,7 @@ on_each_database!(
     steps_are_listed_taken_once_and_listed_as_taken,
 );
 
-const STEPS: [&str; 2] = ["0001_ground", "0002_key_schedule"];
+const STEPS: [&str; 3] = ["0001_ground", "0002_key_schedule", "0003_tips_beside_0002"];
 
 async fn steps_are_listed_taken_once_and_listed_as_taken(place: &Place) {
     let store = opened(&place.url).await;
@@ -30,7 +30,7 @@ async fn steps_are_listed_taken_once_and_listed_as_taken(place: &Place) {
         STEPS,
         "looking changes nothing"
     );
-    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 2);
+    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 3);
     let log = store.head().await.unwrap().log;
     assert_eq!(log.get_version_num(), 4);
     assert_eq!(store.migrate(&SeqRng::starting_at(9)).await.unwrap(), 0);
@@ -61,7 +61,7 @@ async fn keys_of_the_first_version_come_through(place: &Place) {
     crate::transaction::commit(tx).await.unwrap();
     assert_eq!(store.pending_migrations().await.unwrap(), STEPS[1..]);
 
-    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 1);
+    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 2);
     let at = UnixMillis;
     let expected = [
         (
