@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 
 use crate::client::Client;
 use crate::ports::{FactStore, StoreResult};
-use crate::revocation::{Applied, LEASE, NewRevocation, Reach};
+use crate::revocation::{Applied, FactsVersion, LEASE, NewRevocation, Reach};
 use crate::user::User;
 use crate::{ClientId, ClientUid, Clock, Subject};
 
@@ -57,7 +57,7 @@ pub struct Facts {
 }
 
 /// A fact and the version of the facts at which it was read.
-type Versioned<T> = (u64, Arc<T>);
+type Versioned<T> = (FactsVersion, Arc<T>);
 
 /// Most entries of each cache.
 const CAPACITY: usize = 10_000;
@@ -139,14 +139,14 @@ impl Facts {
     }
 
     /// The present version of the facts, looked up again where the last look is more than a lease ago.
-    async fn version(&self) -> StoreResult<u64> {
+    async fn version(&self) -> StoreResult<FactsVersion> {
         {
             let applied = self.revocations.applied();
             if self.clock.monotonic().saturating_sub(applied.observed) < LEASE {
-                return Ok(applied.head.facts);
+                return Ok(applied.facts_version());
             }
         }
         self.revocations.catch_up().await?;
-        Ok(self.revocations.applied().head.facts)
+        Ok(self.revocations.applied().facts_version())
     }
 }

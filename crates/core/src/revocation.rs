@@ -34,8 +34,32 @@ pub struct Applied {
     pub head: Head,
     /// The entries in force.
     pub cutoffs: Cutoffs,
-    /// Monotonic time at which the last look at the log began.
+    /// Monotonic time from which on nothing is known to have been promised that is not applied: the last look at the log
+    /// began then, or at whoever confirms that it has not moved. The lease on cached facts counts from here.
     pub observed: Duration,
+    /// Monotonic time at which the last look began that read the log itself.
+    pub read: Duration,
+    /// How often this node could not go by the count of the facts alone: the log was replaced, or lost what it held.
+    pub rereads: u64,
+}
+
+/// Which facts a node goes by. What was read at another version is out of date.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FactsVersion {
+    log: Uuid,
+    facts: u64,
+    rereads: u64,
+}
+
+impl Applied {
+    /// The version of the facts. A count that is the same after the database has lost changes is another version.
+    pub fn facts_version(&self) -> FactsVersion {
+        FactsVersion {
+            log: self.head.log,
+            facts: self.head.facts,
+            rereads: self.rereads,
+        }
+    }
 }
 
 /// How far the promise of a revocation reaches.

@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use symbolon_core::facts::Revocations;
 use symbolon_core::keys::{MAX_UNCONFIRMED, SETTLE, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
+use symbolon_core::revocation::FactsVersion;
 use symbolon_core::tokens::{ACCESS_TOKEN_TYP, AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::{Clock, Rng};
 use symbolon_jose::{EncryptionKeys, PrivateKey, SigningAlg, verify_compact};
 use symbolon_oauth_types::AccessTokenClaims;
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
-use uuid::Uuid;
 
 use crate::board::RotationConfig;
 use crate::document::Document;
@@ -62,11 +62,8 @@ pub struct Keyring {
 /// The keys and the version of the facts that they are of, or a later one.
 struct Reading {
     snapshot: Snapshot,
-    version: Version,
+    version: FactsVersion,
 }
-
-/// [`Head::log`] and [`Head::facts`]: a log of another identity has another count.
-type Version = (Uuid, u64);
 
 /// The key set as it is served.
 struct Served {
@@ -284,16 +281,16 @@ impl Keyring {
         self.caching.header(next_change, self.clock.monotonic())
     }
 
-    /// For how long the node has not known that its keys are those of the store.
+    /// For how long the node has not known from the store that its keys are the store's. Who only confirms that the log
+    /// has not moved does not count: a key that was taken back may be one of the changes that nobody could promise.
     fn unconfirmed_for(&self) -> Duration {
-        let (seen, observed) = {
+        let (seen, read) = {
             let applied = self.revocations.applied();
-            ((applied.head.log, applied.head.facts), applied.observed)
+            (applied.facts_version(), applied.read)
         };
         let at = &self.confirmation.at_ms;
         let confirmed = if self.current.load().version == seen {
-            at.fetch_max(millis(observed), Ordering::Relaxed)
-                .max(millis(observed))
+            at.fetch_max(millis(read), Ordering::Relaxed).max(millis(read))
         } else {
             at.load(Ordering::Relaxed)
         };
@@ -367,9 +364,8 @@ impl AccessTokens for Keyring {
     }
 }
 
-fn version(revocations: &dyn Revocations) -> Version {
-    let head = revocations.applied().head;
-    (head.log, head.facts)
+fn version(revocations: &dyn Revocations) -> FactsVersion {
+    revocations.applied().facts_version()
 }
 
 fn millis(time: Duration) -> u64 {

@@ -147,6 +147,16 @@ impl Cutoffs {
         }
     }
 
+    /// Keeps in force what `other` holds besides: where one of the two revokes, both together do.
+    pub fn merge(&mut self, other: Self) {
+        for (digest, kept) in other.states {
+            let state = self.states.entry(digest).or_insert(kept);
+            state.blocked |= kept.blocked;
+            state.cutoff = state.cutoff.max(kept.cutoff);
+            state.expires = state.expires.max(kept.expires);
+        }
+    }
+
     /// Forgets what has expired. What is blocked until further notice carries [`UnixMillis::NEVER`] and stays.
     pub fn prune(&mut self, now: UnixMillis) {
         self.states.retain(|_, state| state.expires > now);

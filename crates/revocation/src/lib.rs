@@ -3,6 +3,7 @@
 mod cluster;
 mod live_log;
 mod outbox;
+mod reading;
 #[cfg(test)]
 mod tests;
 

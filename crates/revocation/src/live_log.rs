@@ -4,19 +4,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Applied, Head, NewRevocation, Reach};
+use symbolon_core::revocation::{Applied, Head, NewRevocation, Reach, Tip};
 use symbolon_core::{Clock, Subject, UnixMillis};
-use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, Entry};
+use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect};
 use tokio::sync::{Mutex, watch};
+use tokio::task::{JoinError, JoinHandle};
 
-/// Entries that are read at once.
-const PAGE: u32 = 1000;
+use crate::reading::{History, Known, Reading};
+
 /// How often expired entries are dropped from memory, in milliseconds.
 const PRUNE_EVERY_MS: u64 = 60_000;
 /// How long a revocation waits, beyond the spread of the nodes' clocks, for every clock to pass its cutoff. A clock that
 /// stands still or steps back makes what begins afterwards look older, which is refused: the safe side.
 const CUTOFF_WAIT: Duration = Duration::from_millis(20);
-/// How long the log may take to tell its head before somebody else is asked whether anything has changed. Well within
+/// How long a look at the log may take before somebody else is asked whether anything has changed. Well within
 /// the lease on cached facts.
 const PATIENCE: Duration = Duration::from_millis(300);
 
@@ -34,6 +35,10 @@ struct Reader {
     pruned: UnixMillis,
     /// When the last look began, and why it failed, where it did.
     failed: Option<(Duration, StoreError)>,
+    /// The look that is under way.
+    look: Option<JoinHandle<StoreResult<Reading>>>,
+    /// [`Known::entry`].
+    entry: Option<Tip>,
 }
 
 impl LiveLog {
@@ -45,14 +50,22 @@ impl LiveLog {
         let observed = clock.monotonic();
         let head = log.head().await?;
         let empty = Applied {
-            head: Head { seq: 0, ..head },
+            head: Head {
+                seq: 0,
+                tip: [0; 16],
+                ..head
+            },
             cutoffs: Cutoffs::default(),
             observed,
+            read: observed,
+            rereads: 0,
         };
         let live = Self {
             reader: Mutex::new(Reader {
                 pruned: clock.now(),
                 failed: None,
+                look: None,
+                entry: None,
             }),
             applied: RwLock::new(empty),
             heads: watch::Sender::new(head),
@@ -90,40 +103,52 @@ impl LiveLog {
         }
     }
 
-    async fn read(&self, after: u64, now: UnixMillis) -> StoreResult<(u64, Vec<Entry>)> {
-        let (mut last, mut entries) = (after, Vec::new());
-        loop {
-            let page = self.log.entries(last, now, PAGE).await?;
-            let full = page.len() >= PAGE as usize;
-            if let Some((seq, _)) = page.last() {
-                last = *seq;
-            }
-            entries.extend(page.into_iter().map(|(_, entry)| entry));
-            if !full {
-                return Ok((last, entries));
-            }
+    /// Puts what was read in force. A log of another identity replaces everything; one that lost what it held takes
+    /// nothing back that this node knew.
+    fn apply(&self, reader: &mut Reader, reading: Reading) {
+        let Reading {
+            known: Known { head, entry },
+            entries,
+            history,
+            began,
+        } = reading;
+        let now = self.clock.now();
+        let prune = now.since(reader.pruned) >= PRUNE_EVERY_MS;
+        if prune {
+            reader.pruned = now;
         }
-    }
-
-    /// Puts what was read in force. A log of another identity replaces everything.
-    fn apply(
-        &self,
-        head: Head,
-        entries: &[Entry],
-        fresh: bool,
-        observed: Duration,
-        prune: Option<UnixMillis>,
-    ) {
+        reader.entry = entry;
         let mut applied = self.applied.write().unwrap_or_else(PoisonError::into_inner);
-        if fresh {
-            applied.cutoffs = Cutoffs::default();
+        if history == History::Lost {
+            tracing::error!(
+                known_seq = applied.head.seq,
+                seq = head.seq,
+                "the database lost revocations or changes that it had committed; this node goes on refusing what it knows \
+                 to be revoked, others may not: if it was restored from a backup, run `symbolon migrate --restored`; if a \
+                 replica took over or a server crashed, see that commits are synchronous and replicated before they return"
+            );
         }
+        let kept = match history {
+            History::Same | History::FactsInDoubt => None,
+            History::Lost => Some(std::mem::take(&mut applied.cutoffs)),
+            History::Replaced => {
+                applied.cutoffs = Cutoffs::default();
+                None
+            }
+        };
         entries.iter().for_each(|entry| applied.cutoffs.apply(entry));
-        if let Some(now) = prune {
+        if let Some(kept) = kept {
+            applied.cutoffs.merge(kept);
+        }
+        if prune {
             applied.cutoffs.prune(now);
         }
+        if history != History::Same {
+            applied.rereads += 1;
+        }
         applied.head = head;
-        applied.observed = observed;
+        applied.read = began;
+        applied.observed = applied.observed.max(began);
         drop(applied);
         self.heads
             .send_if_modified(|known| std::mem::replace(known, head) != head);
@@ -147,56 +172,59 @@ impl LiveLog {
         }
     }
 
-    /// The log's head; nothing where it can't be read, or not soon, and somebody else confirms that nothing has changed.
-    async fn look(&self, known: Head) -> StoreResult<Option<Head>> {
-        let mut head = std::pin::pin!(self.log.head());
-        let soon = tokio::time::timeout(PATIENCE, &mut head).await;
-        if let Ok(Ok(head)) = soon {
-            return Ok(Some(head));
-        }
-        // Who can't confirm it has not said that anything changed; the log's own words are what is told.
-        if self.log.confirms(known).await.unwrap_or(false) {
-            return Ok(None);
-        }
-        match soon {
-            Ok(failed) => failed.map(Some),
-            Err(_) => head.await.map(Some),
-        }
+    /// Begins a look at the log that goes on where nobody waits for it.
+    fn begin_look(&self, known: Known) -> JoinHandle<StoreResult<Reading>> {
+        let (log, now, began) = (self.log.clone(), self.clock.now(), self.clock.monotonic());
+        tokio::spawn(async move { Reading::take(&*log, known, now, began).await })
+    }
+
+    /// What the look that is under way found, or one that begins now; nothing where it is late and somebody else confirms
+    /// meanwhile that nothing has changed. Also says whether the look began now.
+    async fn look(&self, reader: &mut Reader) -> Option<(StoreResult<Reading>, bool)> {
+        let known = Known {
+            head: self.applied().head,
+            entry: reader.entry,
+        };
+        let begins = reader.look.is_none();
+        // It stays where it is while it is waited for: whoever waits may be gone before it ends.
+        let look = reader.look.get_or_insert_with(|| self.begin_look(known));
+        let soon = tokio::time::timeout(PATIENCE, &mut *look).await;
+        let found = match soon {
+            Ok(found) => found,
+            // Who can't confirm it has not said that anything changed.
+            Err(_) if self.log.confirms(known.head).await.unwrap_or(false) => return None,
+            Err(_) => look.await,
+        };
+        reader.look = None;
+        let cut_short = |error: JoinError| Err(StoreError::Unavailable(error.to_string()));
+        Some((found.unwrap_or_else(cut_short), begins))
     }
 
     /// Reads the log to its present head and applies it.
     async fn advance(&self, reader: &mut Reader, began: Duration) -> StoreResult<()> {
-        let known = self.applied().head;
-        let Some(head) = self.look(known).await? else {
-            self.applied
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .observed = began;
-            return Ok(());
-        };
-        // A log that went back under the same identity was restored, too: read it all.
-        let fresh = head.log != known.log || head.seq < known.seq;
-        let after = if fresh { 0 } else { known.seq };
-        let now = self.clock.now();
-        let (last, entries) = if fresh || head.seq > after {
-            self.read(after, now).await?
-        } else {
-            (after, Vec::new())
-        };
-        let prune = (now.since(reader.pruned) >= PRUNE_EVERY_MS).then_some(now);
-        if prune.is_some() {
-            reader.pruned = now;
+        loop {
+            let error = match self.look(reader).await {
+                None => break,
+                Some((Ok(reading), begins)) => {
+                    self.apply(reader, reading);
+                    if begins {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                // What was asked before is no answer to what is asked now.
+                Some((Err(_), false)) => continue,
+                Some((Err(error), true)) => error,
+            };
+            // The log's own words are what is told.
+            let known = self.applied().head;
+            if !self.log.confirms(known).await.unwrap_or(false) {
+                return Err(error);
+            }
+            break;
         }
-        self.apply(
-            Head {
-                seq: head.seq.max(last),
-                ..head
-            },
-            &entries,
-            fresh,
-            began,
-            prune,
-        );
+        let mut applied = self.applied.write().unwrap_or_else(PoisonError::into_inner);
+        applied.observed = applied.observed.max(began);
         Ok(())
     }
 }

@@ -416,6 +416,51 @@ async fn a_node_that_hears_nothing_for_an_hour_signs_no_more() {
     assert!(keyring.can_sign(None).is_ok());
 }
 
+/// That nothing was promised beyond what the node knows does not tell that no key was taken back.
+#[tokio::test]
+async fn a_node_that_only_redis_confirms_signs_for_no_more_than_an_hour() {
+    let (store, clock) = (Arc::new(MemoryKeys::default()), Arc::new(FakeClock::new()));
+    let (log, keys, rng) = (
+        Arc::new(StillLog::new(clock.clone())),
+        encryption_keys(1, &[]),
+        Arc::new(SystemRng),
+    );
+    let opened = Keyring::open(store, config(ES256), keys, log.clone(), (clock.clone(), rng));
+    let keyring = opened.await.unwrap();
+    log.cut();
+    log.look(0);
+    for _ in 0..60 {
+        clock.advance(MAX_UNCONFIRMED / 60);
+        log.confirm();
+        assert!(keyring.sign(None, &claims()).await.is_ok());
+    }
+    clock.advance(Duration::from_millis(1));
+    log.confirm();
+    let refused = keyring.sign(None, &claims()).await.unwrap_err();
+    assert!(matches!(refused, SignError::Unconfirmed));
+    log.look(0);
+    assert!(keyring.sign(None, &claims()).await.is_ok());
+}
+
+/// The same count of the facts may stand for other facts.
+#[tokio::test]
+async fn keys_are_read_again_from_a_database_that_lost_changes() {
+    let (store, clock) = (Arc::new(MemoryKeys::default()), Arc::new(FakeClock::new()));
+    let (log, keys, rng) = (
+        Arc::new(StillLog::new(clock.clone())),
+        encryption_keys(1, &[]),
+        Arc::new(SystemRng),
+    );
+    let opened = Keyring::open(store.clone(), config(ES256), keys, log.clone(), (clock, rng));
+    let keyring = opened.await.unwrap();
+    let (bad, next) = (store.row("active"), store.row("pending"));
+    store.set_state(&bad.kid, bad.state.compromise(NOW).unwrap());
+    store.set_state(&next.kid, next.state.activate(NOW).unwrap());
+    log.lose();
+    let token = keyring.sign(None, &claims()).await.unwrap();
+    assert_eq!(keyring.verify(&token).unwrap().kid, next.kid);
+}
+
 /// Whoever took a key back may rely on it from the moment at which a node knows that facts have changed.
 #[tokio::test]
 async fn no_key_signs_that_was_taken_back_before_the_request() {

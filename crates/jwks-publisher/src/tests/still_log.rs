@@ -33,6 +33,8 @@ impl StillLog {
                 head,
                 cutoffs: Cutoffs::default(),
                 observed: Duration::ZERO,
+                read: Duration::ZERO,
+                rereads: 0,
             }),
             clock,
             cut: AtomicBool::new(false),
@@ -49,6 +51,18 @@ impl StillLog {
         let mut applied = self.applied.write().unwrap();
         applied.head.facts += changes;
         applied.observed = self.clock.monotonic();
+        applied.read = applied.observed;
+    }
+
+    /// The node can't read it, and is told by somebody else that nothing has changed.
+    pub(super) fn confirm(&self) {
+        self.applied.write().unwrap().observed = self.clock.monotonic();
+    }
+
+    /// The node reads it, and finds that it had lost what the node knew, at the same count of the facts.
+    pub(super) fn lose(&self) {
+        self.look(0);
+        self.applied.write().unwrap().rereads += 1;
     }
 }
 
