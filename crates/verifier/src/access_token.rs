@@ -1,0 +1,65 @@
+use std::ops::Deref;
+use std::sync::Arc;
+
+use symbolon_oauth_types::ScopeSet;
+
+use crate::{Claims, Refused, challenge};
+
+/// The access token of a request, verified. [`crate::BearerLayer`] puts it among the request's extensions, and axum
+/// handlers take it as an argument.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    claims: Arc<Claims>,
+    realm: Arc<str>,
+}
+
+impl AccessToken {
+    pub(crate) fn new(claims: Arc<Claims>, realm: Arc<str>) -> Self {
+        Self { claims, realm }
+    }
+
+    /// What the token says.
+    pub fn claims(&self) -> &Arc<Claims> {
+        &self.claims
+    }
+
+    /// Refuses a token that lacks any of these scopes.
+    ///
+    /// # Errors
+    /// A [`Rejection`] with status 403.
+    pub fn require_scope(&self, required: &ScopeSet) -> Result<(), Rejection> {
+        let outcome = self.claims.require_scope(required);
+        outcome.map_err(|refused| Rejection::new(refused, Arc::clone(&self.realm)))
+    }
+}
+
+impl Deref for AccessToken {
+    type Target = Claims;
+
+    fn deref(&self) -> &Claims {
+        &self.claims
+    }
+}
+
+/// A refused request; as a response it is what RFC 6750 section 3 wants, and no more.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    refused: Refused,
+    realm: Arc<str>,
+}
+
+impl Rejection {
+    pub(crate) fn new(refused: Refused, realm: Arc<str>) -> Self {
+        Self { refused, realm }
+    }
+
+    /// Why, for logs.
+    pub fn refused(&self) -> &Refused {
+        &self.refused
+    }
+
+    /// The answer, with an empty body.
+    pub fn response<B: Default>(&self) -> http::Response<B> {
+        challenge::response(&self.refused, &self.realm)
+    }
+}

@@ -1,0 +1,10 @@
+//! The verifier from outside: hostile tokens, keys over time, real HTTP, and the answers of layer and extractor.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "in tests a broken assumption must fail loudly"
+)]
+
+mod hostile;
+mod keys;
+mod support;
