@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::connection::Connections;
 use crate::entity::session_records::{self, Column};
 use crate::error::store_error;
-use crate::log;
+use crate::news::News;
 use crate::sessions::record_row;
 use crate::transaction::{Lock, Transaction, commit, retried, writing};
 
@@ -85,12 +85,12 @@ async fn rotate_all(
 ) -> StoreResult<Vec<StoreResult<Rotation>>> {
     let tx = writing(db, Lock::Head).await?;
     lock_sessions(&tx, requests).await?;
-    let head = log::head(&tx).await?;
+    let news = News::since(&tx, requests.iter().map(|request| request.applied)).await?;
     let mut records = read(&tx, requests).await?;
     let mut changed = BTreeSet::new();
     let mut outcomes = Vec::with_capacity(requests.len());
     for request in requests {
-        if log::is_behind(request.applied, head) {
+        if news.concern(request.applied, request.subject, request.session) {
             outcomes.push(Ok(Rotation::CatchUp));
             continue;
         }

@@ -28,6 +28,7 @@ mod key_schedule;
 mod keys;
 mod lane;
 mod log;
+mod news;
 mod postgres;
 mod schema;
 mod server;

@@ -128,20 +128,10 @@ pub(crate) async fn head(db: &impl ConnectionTrait) -> StoreResult<Head> {
 }
 
 /// The tip of a head that none was given.
-const UNKNOWN: Tip = [0; 16];
+pub(crate) const UNKNOWN: Tip = [0; 16];
 
 fn tip(kept: Vec<u8>) -> StoreResult<Tip> {
     number(kept.as_slice(), "a tip of the log")
-}
-
-/// Whether a node that has applied this much must catch up before it may answer. A log with another identity is
-/// another log, whatever its position, and one that is back where the node was by another way is another history.
-pub(crate) fn is_behind(applied: Head, head: Head) -> bool {
-    let tips_known = applied.tip != UNKNOWN && head.tip != UNKNOWN;
-    applied.log != head.log
-        || applied.seq < head.seq
-        || applied.facts != head.facts
-        || (applied.seq == head.seq && tips_known && applied.tip != head.tip)
 }
 
 /// Facts have changed: every cache of them is out of date once the transaction commits.

@@ -15,6 +15,7 @@ use crate::convert::{from_ms, number, to_ms};
 use crate::entity::{session_records, sessions};
 use crate::error::store_error;
 use crate::log;
+use crate::news::News;
 use crate::transaction::{Lock, Transaction, commit, retried};
 
 /// Key and end of the two tables that are swept.
@@ -37,10 +38,12 @@ impl SessionList for SqlStore {
 }
 
 impl SqlStore {
-    /// Writes the session's row, and its record where it has one here, unless the log or the facts have moved on.
+    /// Writes the session's row, and its record where it has one here, unless a fact, or what the log
+    /// says of it, has changed.
     async fn insert(&self, session: &NewSession, applied: Head, recorded: bool) -> StoreResult<Begin> {
         let tx = self.writing(Lock::Head).await?;
-        if log::is_behind(applied, log::head(&tx).await?) {
+        let news = News::since(&tx, std::iter::once(applied)).await?;
+        if news.concern(applied, session.subject, session.session) {
             return Ok(Begin::CatchUp);
         }
         sessions::Entity::insert(session_row(session))
@@ -70,7 +73,8 @@ impl SessionStore for SqlStore {
     }
 
     async fn peek(&self, request: &RotationRequest) -> StoreResult<Rotation> {
-        if log::is_behind(request.applied, log::head(self.read()).await?) {
+        let news = News::since(self.read(), std::iter::once(request.applied)).await?;
+        if news.concern(request.applied, request.subject, request.session) {
             return Ok(Rotation::CatchUp);
         }
         let row = session_records::Entity::find_by_id(request.session.0)

@@ -32,6 +32,7 @@ macro_rules! on_each_database {
 }
 
 mod files;
+mod history;
 mod overload;
 mod postgres;
 mod processes;

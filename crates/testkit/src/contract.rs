@@ -7,6 +7,7 @@ pub mod keys;
 pub mod log;
 pub mod server;
 pub mod sessions;
+pub mod sessions_with_log;
 pub mod users;
 
 /// [`store_contract`](crate::store_contract) for stores that hold sessions alone.
@@ -42,18 +43,18 @@ macro_rules! session_contract {
 macro_rules! store_contract {
     ($make:path) => {
         $crate::session_contract!($make);
-        mod sessions_with_facts {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_fact_that_changed_must_be_read_first() {
-                $crate::contract::sessions::a_fact_that_changed_must_be_read_first(&$make().await).await;
-            }
-        }
+        $crate::store_contract!(@cases $make, sessions_with_log, [
+            a_fact_that_changed_must_be_read_first,
+            what_concerns_a_session_must_be_read_first,
+            what_concerns_others_turns_nobody_back,
+        ]);
         $crate::store_contract!(@cases $make, log, [
             a_lift_takes_its_block_along_when_it_expires,
             entries_come_in_order_and_expire,
             live_tokens_are_counted_by_owner,
             racing_appends_are_gapless_and_in_order,
             sweeping_goes_in_batches_and_spares_what_never_expires,
+            tips_tell_each_state_of_the_log_from_all_others,
         ]);
         $crate::store_contract!(@cases $make, users, [
             a_deleted_user_frees_the_names_and_never_the_subject,

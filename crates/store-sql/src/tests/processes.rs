@@ -219,7 +219,10 @@ async fn no_login_and_no_rotation_slips_past_a_revocation(place: &Place) {
             loop {
                 let too_late = revoked.load(Ordering::SeqCst);
                 let caught = if i % 2 == 0 {
-                    let session = new_session(request.now);
+                    let session = NewSession {
+                        subject: request.subject,
+                        ..new_session(request.now)
+                    };
                     let begin = store.begin(&session, request.applied).await;
                     begin.unwrap() == Begin::CatchUp
                 } else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use symbolon_core::revocation::NewRevocation;
+use symbolon_core::user::Role;
 use symbolon_core::{TokenId, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
 use tokio::task::JoinSet;
@@ -145,4 +146,38 @@ pub async fn sweeping_goes_in_batches_and_spares_what_never_expires(fixture: &Fi
     assert_eq!(left, [(head.seq, forever.entry)]);
     assert_eq!(left[0].1.effect, Effect::Block);
     assert_eq!(fixture.log.head().await.unwrap(), head);
+}
+
+/// Each advance has a tip that no other has, and entries keep theirs until they are swept.
+pub async fn tips_tell_each_state_of_the_log_from_all_others(fixture: &Fixture) {
+    let revocation = NewRevocation::subject(fresh_subject(), NOW);
+    let mut heads = vec![fixture.log.head().await.unwrap()];
+    for _ in 0..3 {
+        heads.push(fixture.log.append(&revocation, NOW).await.unwrap().head);
+        let role = Role {
+            name: "clerk".parse().unwrap(),
+            scope: Default::default(),
+        };
+        fixture.admin.put_role(&role).await.unwrap();
+        heads.push(fixture.log.head().await.unwrap());
+    }
+    let tips: BTreeSet<_> = heads.iter().map(|head| head.tip).collect();
+    assert_eq!(tips.len(), heads.len());
+    assert!(!tips.contains(&[0; 16]));
+    assert_eq!(
+        fixture.log.head().await.unwrap(),
+        heads[6],
+        "reading moves nothing"
+    );
+    for appended in [heads[1], heads[3], heads[5]] {
+        let kept = fixture.log.tip_at(appended.seq).await.unwrap();
+        assert_eq!(kept, Some(appended.tip));
+    }
+    for nowhere in [0, heads[6].seq + 1, u64::MAX] {
+        assert_eq!(fixture.log.tip_at(nowhere).await.unwrap(), None);
+    }
+    let ended = revocation.entry.expires.plus(1);
+    assert_eq!(fixture.log.sweep_log(ended, 1).await.unwrap(), 1);
+    assert_eq!(fixture.log.tip_at(heads[1].seq).await.unwrap(), None);
+    assert_eq!(fixture.log.head().await.unwrap(), heads[6]);
 }

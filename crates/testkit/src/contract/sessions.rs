@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::{FakeClock, Fixture, fresh_client_uid, fresh_session, fresh_subject};
 
-const NOW: UnixMillis = FakeClock::START;
+pub(super) const NOW: UnixMillis = FakeClock::START;
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const OVERLAP_MS: u64 = 30_000;
@@ -22,7 +22,7 @@ const RULES: RotationRules = RotationRules {
     adopt: true,
 };
 
-fn new_session() -> NewSession {
+pub(super) fn new_session() -> NewSession {
     NewSession {
         session: fresh_session(NOW),
         subject: fresh_subject(),
@@ -37,17 +37,17 @@ fn new_session() -> NewSession {
 }
 
 /// A session of the store, and how requests for it are made.
-struct Begun<'a> {
-    fixture: &'a Fixture,
-    session: NewSession,
+pub(super) struct Begun<'a> {
+    pub(super) fixture: &'a Fixture,
+    pub(super) session: NewSession,
 }
 
 impl<'a> Begun<'a> {
-    async fn in_store(fixture: &'a Fixture) -> Self {
+    pub(super) async fn in_store(fixture: &'a Fixture) -> Self {
         Self::with(fixture, new_session()).await
     }
 
-    async fn with(fixture: &'a Fixture, session: NewSession) -> Self {
+    pub(super) async fn with(fixture: &'a Fixture, session: NewSession) -> Self {
         let head = fixture.log.head().await.unwrap();
         assert_eq!(
             fixture.sessions.begin(&session, head).await.unwrap(),
@@ -56,7 +56,7 @@ impl<'a> Begun<'a> {
         Self { fixture, session }
     }
 
-    async fn request(&self, presented: u32, after_ms: u64) -> RotationRequest {
+    pub(super) async fn request(&self, presented: u32, after_ms: u64) -> RotationRequest {
         RotationRequest {
             session: self.session.session,
             subject: self.session.subject,
@@ -68,13 +68,13 @@ impl<'a> Begun<'a> {
         }
     }
 
-    async fn rotate(&self, presented: u32, after_ms: u64) -> Rotation {
+    pub(super) async fn rotate(&self, presented: u32, after_ms: u64) -> Rotation {
         let request = self.request(presented, after_ms).await;
         self.fixture.sessions.rotate(&request).await.unwrap()
     }
 }
 
-fn rotated(generation: u32, after_ms: u64) -> Rotation {
+pub(super) fn rotated(generation: u32, after_ms: u64) -> Rotation {
     Rotation::Rotated {
         generation,
         issued: NOW.plus(after_ms),
@@ -176,24 +176,6 @@ pub async fn a_session_ends_when_it_ends(fixture: &Fixture) {
     assert_eq!(session.rotate(0, life - 1).await, rotated(1, life - 1));
     assert_eq!(session.rotate(1, life).await, Rotation::Expired);
     assert_eq!(session.rotate(0, life).await, Rotation::Expired);
-}
-
-/// Where facts and sessions share their transactions, a fact that has changed alone is enough. Elsewhere the change
-/// returns only once no node goes by older facts.
-pub async fn a_fact_that_changed_must_be_read_first(fixture: &Fixture) {
-    let session = Begun::in_store(fixture).await;
-    let applied = fixture.log.head().await.unwrap();
-    let role = Role {
-        name: "clerk".parse().unwrap(),
-        scope: Default::default(),
-    };
-    fixture.admin.put_role(&role).await.unwrap();
-    let behind = RotationRequest {
-        applied,
-        ..session.request(0, 1_000).await
-    };
-    assert_eq!(fixture.sessions.rotate(&behind).await.unwrap(), Rotation::CatchUp);
-    assert_eq!(session.rotate(0, 1_000).await, rotated(1, 1_000));
 }
 
 /// A login begins only by the facts that hold, in whatever store its records are.
