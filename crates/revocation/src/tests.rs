@@ -1,5 +1,7 @@
 //! What a node does while the log can't be read, and what a revocation promises when Redis can't be told.
 
+mod histories;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
