@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, Script, ServerErrorKind, ToRedisArgs};
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, RedisResult, Script, ServerErrorKind, ToRedisArgs};
 
 use crate::connection::Connection;
 
@@ -15,7 +15,8 @@ pub(crate) struct Step {
 /// A script with its keys and arguments.
 pub(crate) struct Call {
     step: &'static Step,
-    rest: Vec<Vec<u8>>,
+    /// As it is called by its hash.
+    command: Cmd,
 }
 
 macro_rules! step {
@@ -47,16 +48,22 @@ pub(crate) static FAILURES: Step = step!("failures.lua");
 impl Step {
     /// The call with its keys, all of one slot. Arguments follow.
     pub(crate) fn on<const N: usize>(&'static self, keys: [Vec<u8>; N]) -> Call {
-        let mut rest = Vec::with_capacity(1 + N + 12);
-        rest.push(N.to_string().into_bytes());
-        rest.extend(keys);
-        Call { step: self, rest }
+        // Room for the longest call, so that it is written in one go.
+        let mut command = Cmd::with_capacity(LONGEST_CALL, LONGEST_CALL * 24);
+        command.arg("EVALSHA").arg(self.hash.as_str()).arg(N);
+        for key in keys {
+            command.arg(key);
+        }
+        Call { step: self, command }
     }
 }
 
+/// Name, hash, number of keys, keys and arguments.
+const LONGEST_CALL: usize = 3 + 3 + 12;
+
 impl Call {
     pub(crate) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
-        argument.write_redis_args(&mut self.rest);
+        self.command.arg(argument);
         self
     }
 
@@ -64,23 +71,20 @@ impl Call {
     /// goes to all servers of a cluster, of which another may be down.
     pub(crate) async fn run<T: FromRedisValue>(&self, connection: &Connection) -> RedisResult<T> {
         let mut connection = connection.clone();
-        match self.by_hash().query_async(&mut connection).await {
+        match self.command.query_async(&mut connection).await {
             Err(error) if is_unknown(&error) => self.by_text().query_async(&mut connection).await,
             done => done,
         }
     }
 
-    fn by_hash(&self) -> Cmd {
-        self.command("EVALSHA", &self.step.hash)
-    }
-
     fn by_text(&self) -> Cmd {
-        self.command("EVAL", self.step.text)
-    }
-
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(script).arg(&self.rest);
+        let mut command = redis::cmd("EVAL");
+        command.arg(self.step.text);
+        for argument in self.command.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = argument {
+                command.arg(bytes);
+            }
+        }
         command
     }
 }
@@ -90,7 +94,9 @@ pub(crate) async fn run_all<T: FromRedisValue + Send>(
     calls: &[Call],
     connection: &Connection,
 ) -> RedisResult<Vec<T>> {
-    let by_hash = connection.all(calls.iter().map(Call::by_hash).collect()).await;
+    let by_hash = connection
+        .all(calls.iter().map(|call| call.command.clone()).collect())
+        .await;
     match by_hash {
         Err(error) if is_unknown(&error) => connection.all(calls.iter().map(Call::by_text).collect()).await,
         done => done,
