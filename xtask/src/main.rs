@@ -38,7 +38,7 @@ enum Task {
     Ci,
     /// Build a release and measure it; see `cargo xtask bench -- --help` for the flags
     ///
-    /// Without a subcommand: requests per second and latencies of every endpoint beside two bare handlers
+    /// Without a subcommand: requests per second and latencies of every endpoint beside three bare handlers
     /// (`--seconds`, `--rounds`, `--connections`, `--out FILE`). `storm`: refresh latency beside a thousand
     /// logins at once. `start`: time from start to first token, idle memory.
     Bench {
