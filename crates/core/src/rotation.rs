@@ -13,7 +13,7 @@ pub struct SessionRecord {
     pub generation: u32,
     /// When that generation was issued.
     pub rotated: UnixMillis,
-    /// Start of the day that late recoveries are counted in.
+    /// The first late recovery of the day in which they are counted; repeats within the overlap since then are free.
     pub late_since: UnixMillis,
     /// Late recoveries since then.
     pub late: u8,
@@ -42,7 +42,8 @@ impl SessionRecord {
 pub struct RotationRules {
     /// Whether a refresh gives a new refresh token.
     pub rotate: bool,
-    /// For how long the predecessor gets the identical successor, in milliseconds.
+    /// For how long the predecessor gets the identical successor, in milliseconds: since the successor was issued, and
+    /// since the first late recovery of a day.
     pub overlap_ms: u64,
     /// Late recoveries per session and day; `None` for no limit.
     pub late_per_day: Option<u8>,
@@ -86,7 +87,7 @@ pub enum Rotation {
         generation: u32,
         /// When the successor was first issued.
         issued: UnixMillis,
-        /// Whether the overlap was over and a late recovery was spent.
+        /// Whether a late recovery was spent. Not where an answer to one is repeated.
         late: bool,
     },
     /// An older token, or one late recovery too many: theft. The session is dead from here on.
@@ -144,7 +145,7 @@ pub fn decide(
             issued: record.rotated,
             late,
         };
-        if now.since(record.rotated) <= rules.overlap_ms {
+        if is_repeat(record, request) {
             return (replay(false), None);
         }
         if let Some(spent) = spend_late_recovery(record, request) {
@@ -194,6 +195,15 @@ fn advance(
             ..record
         }),
     )
+}
+
+/// Whether the predecessor asks again for what it has just been given: within the overlap since the successor was
+/// issued, or since the first late recovery of the day, whose answer may have been lost as well. Neither moves with what
+/// it grants. A generation that was issued after that recovery is the younger of the two, so that its overlap, which it
+/// has anyway, outlasts the recovery's.
+fn is_repeat(record: &SessionRecord, request: &RotationRequest) -> bool {
+    let recent = |moment| request.now.since(moment) <= request.rules.overlap_ms;
+    recent(record.rotated) || (record.late > 0 && recent(record.late_since))
 }
 
 /// Late recoveries are counted per session and day; the count starts anew with the first one after a day.
@@ -296,17 +306,73 @@ mod tests {
     fn one_late_recovery_a_day_then_the_session_dies() {
         let (_, spent) = decide(Some(&record(4, 1_000)), &request(3, 50_000));
         let spent = spent.unwrap();
-        let (outcome, killed) = decide(Some(&spent), &request(3, 60_000));
+        let (outcome, killed) = decide(Some(&spent), &request(3, 80_001));
         assert_eq!(outcome, Rotation::Reused);
         assert!(killed.unwrap().killed);
         let (outcome, _) = decide(Some(&spent), &request(3, 50_000 + DAY_MS));
         assert!(matches!(outcome, Rotation::Replayed { late: true, .. }));
-        let mut unlimited = request(3, 60_000);
+        let mut unlimited = request(3, 80_001);
         unlimited.rules.late_per_day = None;
         assert!(matches!(
             decide(Some(&spent), &unlimited).0,
             Rotation::Replayed { late: true, .. }
         ));
+    }
+
+    #[test]
+    fn a_late_recovery_is_repeatable_for_one_overlap_that_never_extends() {
+        let (_, spent) = decide(Some(&record(4, 1_000)), &request(3, 50_000));
+        let spent = spent.unwrap();
+        let again = Rotation::Replayed {
+            generation: 4,
+            issued: UnixMillis(1_000),
+            late: false,
+        };
+        for now in [49_000, 50_000, 80_000] {
+            assert_eq!(decide(Some(&spent), &request(3, now)), (again, None));
+        }
+        assert_eq!(decide(Some(&spent), &request(3, 80_001)).0, Rotation::Reused);
+        // The successor has been used: its predecessor is too old, whatever was recovered.
+        let (_, used) = decide(Some(&spent), &request(4, 51_000));
+        let used = used.unwrap();
+        assert_eq!(decide(Some(&used), &request(3, 51_001)).0, Rotation::Reused);
+        // The next generation has its own overlap and nothing beside it.
+        assert!(matches!(
+            decide(Some(&used), &request(4, 81_000)).0,
+            Rotation::Replayed { late: false, .. }
+        ));
+        assert_eq!(decide(Some(&used), &request(4, 81_001)).0, Rotation::Reused);
+    }
+
+    #[test]
+    fn only_the_first_recovery_of_a_day_opens_an_overlap() {
+        let thrice = |presented, now| {
+            let mut request = request(presented, now);
+            request.rules.late_per_day = Some(3);
+            request
+        };
+        let mut kept = record(4, 1_000);
+        for (now, late, count) in [
+            (50_000, true, 1),
+            (80_000, false, 1),
+            (80_001, true, 2),
+            (80_002, true, 3),
+        ] {
+            let (outcome, next) = decide(Some(&kept), &thrice(3, now));
+            let expected = Rotation::Replayed {
+                generation: 4,
+                issued: UnixMillis(1_000),
+                late,
+            };
+            assert_eq!(outcome, expected, "{now}");
+            kept = next.unwrap_or(kept);
+            assert_eq!((kept.late, kept.late_since), (count, UnixMillis(50_000)));
+        }
+        assert_eq!(decide(Some(&kept), &thrice(3, 80_003)).0, Rotation::Reused);
+        // The next day's first opens one again.
+        let (_, next) = decide(Some(&kept), &thrice(3, 50_000 + DAY_MS));
+        let (outcome, _) = decide(next.as_ref(), &thrice(3, 80_000 + DAY_MS));
+        assert!(matches!(outcome, Rotation::Replayed { late: false, .. }));
     }
 
     #[test]

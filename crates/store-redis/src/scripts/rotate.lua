@@ -79,7 +79,8 @@ if presented == record.generation then
   return {KEPT, 0, 0, 0}
 end
 if presented + 1 == record.generation then
-  if since(record.rotated) <= overlap then
+  -- The answer to a late recovery, the first of the day, may be repeated for one overlap.
+  if since(record.rotated) <= overlap or (record.late > 0 and since(record.late_since) <= overlap) then
     return {REPLAYED, record.generation, record.rotated, 0}
   end
   -- Late recoveries are counted per session and day; the count starts anew with the first one after a day.

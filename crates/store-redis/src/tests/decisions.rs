@@ -1,6 +1,8 @@
 //! The script decides as `decide` does.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use symbolon_core::rotation::{SessionRecord, decide};
 
 use super::*;
@@ -22,7 +24,8 @@ struct Use {
     rules: RotationRules,
 }
 
-fn uses() -> impl Strategy<Value = Vec<Use>> {
+/// Any use at any time, by rules that change with each.
+fn any_uses() -> impl Strategy<Value = Vec<Use>> {
     let passed = prop_oneof![
         4 => 0_i64..40_000,
         1 => -50_000_i64..0,
@@ -51,6 +54,45 @@ fn uses() -> impl Strategy<Value = Vec<Use>> {
     proptest::collection::vec(one, 1..12)
 }
 
+/// A client that keeps coming with the predecessor, mostly: after the overlap, about its end, and about the end of the one
+/// that a late recovery opens.
+fn late_uses() -> impl Strategy<Value = Vec<Use>> {
+    let passed = prop_oneof![
+        3 => 0_i64..4,
+        2 => 14_998_i64..15_002,
+        3 => 29_998_i64..30_003,
+        1 => 30_001_i64..40_000,
+        1 => -40_000_i64..0,
+        1 => (DAY as i64 - 30_002)..(DAY as i64 + 2),
+    ];
+    let presented = prop_oneof![1 => Just(1_u32), 6 => Just(2_u32)];
+    let history = proptest::collection::vec((presented, passed), 3..12);
+    (history, proptest::option::weighted(0.9, 0_u8..4)).prop_map(|(history, late_per_day)| {
+        let rules = RotationRules {
+            rotate: true,
+            overlap_ms: 30_000,
+            late_per_day,
+            adopt: true,
+        };
+        // What comes first makes the predecessor that the others present.
+        let first = Use {
+            presented: 1,
+            passed: 1,
+            rules,
+        };
+        let others = history.into_iter().map(|(presented, passed)| Use {
+            presented,
+            passed,
+            rules,
+        });
+        std::iter::once(first).chain(others).collect()
+    })
+}
+
+fn uses() -> impl Strategy<Value = Vec<Use>> {
+    prop_oneof![any_uses(), late_uses()]
+}
+
 /// Whether a use is of the generation that is current, or near it, must not be left to chance.
 fn near(uses: &mut [Use], record: Option<&SessionRecord>, i: usize) {
     if let Some(record) = record
@@ -61,6 +103,49 @@ fn near(uses: &mut [Use], record: Option<&SessionRecord>, i: usize) {
             .saturating_add(1)
             .saturating_sub(uses[i].presented);
     }
+}
+
+fn of(one: &Use, now: i64, ends: UnixMillis) -> RotationRequest {
+    RotationRequest {
+        session: SessionId(Uuid::nil()),
+        subject: Subject(Uuid::nil()),
+        presented: one.presented,
+        ends,
+        applied: HEAD,
+        now: UnixMillis(now as u64),
+        rules: one.rules,
+    }
+}
+
+/// What the histories are worth: they come to repeats of a late recovery, and to uses of the same token beyond them.
+#[test]
+fn the_histories_repeat_late_recoveries_within_their_overlap_and_beyond() {
+    let mut runner = TestRunner::deterministic();
+    let ends = UnixMillis(NOW + 3 * DAY);
+    let (mut repeated, mut killed, mut recovered) = (0, 0, 0);
+    for _ in 0..300 {
+        let mut uses = uses().new_tree(&mut runner).unwrap().current();
+        let mut kept = SessionRecord::begun(UnixMillis(NOW), ends);
+        let mut now = NOW as i64;
+        for i in 0..uses.len() {
+            near(&mut uses, Some(&kept), i);
+            now += uses[i].passed;
+            let request = of(&uses[i], now, ends);
+            let beyond_its_own = request.now.since(kept.rotated) > request.rules.overlap_ms;
+            let (outcome, next) = decide(Some(&kept), &request);
+            match outcome {
+                Rotation::Replayed { late: false, .. } if beyond_its_own => repeated += 1,
+                Rotation::Replayed { late: true, .. } if kept.late > 0 => recovered += 1,
+                Rotation::Reused if kept.late > 0 && request.presented + 1 == kept.generation => killed += 1,
+                _ => {}
+            }
+            kept = next.unwrap_or(kept);
+        }
+    }
+    assert!(
+        repeated > 30 && killed > 30 && recovered > 30,
+        "{repeated} repeated, {killed} killed, {recovered} recovered again"
+    );
 }
 
 proptest! {
@@ -85,11 +170,7 @@ proptest! {
                 let request = RotationRequest {
                     session,
                     subject,
-                    presented: uses[i].presented,
-                    ends,
-                    applied: HEAD,
-                    now: UnixMillis(now as u64),
-                    rules: uses[i].rules,
+                    ..of(&uses[i], now, ends)
                 };
                 let (expected, next) = decide(kept.as_ref(), &request);
                 assert_eq!(records.peek(&request).await.unwrap(), expected, "peek {i} of {uses:?}");
