@@ -163,8 +163,9 @@ impl Keeper {
         let outcome = self.attempt().await;
         let wait = match outcome {
             Ok((set, max_age)) => {
-                self.metrics.keys_fetched(Ok(set.len()));
+                let count = set.len();
                 self.keys.store(set);
+                self.metrics.keys_fetched(Ok(count));
                 self.failures = 0;
                 max_age.clamp(*self.schedule.refresh.start(), *self.schedule.refresh.end())
             }

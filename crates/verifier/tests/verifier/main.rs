@@ -5,6 +5,9 @@
     reason = "in tests a broken assumption must fail loudly"
 )]
 
+mod fuzz;
 mod hostile;
+mod http;
 mod keys;
+mod requests;
 mod support;
