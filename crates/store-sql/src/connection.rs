@@ -38,10 +38,11 @@ pub(crate) const SILENT: &str = "the database gave no answer within database.sta
 /// What the driver will answer.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DbErr>> + Send + 'a>>;
 
-/// Connections that read, and those that write.
+/// Connections that read, those that write, and those that what keeps a node alive need not share with requests.
 pub(crate) struct Pools {
     pub(crate) read: Connections,
     pub(crate) write: Connections,
+    pub(crate) vital: Connections,
 }
 
 /// Connections that share a database. What is asked of them directly reads, and only reads.

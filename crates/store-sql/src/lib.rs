@@ -55,7 +55,8 @@ pub struct SqlConfig {
     /// `sslrootcert`, `sslcert`, `sslkey`, `application_name`, and `host` for the folder of a Unix socket. Without
     /// `sslmode=verify-full` the server's identity is not verified.
     pub url: String,
-    /// Most connections, at least 1. On SQLite these read, and one more writes.
+    /// Most connections for requests, at least 1. On SQLite these read, and one more writes. On PostgreSQL they do both,
+    /// and two more are kept for what a node needs to go on serving: the head of the log, what is new on it, the clock.
     pub max_connections: u32,
     /// How long to wait at the start for a server that does not answer yet. SQLite has none.
     pub connect_timeout: Duration,
@@ -100,6 +101,7 @@ pub struct SqlStore {
 struct Inner {
     read: Connections,
     write: Connections,
+    vital: Connections,
     lane: Lane,
     clock: Arc<dyn Clock>,
 }
@@ -115,7 +117,7 @@ impl SqlStore {
     /// [`symbolon_core::ports::StoreError`] where the URL is not understood or the database can't be opened; never
     /// quotes the URL.
     pub async fn connect(config: &SqlConfig, clock: Arc<dyn Clock>) -> StoreResult<Self> {
-        let Pools { read, write } = if postgres::is_meant(&config.url) {
+        let Pools { read, write, vital } = if postgres::is_meant(&config.url) {
             postgres::open(config).await?
         } else {
             sqlite::open(config).await?
@@ -125,6 +127,7 @@ impl SqlStore {
                 lane: Lane::start(write.clone()),
                 read,
                 write,
+                vital,
                 clock,
             }),
         })
@@ -135,7 +138,7 @@ impl SqlStore {
     /// # Errors
     /// [`symbolon_core::ports::StoreError::Unavailable`] where it does not.
     pub async fn ping(&self) -> StoreResult<()> {
-        self.inner.read.ping().await.map_err(store_error)
+        self.inner.vital.ping().await.map_err(store_error)
     }
 
     /// The clock of the database's server, in microseconds since the Unix epoch; `None` where there is none: SQLite
@@ -144,13 +147,13 @@ impl SqlStore {
     /// # Errors
     /// [`symbolon_core::ports::StoreError`] where the server gives no answer.
     pub async fn time_micros(&self) -> StoreResult<Option<u64>> {
-        let backend = self.read().get_database_backend();
+        let backend = self.vital().get_database_backend();
         if backend != DbBackend::Postgres {
             return Ok(None);
         }
         let ask = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
         let answer = self
-            .read()
+            .vital()
             .query_one_raw(Statement::from_string(backend, ask))
             .await;
         let micros: Option<i64> = match answer.map_err(store_error)? {
@@ -163,7 +166,7 @@ impl SqlStore {
 
     /// Closes every connection once what runs has ended. What is asked of any clone from then on is refused.
     pub async fn close(&self) {
-        for pool in [&self.inner.read, &self.inner.write] {
+        for pool in [&self.inner.read, &self.inner.write, &self.inner.vital] {
             if let Err(error) = pool.close().await {
                 tracing::warn!(%error, "the database was not closed in order");
             }
@@ -173,6 +176,11 @@ impl SqlStore {
     /// Connections for single statements that read.
     fn read(&self) -> &Connections {
         &self.inner.read
+    }
+
+    /// Connections for single statements that a node must keep making to go on serving; requests use none of them.
+    fn vital(&self) -> &Connections {
+        &self.inner.vital
     }
 
     /// A transaction whose statements all read one state.

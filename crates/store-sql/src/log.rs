@@ -25,7 +25,7 @@ pub(crate) const HEAD_ID: i32 = 1;
 #[async_trait]
 impl RevocationLog for SqlStore {
     async fn head(&self) -> StoreResult<Head> {
-        head(self.read()).await
+        head(self.vital()).await
     }
 
     async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
@@ -34,7 +34,7 @@ impl RevocationLog for SqlStore {
             .filter(Column::ExpiresMs.gt(to_ms(now)))
             .order_by_asc(Column::Seq)
             .limit(u64::from(limit))
-            .all(self.read())
+            .all(self.vital())
             .await
             .map_err(store_error)?;
         rows.into_iter()
@@ -47,7 +47,7 @@ impl RevocationLog for SqlStore {
             return Ok(None);
         };
         let row = revocation_log::Entity::find_by_id(seq)
-            .one(self.read())
+            .one(self.vital())
             .await
             .map_err(store_error)?;
         row.and_then(|row| row.tip).map(tip).transpose()

@@ -34,6 +34,13 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Statements kept prepared on each connection; the batches of rotations alone have up to 128 forms.
 const STATEMENTS: usize = 200;
 
+/// Connections beside those of requests, for what a node must keep asking to go on serving: where the log stands, what is
+/// new on it, what time it is. Requests that wait for locks, each on a connection, can't keep a node from it.
+const VITAL: u32 = 2;
+
+/// Longest wait for one of these: leases on what a node knows have ended by then, and it asks again.
+const VITAL_ACQUIRE: Duration = Duration::from_secs(1);
+
 /// Whether the URL is one of PostgreSQL.
 pub(crate) fn is_meant(url: &str) -> bool {
     ["postgres://", "postgresql://"]
@@ -45,14 +52,17 @@ pub(crate) fn is_meant(url: &str) -> bool {
 pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
     let options = options(config)?;
     reach(&options, config.connect_timeout).await?;
-    let connections = config.max_connections.max(1);
     let limit = config.statement_timeout.saturating_add(GRACE);
-    let pool = pool_options(config).connect_lazy_with(options);
-    let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-    let pool = Connections::remote(pool, connections, limit, config.acquire_timeout);
+    let pool = |connections, acquire| {
+        let pool = pool_options(connections, acquire).connect_lazy_with(options.clone());
+        let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        Connections::remote(pool, connections, limit, acquire)
+    };
+    let requests = pool(config.max_connections.max(1), config.acquire_timeout);
     Ok(Pools {
-        read: pool.clone(),
-        write: pool,
+        read: requests.clone(),
+        write: requests,
+        vital: pool(VITAL, config.acquire_timeout.min(VITAL_ACQUIRE)),
     })
 }
 
@@ -103,12 +113,12 @@ fn settings(statement: Duration) -> [(&'static str, String); 8] {
     ]
 }
 
-fn pool_options(config: &SqlConfig) -> PgPoolOptions {
+fn pool_options(connections: u32, acquire: Duration) -> PgPoolOptions {
     // Half of the wait for a connection goes to one that may be lost, so that the other half can make a new one.
-    let patience = config.acquire_timeout / 2;
+    let patience = acquire / 2;
     PgPoolOptions::new()
-        .max_connections(config.max_connections.max(1))
-        .acquire_timeout(config.acquire_timeout)
+        .max_connections(connections)
+        .acquire_timeout(acquire)
         .test_before_acquire(false)
         .before_acquire(move |connection, idle| {
             Box::pin(async move {

@@ -36,6 +36,7 @@ pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
         let only = pool(options, 1, config).await?;
         return Ok(Pools {
             read: only.clone(),
+            vital: only.clone(),
             write: only,
         });
     }
@@ -49,7 +50,11 @@ pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
     let options = options(SqliteConnectOptions::new().filename(path)).busy_timeout(config.statement_timeout);
     let write = pool(options.clone(), 1, config).await?;
     let read = pool(options, config.max_connections.max(1), config).await?;
-    Ok(Pools { read, write })
+    Ok(Pools {
+        vital: read.clone(),
+        read,
+        write,
+    })
 }
 
 fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {

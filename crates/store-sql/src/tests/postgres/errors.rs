@@ -140,10 +140,32 @@ async fn all_connections_in_use_names_the_settings() {
     };
     let store = opened_by(&config).await;
     let held = store.writing(Lock::Rows).await.unwrap();
-    assert_unavailable(store.head().await, "database.max_connections");
-    assert_unavailable(store.head().await, "database.acquire_timeout");
+    let name = "alice".parse().unwrap();
+    assert_unavailable(store.subject(&name).await, "database.max_connections");
+    assert_unavailable(store.subject(&name).await, "database.acquire_timeout");
     drop(held);
-    store.head().await.unwrap();
+    store.subject(&name).await.unwrap();
+}
+
+/// What a node must know to go on serving it learns, however many requests wait for each other.
+#[tokio::test]
+async fn requests_do_not_keep_a_node_from_the_log() {
+    let config = SqlConfig {
+        max_connections: 2,
+        ..impatient(&database().await)
+    };
+    let store = opened_by(&config).await;
+    let revocation = NewRevocation::all(FakeClock::START);
+    let head = store.append(&revocation, FakeClock::START).await.unwrap().head;
+    let _locked = store.writing(Lock::HeadAlone).await.unwrap();
+    let _held = store.writing(Lock::Rows).await.unwrap();
+    let append = store.append(&revocation, FakeClock::START).await;
+    assert_unavailable(append, "database.max_connections");
+    assert_eq!(store.head().await.unwrap(), head);
+    assert_eq!(store.entries(0, FakeClock::START, 10).await.unwrap().len(), 1);
+    assert_eq!(store.tip_at(1).await.unwrap(), Some(head.tip));
+    store.ping().await.unwrap();
+    assert!(store.time_micros().await.unwrap().is_some());
 }
 
 /// Two transactions that lock two rows each in the order of the other: one is undone, and made again.
