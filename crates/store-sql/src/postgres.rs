@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::SqlxPostgresConnector;
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sea_orm::sqlx::{ConnectOptions as _, Connection as _, Error as SqlxError};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sea_orm::sqlx::{ConnectOptions as _, Connection as _, Error as SqlxError, query_scalar};
 use symbolon_core::ports::{StoreError, StoreResult};
 
 use crate::SqlConfig;
@@ -144,13 +144,32 @@ async fn answers(
     }
 }
 
+/// Whether a crash of the server can lose what it has committed.
+async fn loses_commits(connection: &mut PgConnection) -> Result<bool, SqlxError> {
+    let set: String = query_scalar("SHOW synchronous_commit")
+        .fetch_one(connection)
+        .await?;
+    Ok(set == "off")
+}
+
+/// Says so where it is set to lose them: the server, the database or the role may be.
+async fn greet(mut connection: PgConnection) -> Result<(), SqlxError> {
+    if loses_commits(&mut connection).await? {
+        tracing::warn!(
+            "synchronous_commit is off: a crash of the database can lose revocations that were answered; set it to on, \
+             or to remote_apply where there are synchronous replicas"
+        );
+    }
+    connection.close().await
+}
+
 /// Waits until the server lets somebody in.
 async fn reach(options: &PgConnectOptions, patience: Duration) -> StoreResult<()> {
     let mut last = None;
     let reached = tokio::time::timeout(patience, async {
         loop {
             match options.connect().await {
-                Ok(connection) => return connection.close().await.map_err(opening_error),
+                Ok(connection) => return greet(connection).await.map_err(opening_error),
                 Err(error) if is_starting(&error) => last = Some(error),
                 Err(error) => return Err(opening_error(error)),
             }
@@ -169,4 +188,26 @@ async fn reach(options: &PgConnectOptions, patience: Duration) -> StoreResult<()
 
 fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_testkit::servers::postgres::Postgres;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_may_lose_commits_is_noticed() {
+        let server = Postgres::shared();
+        let url = server.fresh_database().await;
+        let name = url.rsplit('/').next().unwrap();
+        for (set, loses) in [("off", true), ("on", false), ("remote_apply", false)] {
+            let alter = format!("ALTER DATABASE {name} SET synchronous_commit = {set}");
+            server.sql("postgres", &alter);
+            let options = options(&SqlConfig::new(&*url)).unwrap();
+            let mut connection = options.connect().await.unwrap();
+            assert_eq!(loses_commits(&mut connection).await.unwrap(), loses, "{set}");
+            greet(connection).await.unwrap();
+        }
+    }
 }
