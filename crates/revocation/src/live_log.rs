@@ -62,7 +62,7 @@ impl LiveLog {
         };
         let live = Self {
             reader: Mutex::new(Reader {
-                pruned: clock.now(),
+                pruned: clock.safely_past(),
                 failed: None,
                 look: None,
                 entry: None,
@@ -112,7 +112,7 @@ impl LiveLog {
             history,
             began,
         } = reading;
-        let now = self.clock.now();
+        let now = self.clock.safely_past();
         let prune = now.since(reader.pruned) >= PRUNE_EVERY_MS;
         if prune {
             reader.pruned = now;
@@ -174,7 +174,7 @@ impl LiveLog {
 
     /// Begins a look at the log that goes on where nobody waits for it.
     fn begin_look(&self, known: Known) -> JoinHandle<StoreResult<Reading>> {
-        let (log, now, began) = (self.log.clone(), self.clock.now(), self.clock.monotonic());
+        let (log, now, began) = (self.log.clone(), self.clock.safely_past(), self.clock.monotonic());
         tokio::spawn(async move { Reading::take(&*log, known, now, began).await })
     }
 
