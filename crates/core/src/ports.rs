@@ -100,7 +100,8 @@ pub struct NewSession {
 pub enum Begin {
     /// It has begun; commit point of a login.
     Begun,
-    /// The node has not applied all of the log, or a fact has changed: catch up, authorize again, try again.
+    /// A fact has changed, or the log may hold something about the session that the node has not applied: catch up,
+    /// authorize again, try again.
     CatchUp,
 }
 
@@ -127,7 +128,8 @@ pub struct Fence {
 /// Sessions and the rotation of their refresh tokens.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Writes the session's row and its rotation record, unless the log or the facts have moved on from `applied`.
+    /// Writes the session's row and its rotation record, unless the facts have moved on from `applied`, or the log with
+    /// something that may concern the session.
     async fn begin(&self, session: &NewSession, applied: Head) -> StoreResult<Begin>;
 
     /// One atomic step: compares the log's head with `request.applied`, makes the decision of

@@ -73,7 +73,7 @@ pub struct RotationRequest {
 /// What came of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rotation {
-    /// The node has not applied all of the log: catch up, authorize again, try again.
+    /// The log may hold something about the session that the node has not applied: catch up, authorize again, try again.
     CatchUp,
     /// The session is past its absolute end.
     Expired,
