@@ -36,15 +36,16 @@ pub trait SessionRecords: Send + Sync {
     async fn fence(&self, subject: Subject, session: Option<SessionId>) -> StoreResult<Option<RecordFence>>;
 
     /// Raises the fence of the subject's bucket, or every fence, and the store's own head to `to` where they are below.
-    /// Returns once as many replicas as are configured have it. False, and the others are raised, where one is gone.
-    async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<bool>;
+    /// Those of another log stay as they are, except of the logs in `over`, whose place `to` takes. Returns once as many
+    /// replicas as are configured have it.
+    async fn raise(&self, whose: Option<Subject>, to: Head, over: &[uuid::Uuid]) -> StoreResult<Raised>;
 
     /// Puts up the fences and the head that are gone. `to` must have been read from the log after they were seen to be
     /// gone.
     async fn rebuild(&self, to: Head) -> StoreResult<()>;
 
     /// The furthest head that fences were raised to or put up at; nothing where it is gone. Every change of the log or
-    /// the facts that was promised is in it.
+    /// the facts that was promised before this is asked is in it, as far as replicas are configured to vouch for it.
     async fn head(&self) -> StoreResult<Option<Head>>;
 
     /// Sessions killed by a reuse whose `session` entry is not known to be on the log; at most `limit`.
@@ -52,6 +53,17 @@ pub trait SessionRecords: Send + Sync {
 
     /// The `session` entry is on the log.
     async fn killed_logged(&self, session: &KilledSession) -> StoreResult<()>;
+}
+
+/// What came of raising fences.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Raised {
+    /// All are there, or beyond.
+    Done,
+    /// Some are gone; the others were raised.
+    Gone,
+    /// None is gone, but some are of these logs, and were left; the others were raised.
+    OfOtherLogs(Vec<uuid::Uuid>),
 }
 
 /// A place on a revocation log.

@@ -2,9 +2,10 @@
 //! the revocation log. The two share no transaction: each operation names its commit point.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use symbolon_core::cluster::{Fenced, Position, RecordFence, SessionList, SessionRecords};
+use symbolon_core::cluster::{Fenced, Position, Raised, RecordFence, SessionList, SessionRecords};
 use symbolon_core::ports::{
     Appended, Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
@@ -12,15 +13,88 @@ use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::{SessionId, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Entry};
+use tokio::sync::Mutex;
 
-/// How often fences may be found gone before an operation gives up: they were put up again each time.
-const ATTEMPTS: usize = 3;
+/// How often fences may be found gone, or of another log, before an operation gives up: that was mended each time.
+const ATTEMPTS: usize = 4;
+
+/// The session records, and the log that their fences are put up from.
+pub(crate) struct Fences {
+    records: Arc<dyn SessionRecords>,
+    log: Arc<dyn RevocationLog>,
+    /// One at a time puts all of them up.
+    rebuilding: Mutex<()>,
+    rebuilt: AtomicU64,
+}
+
+impl Fences {
+    pub(crate) fn new(records: Arc<dyn SessionRecords>, log: Arc<dyn RevocationLog>) -> Self {
+        Self {
+            records,
+            log,
+            rebuilding: Mutex::new(()),
+            rebuilt: AtomicU64::new(0),
+        }
+    }
+
+    /// The fences were seen to be gone: they are put up again where the log stands now. Whoever asked has to catch up
+    /// with the log, as all nodes have; then what is sealed is adopted.
+    pub(crate) async fn rebuild(&self) -> StoreResult<()> {
+        let before = self.rebuilt.load(Ordering::SeqCst);
+        let _one_at_a_time = self.rebuilding.lock().await;
+        if self.rebuilt.load(Ordering::SeqCst) != before {
+            // Somebody has tried meanwhile: whoever asked sees for themselves what came of it.
+            return Ok(());
+        }
+        let outcome = self.put_up().await;
+        self.rebuilt.fetch_add(1, Ordering::SeqCst);
+        outcome
+    }
+
+    async fn put_up(&self) -> StoreResult<()> {
+        let head = self.log.head().await?;
+        tracing::warn!(
+            seq = head.seq,
+            "the session records were emptied: their fences are put up again"
+        );
+        self.records.rebuild(head).await?;
+        // What was promised in between stood in fences that may have been lost, too, and were put up too low.
+        let now = self.log.head().await?;
+        if now != head {
+            let raised = self.records.raise(None, now, &[head.log]).await?;
+            tracing::debug!(?raised, seq = now.seq, "the log has moved since");
+        }
+        Ok(())
+    }
+
+    /// Raises fences to a head that this node has read. Those of another log are replaced only where the database, asked
+    /// after they were seen, still has the log of `to`: a node that slept while a backup was restored must not put the
+    /// fences of the log back that it remembers, and one that has read the new log needs nobody's leave.
+    async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<()> {
+        let mut over = Vec::new();
+        for _ in 0..ATTEMPTS {
+            match self.records.raise(whose, to, &over).await? {
+                Raised::Done => return Ok(()),
+                Raised::Gone => self.rebuild().await?,
+                Raised::OfOtherLogs(others) => {
+                    if self.log.head().await?.log != to.log {
+                        return Err(StoreError::Unavailable(
+                            "the revocation log was replaced by another, which this node has not read yet"
+                                .into(),
+                        ));
+                    }
+                    over = others;
+                }
+            }
+        }
+        Err(gone())
+    }
+}
 
 /// Sessions whose list is in SQL and whose records are elsewhere.
 pub struct ClusterSessions {
     list: Arc<dyn SessionList>,
-    records: Arc<dyn SessionRecords>,
-    log: Arc<dyn RevocationLog>,
+    fences: Fences,
 }
 
 impl ClusterSessions {
@@ -30,22 +104,23 @@ impl ClusterSessions {
         records: Arc<dyn SessionRecords>,
         log: Arc<dyn RevocationLog>,
     ) -> Self {
-        Self { list, records, log }
+        Self {
+            list,
+            fences: Fences::new(records, log),
+        }
     }
 
-    /// The fences were seen to be gone: they are put up again where the log stands now. Whoever asked has to catch up
-    /// with the log, as all nodes have; then what is sealed is adopted.
-    async fn rebuild(&self) -> StoreResult<()> {
-        rebuild(&*self.log, &*self.records).await
+    fn records(&self) -> &dyn SessionRecords {
+        &*self.fences.records
     }
 
     /// False where the node has to catch up first.
     async fn begin_record(&self, session: &NewSession, applied: Head) -> StoreResult<bool> {
         for _ in 0..ATTEMPTS {
-            match self.records.begin(session, applied).await? {
+            match self.records().begin(session, applied).await? {
                 Fenced::CatchUp => return Ok(false),
                 Fenced::Done(()) => return Ok(true),
-                Fenced::Lost => self.rebuild().await?,
+                Fenced::Lost => self.fences.rebuild().await?,
             }
         }
         Err(gone())
@@ -54,15 +129,6 @@ impl ClusterSessions {
 
 fn gone() -> StoreError {
     StoreError::Unavailable("the session records lose their fences again and again".into())
-}
-
-async fn rebuild(log: &dyn RevocationLog, records: &dyn SessionRecords) -> StoreResult<()> {
-    let head = log.head().await?;
-    tracing::warn!(
-        seq = head.seq,
-        "the session records were emptied: their fences are put up again"
-    );
-    records.rebuild(head).await
 }
 
 #[async_trait]
@@ -78,9 +144,9 @@ impl SessionStore for ClusterSessions {
 
     /// The commit point is the record.
     async fn rotate(&self, request: &RotationRequest) -> StoreResult<Rotation> {
-        match self.records.rotate(request).await? {
+        match self.records().rotate(request).await? {
             Rotation::Lost => {
-                self.rebuild().await?;
+                self.fences.rebuild().await?;
                 Ok(Rotation::CatchUp)
             }
             outcome => Ok(outcome),
@@ -88,9 +154,9 @@ impl SessionStore for ClusterSessions {
     }
 
     async fn peek(&self, request: &RotationRequest) -> StoreResult<Rotation> {
-        match self.records.peek(request).await? {
+        match self.records().peek(request).await? {
             Rotation::Lost => {
-                self.rebuild().await?;
+                self.fences.rebuild().await?;
                 Ok(Rotation::CatchUp)
             }
             outcome => Ok(outcome),
@@ -99,7 +165,7 @@ impl SessionStore for ClusterSessions {
 
     async fn fence(&self, subject: Subject, session: Option<SessionId>) -> StoreResult<Fence> {
         for _ in 0..ATTEMPTS {
-            if let Some(RecordFence { position, killed }) = self.records.fence(subject, session).await? {
+            if let Some(RecordFence { position, killed }) = self.records().fence(subject, session).await? {
                 let Position { log, seq } = position;
                 // Facts have no fence: a change of one returns once every lease on older ones has ended.
                 return Ok(Fence {
@@ -112,17 +178,17 @@ impl SessionStore for ClusterSessions {
                     killed,
                 });
             }
-            self.rebuild().await?;
+            self.fences.rebuild().await?;
         }
         Err(gone())
     }
 
     async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>> {
-        self.records.killed(limit).await
+        self.records().killed(limit).await
     }
 
     async fn killed_logged(&self, killed: &KilledSession) -> StoreResult<()> {
-        self.records.killed_logged(killed).await
+        self.records().killed_logged(killed).await
     }
 
     /// The records expire by themselves.
@@ -134,14 +200,15 @@ impl SessionStore for ClusterSessions {
 /// The revocation log of a cluster: what is appended raises the fences before the call returns, so that no node can
 /// rotate or answer for what it revokes without having read it.
 pub struct FencedLog {
-    log: Arc<dyn RevocationLog>,
-    records: Arc<dyn SessionRecords>,
+    fences: Fences,
 }
 
 impl FencedLog {
     /// The log with fences in front of the records.
     pub fn new(log: Arc<dyn RevocationLog>, records: Arc<dyn SessionRecords>) -> Self {
-        Self { log, records }
+        Self {
+            fences: Fences::new(records, log),
+        }
     }
 
     /// How far fences were raised, where that is beyond `applied`. A log that is read afterwards holds as much, unless it
@@ -150,44 +217,43 @@ impl FencedLog {
     /// # Errors
     /// The store's.
     pub async fn beyond(&self, applied: Head) -> StoreResult<Option<u64>> {
-        let told = self.records.head().await?;
+        let told = self.fences.records.head().await?;
         Ok(told
             .filter(|told| told.log == applied.log && told.seq > applied.seq)
             .map(|told| told.seq))
     }
 
-    /// Raises every fence that `whose` concerns to the head.
+    /// Raises every fence that `whose` concerns to the head, which must have been read from the log. Fences of another log
+    /// are replaced where the database has the head's log still.
     ///
     /// # Errors
-    /// The store's: what is on the log is not promised yet, and takes effect where nodes read the log by themselves.
+    /// The store's, or the database has another log than that of the head: what is on the log is not promised yet, and takes effect where nodes read the log by themselves.
     pub async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<()> {
-        for _ in 0..ATTEMPTS {
-            if self.records.raise(whose, to).await? {
-                return Ok(());
-            }
-            rebuild(&*self.log, &*self.records).await?;
-        }
-        Err(gone())
+        self.fences.raise(whose, to).await
+    }
+
+    fn log(&self) -> &dyn RevocationLog {
+        &*self.fences.log
     }
 }
 
 #[async_trait]
 impl RevocationLog for FencedLog {
     async fn head(&self) -> StoreResult<Head> {
-        self.log.head().await
+        self.log().head().await
     }
 
     async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
-        self.log.entries(after, now, limit).await
+        self.log().entries(after, now, limit).await
     }
 
     async fn tip_at(&self, seq: u64) -> StoreResult<Option<Tip>> {
-        self.log.tip_at(seq).await
+        self.log().tip_at(seq).await
     }
 
     /// The commit point is the log.
     async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended> {
-        let appended = self.log.append(revocation, now).await?;
+        let appended = self.log().append(revocation, now).await?;
         let reach = self.promise(revocation.whose, appended.head).await?;
         Ok(Appended { reach, ..appended })
     }
@@ -204,17 +270,17 @@ impl RevocationLog for FencedLog {
     }
 
     async fn confirms(&self, applied: Head) -> StoreResult<bool> {
-        let told = self.records.head().await?;
+        let told = self.fences.records.head().await?;
         Ok(told.is_some_and(|told| {
             told.log == applied.log && told.seq <= applied.seq && told.facts <= applied.facts
         }))
     }
 
     async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64> {
-        self.log.live_tokens(owner, now).await
+        self.log().live_tokens(owner, now).await
     }
 
     async fn sweep_log(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
-        self.log.sweep_log(before, limit).await
+        self.log().sweep_log(before, limit).await
     }
 }

@@ -1,5 +1,6 @@
 //! What a node does while the log can't be read, and what a revocation promises when Redis can't be told.
 
+mod fences;
 mod histories;
 
 use std::collections::VecDeque;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use symbolon_core::cluster::{Fenced, RecordFence, SessionRecords};
+use symbolon_core::cluster::{Fenced, Raised, RecordFence, SessionRecords};
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{Appended, KilledSession, NewSession, RevocationLog, StoreError, StoreResult};
 use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
@@ -119,6 +120,8 @@ struct Records {
     head: Mutex<Option<Head>>,
     down: AtomicBool,
     rebuilt: AtomicUsize,
+    /// The log moves to it while fences are put up.
+    meanwhile: Mutex<Option<(Arc<Log>, Head)>>,
 }
 
 impl Records {
@@ -148,16 +151,27 @@ impl SessionRecords for Records {
         unreachable!("nobody asks for a session here")
     }
 
-    async fn raise(&self, _: Option<Subject>, to: Head) -> StoreResult<bool> {
+    async fn raise(&self, _: Option<Subject>, to: Head, over: &[Uuid]) -> StoreResult<Raised> {
         self.reach()?;
         let mut head = self.head.lock().unwrap();
-        Ok(head.as_mut().map(|head| *head = to).is_some())
+        let Some(head) = head.as_mut() else {
+            return Ok(Raised::Gone);
+        };
+        if head.log != to.log && !over.contains(&head.log) {
+            return Ok(Raised::OfOtherLogs(vec![head.log]));
+        }
+        *head = to;
+        Ok(Raised::Done)
     }
 
     async fn rebuild(&self, to: Head) -> StoreResult<()> {
         self.reach()?;
         self.rebuilt.fetch_add(1, Ordering::SeqCst);
         self.head.lock().unwrap().get_or_insert(to);
+        if let Some((log, head)) = self.meanwhile.lock().unwrap().take() {
+            *log.head.lock().unwrap() = head;
+        }
+        tokio::task::yield_now().await;
         Ok(())
     }
 

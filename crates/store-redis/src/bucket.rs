@@ -56,6 +56,11 @@ impl Keys {
         format!("{}{{h}}", self.prefix).into_bytes()
     }
 
+    /// What is written to see that replicas get it; in the slot of the head.
+    pub(crate) fn mark(&self) -> Vec<u8> {
+        format!("{}{{h}}w", self.prefix).into_bytes()
+    }
+
     fn key(&self, bucket: Bucket, kind: u8, id: &[u8]) -> Vec<u8> {
         let tag = format!("{}{{{:02x}}}", self.prefix, bucket.0);
         [tag.as_bytes(), &[kind], id].concat()

@@ -9,7 +9,8 @@ use redis::cluster::ClusterClient;
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, InfoDict, Pipeline, RedisFuture, RedisResult, TlsMode, Value,
+    Client, Cmd, ErrorKind, FromRedisValue, InfoDict, Pipeline, RedisError, RedisFuture, RedisResult,
+    TlsMode, Value,
 };
 
 use crate::config::{RedisConfig, Servers, Topology};
@@ -58,6 +59,22 @@ impl Connection {
         });
         let answers: Vec<RedisResult<T>> = stream::iter(each).buffered(AT_ONCE).collect().await;
         answers.into_iter().collect()
+    }
+
+    /// What the commands are answered, one after the other: on one server over one connection, whatever takes over
+    /// meanwhile, and on a cluster each where it belongs.
+    pub(crate) async fn in_turn<const N: usize>(&self, commands: [Cmd; N]) -> RedisResult<[Value; N]> {
+        let mut answers = Vec::with_capacity(N);
+        if self.is_cluster {
+            for command in commands {
+                answers.push(command.query_async(&mut self.link.clone()).await?);
+            }
+        } else {
+            answers = self.all(commands.into()).await?;
+        }
+        let mismatch =
+            |_| RedisError::from((ErrorKind::UnexpectedReturnType, "not one answer to each command"));
+        answers.try_into().map_err(mismatch)
     }
 }
 

@@ -5,6 +5,7 @@ mod config;
 mod connection;
 mod error;
 mod link;
+mod promises;
 mod record;
 mod records;
 mod scripts;

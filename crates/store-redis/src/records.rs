@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use redis::{AsyncCommands as _, RedisResult, Value};
-use symbolon_core::cluster::{Fenced, RecordFence, SessionRecords};
+use symbolon_core::cluster::{Fenced, Raised, RecordFence, SessionRecords};
 use symbolon_core::ports::{KilledSession, NewSession, StoreError, StoreResult};
 use symbolon_core::revocation::Head;
 use symbolon_core::rotation::{Rotation, RotationRequest, SessionRecord};
@@ -13,10 +13,11 @@ use crate::bucket::{Bucket, Keys};
 use crate::config::RedisConfig;
 use crate::connection::{Connection, check};
 use crate::error::{ConnectError, store_error};
+use crate::promises::Promises;
 use crate::record::{
     corrupt, exact, is_killed, pack, pack_fence, pack_head, unpack_fence, unpack_head, unpack_killed,
 };
-use crate::scripts;
+use crate::scripts::{self, Call};
 
 /// A record outlives its session by this much, so that no node's clock sees it end early: 10 minutes, in milliseconds.
 const SLACK_MS: u64 = 600_000;
@@ -30,14 +31,6 @@ pub struct RedisRecords {
     connection: Connection,
     keys: Keys,
     promises: Option<Promises>,
-}
-
-/// How replicas are waited for. The connection is one of its own: whatever follows a `WAIT` on a connection waits, too.
-#[derive(Clone)]
-struct Promises {
-    connection: Connection,
-    replicas: u32,
-    wait_ms: u64,
 }
 
 impl RedisRecords {
@@ -114,23 +107,23 @@ impl RedisRecords {
         connection: &Connection,
         whose: Option<Subject>,
         to: Head,
-    ) -> StoreResult<Vec<Raised>> {
+        over: &[Uuid],
+    ) -> StoreResult<Vec<Step>> {
+        let replacing = |call| over.iter().fold(call, |call: Call, log| call.arg(log.as_bytes()));
         let raise = |bucket| {
-            scripts::RAISE
+            let call = scripts::RAISE
                 .on([self.keys.fence(bucket)])
-                .arg(pack_fence(to.into()))
+                .arg(pack_fence(to.into()));
+            replacing(call)
         };
         let mut calls: Vec<_> = match whose {
             Some(subject) => vec![raise(Bucket::of(subject))],
             None => Bucket::all().map(raise).collect(),
         };
-        calls.push(scripts::RAISE_HEAD.on([self.keys.head()]).arg(pack_head(to)));
-        let codes: RedisResult<Vec<u8>> = scripts::run_all(&calls, connection).await;
-        Ok(codes
-            .map_err(store_error)?
-            .into_iter()
-            .map(Raised::from)
-            .collect())
+        let head = scripts::RAISE_HEAD.on([self.keys.head()]).arg(pack_head(to));
+        calls.push(replacing(head));
+        let answers: RedisResult<Vec<Value>> = scripts::run_all(&calls, connection).await;
+        answers.map_err(store_error)?.into_iter().map(step).collect()
     }
 
     /// Some of the sessions that wait in a bucket's outbox.
@@ -139,55 +132,71 @@ impl RedisRecords {
         let mut some = redis::cmd("HRANDFIELD");
         some.arg(self.keys.killed(bucket)).arg(limit).arg("WITHVALUES");
         let entries: RedisResult<Vec<Field>> = some.query_async(&mut self.connection.clone()).await;
-        let malformed = |_| corrupt("an entry of the outbox is malformed");
-        let entry = |(session, entry): Field| {
-            let (subject, ends) = unpack_killed(&entry)?;
-            Ok(KilledSession {
-                session: SessionId(Uuid::from_slice(&session).map_err(malformed)?),
-                subject: Some(Subject(subject)),
-                ends,
-            })
+        let whole = |(session, entry): Field| {
+            let read = killed_session(&session, &entry);
+            if let Err(error) = &read {
+                // It must not keep the others from the log.
+                tracing::error!(%error, bucket = ?self.keys.killed(bucket).escape_ascii().to_string(),
+                    "a session that was killed can't be put on the revocation log; it stays killed here");
+            }
+            read.ok()
         };
-        entries.map_err(store_error)?.into_iter().map(entry).collect()
+        Ok(entries
+            .map_err(store_error)?
+            .into_iter()
+            .filter_map(whole)
+            .collect())
     }
 }
 
-impl Promises {
-    /// Waits until as many replicas as are configured have what was written over this connection and before.
-    async fn replicated(&self) -> StoreResult<()> {
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(self.replicas).arg(self.wait_ms);
-        // On a cluster, those of the primary that has the fewest.
-        let have: RedisResult<i64> = wait.query_async(&mut self.connection.clone()).await;
-        let have = have.map_err(store_error)?;
-        if have < i64::from(self.replicas) {
-            return Err(StoreError::Unavailable(format!(
-                "Redis: {have} replicas have it, and `redis.replicas` is {}",
-                self.replicas
-            )));
-        }
-        Ok(())
-    }
+fn killed_session(session: &[u8], entry: &[u8]) -> StoreResult<KilledSession> {
+    let malformed = |_| corrupt("an entry of the outbox is malformed");
+    let (subject, ends) = unpack_killed(entry)?;
+    Ok(KilledSession {
+        session: SessionId(Uuid::from_slice(session).map_err(malformed)?),
+        subject: Some(Subject(subject)),
+        ends,
+    })
 }
 
 /// What came of raising a fence.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Raised {
+enum Step {
     /// It is gone.
     Gone,
     /// It was at least there.
     There,
     /// It was below.
     Up,
+    /// It is of another log, and was left.
+    Other(Uuid),
 }
 
-impl From<u8> for Raised {
-    fn from(code: u8) -> Self {
-        match code {
-            0 => Self::Gone,
-            2 => Self::There,
-            _ => Self::Up,
-        }
+fn step(answer: Value) -> StoreResult<Step> {
+    let malformed = || corrupt("a script does not say what came of raising a fence");
+    match answer {
+        Value::Int(0) => Ok(Step::Gone),
+        Value::Int(1) => Ok(Step::Up),
+        Value::Int(2) => Ok(Step::There),
+        Value::BulkString(log) => Uuid::from_slice(&log).map(Step::Other).map_err(|_| malformed()),
+        _ => Err(malformed()),
+    }
+}
+
+fn summary(steps: &[Step]) -> Raised {
+    if steps.contains(&Step::Gone) {
+        return Raised::Gone;
+    }
+    let other = |step: &Step| match step {
+        Step::Other(log) => Some(*log),
+        Step::Gone | Step::There | Step::Up => None,
+    };
+    let mut others: Vec<_> = steps.iter().filter_map(other).collect();
+    others.sort_unstable();
+    others.dedup();
+    match others.is_empty() {
+        true => Raised::Done,
+        false => Raised::OfOtherLogs(others),
     }
 }
 
@@ -242,21 +251,22 @@ impl SessionRecords for RedisRecords {
         }))
     }
 
-    async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<bool> {
+    async fn raise(&self, whose: Option<Subject>, to: Head, over: &[Uuid]) -> StoreResult<Raised> {
         let Some(promises) = &self.promises else {
-            let raised = self.raise_over(&self.connection, whose, to).await?;
-            return Ok(!raised.contains(&Raised::Gone));
+            return Ok(summary(
+                &self.raise_over(&self.connection, whose, to, over).await?,
+            ));
         };
-        let raised = self.raise_over(&promises.connection, whose, to).await?;
+        let raised = self.raise_over(&promises.connection, whose, to, over).await?;
         promises.replicated().await?;
         // A replica that took over in between may not have it, nor know what was to be waited for.
-        let still = self.raise_over(&promises.connection, whose, to).await?;
-        if still.contains(&Raised::Up) {
+        let still = self.raise_over(&promises.connection, whose, to, over).await?;
+        if still.contains(&Step::Up) {
             return Err(StoreError::Unavailable(
                 "Redis: another server took over while replicas were waited for".into(),
             ));
         }
-        Ok(!raised.contains(&Raised::Gone) && !still.contains(&Raised::Gone))
+        Ok(summary(&[raised, still].concat()))
     }
 
     async fn rebuild(&self, to: Head) -> StoreResult<()> {
@@ -279,10 +289,14 @@ impl SessionRecords for RedisRecords {
     }
 
     async fn head(&self) -> StoreResult<Option<Head>> {
-        let head: RedisResult<Option<Vec<u8>>> = self.connection.clone().get(self.keys.head()).await;
-        head.map_err(store_error)?
-            .map(|head| unpack_head(&head))
-            .transpose()
+        let head = match &self.promises {
+            Some(promises) => promises.head(&self.keys).await?,
+            None => {
+                let head: RedisResult<_> = self.connection.clone().get(self.keys.head()).await;
+                head.map_err(store_error)?
+            }
+        };
+        head.map(|head: Vec<u8>| unpack_head(&head)).transpose()
     }
 
     async fn killed(&self, limit: u32) -> StoreResult<Vec<KilledSession>> {

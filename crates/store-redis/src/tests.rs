@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use symbolon_core::cluster::SessionRecords;
+use symbolon_core::cluster::{Raised, SessionRecords};
 use symbolon_core::revocation::Head;
 use symbolon_core::rotation::{Rotation, RotationRequest, RotationRules};
 use symbolon_core::{SessionId, Subject, UnixMillis};

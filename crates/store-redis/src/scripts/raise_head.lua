@@ -1,15 +1,27 @@
--- Raises the head to another, each of its two counts by itself. Another log takes the place of the one before: a backup
--- was restored.
+-- Raises the head to another, each of its two counts by itself. One of another log stays, unless that log is one of those
+-- whose place is taken: a backup was restored.
 --
 -- KEYS: head
--- ARGV: head
--- Returns 0: the head is gone, 1: it was raised, 2: it was at least there.
+-- ARGV: head, ids of logs whose place it takes
+-- Returns 0: the head is gone, 1: it was raised, 2: it was at least there; the id of its log where it stays.
+
+local function takes_place_of(place)
+  for i = 2, #ARGV do
+    if of_one_log(place, ARGV[i]) then
+      return true
+    end
+  end
+  return false
+end
 
 local head = redis.call('GET', KEYS[1])
 if not head then
   return 0
 end
 local to = ARGV[1]
+if #head == 32 and not of_one_log(head, to) and not takes_place_of(head) then
+  return string.sub(head, 1, 16)
+end
 if #head ~= 32 or not of_one_log(head, to) then
   redis.call('SET', KEYS[1], to)
   return 1

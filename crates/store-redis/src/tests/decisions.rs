@@ -217,8 +217,9 @@ async fn who_is_behind_or_on_another_log_must_catch_up() {
         tip: [0; 16],
     };
     assert_eq!(records.rotate(&request(7, 1)).await.unwrap(), Rotation::Lost);
-    assert!(
-        !records.raise(None, head(7, 5)).await.unwrap(),
+    assert_eq!(
+        records.raise(None, head(7, 5), &[]).await.unwrap(),
+        Raised::Gone,
         "a fence that is gone is not put up by raising it"
     );
     records.rebuild(head(7, 3)).await.unwrap();
@@ -234,13 +235,14 @@ async fn who_is_behind_or_on_another_log_must_catch_up() {
         Rotation::Rotated { adopted: true, .. }
     ));
     // Of the subject alone, then of all; and never lower.
-    assert!(
+    assert_eq!(
         records
-            .raise(Some(Subject(Uuid::from_u128(2))), head(7, 1 << 40))
+            .raise(Some(Subject(Uuid::from_u128(2))), head(7, 1 << 40), &[])
             .await
-            .unwrap()
+            .unwrap(),
+        Raised::Done
     );
-    assert!(records.raise(None, head(7, 4)).await.unwrap());
+    assert_eq!(records.raise(None, head(7, 4), &[]).await.unwrap(), Raised::Done);
     assert_eq!(
         records.rotate(&request(7, (1 << 40) - 1)).await.unwrap(),
         Rotation::CatchUp
@@ -257,8 +259,23 @@ async fn who_is_behind_or_on_another_log_must_catch_up() {
         .unwrap()
         .unwrap();
     assert_eq!(other.position, head(7, 4).into());
-    // Another log takes the place of the one before, whatever its position.
-    assert!(records.raise(None, head(9, 0)).await.unwrap());
+    // Another log takes the place of the one before where it is told so, whatever its position.
+    let seven = Raised::OfOtherLogs(vec![Uuid::from_u128(7)]);
+    let before = records.head().await.unwrap().unwrap();
+    for over in [vec![], vec![Uuid::from_u128(8)]] {
+        assert_eq!(records.raise(None, head(9, 1 << 50), &over).await.unwrap(), seven);
+    }
+    assert_eq!(records.head().await.unwrap().unwrap(), before);
+    assert!(matches!(
+        records.rotate(&request(7, 1 << 41)).await.unwrap(),
+        Rotation::Rotated { .. } | Rotation::Kept | Rotation::Replayed { .. } | Rotation::Reused
+    ));
+    let over = [Uuid::from_u128(8), Uuid::from_u128(7)];
+    assert_eq!(
+        records.raise(None, head(9, 0), &over).await.unwrap(),
+        Raised::Done
+    );
+    assert_eq!(records.head().await.unwrap().unwrap(), head(9, 0));
     assert_eq!(
         records.rotate(&request(7, 1 << 41)).await.unwrap(),
         Rotation::CatchUp

@@ -70,7 +70,10 @@ async fn the_rules_allow_all_that_is_done_and_nothing_else() {
     );
     let killed = records.killed(10).await.unwrap();
     records.killed_logged(&killed[0]).await.unwrap();
-    assert!(records.raise(None, Head { seq: 1, ..EMPTY }).await.unwrap());
+    assert_eq!(
+        records.raise(None, Head { seq: 1, ..EMPTY }, &[]).await.unwrap(),
+        Raised::Done
+    );
     assert!(
         records
             .fence(subject, Some(killed[0].session))

@@ -82,6 +82,28 @@ async fn a_promise_needs_its_replicas() {
     );
 }
 
+/// One entry that nobody can read must not keep the others from the log.
+#[tokio::test]
+async fn a_malformed_entry_of_the_outbox_holds_up_no_other() {
+    let config = config(Redis::shared().url(), Topology::Single);
+    let records = records(&config).await;
+    records.rebuild(EMPTY).await.unwrap();
+    let subject = Subject(Uuid::from_u128(2));
+    records.hash(format!("{}{{02}}k", config.prefix).as_bytes()).await;
+    assert!(records.killed(10).await.unwrap().is_empty());
+    for presented in 0..2 {
+        records.rotate(&request(subject, presented, EMPTY)).await.unwrap();
+    }
+    let mut reused = request(subject, 0, EMPTY);
+    reused.now = NOW.plus(60_000);
+    assert_eq!(records.rotate(&reused).await.unwrap(), Rotation::Reused);
+    let killed = records.killed(10).await.unwrap();
+    assert_eq!(killed.len(), 1);
+    assert_eq!(killed[0].session, reused.session);
+    records.killed_logged(&killed[0]).await.unwrap();
+    assert!(records.killed(10).await.unwrap().is_empty());
+}
+
 /// Nothing but the record grows with a session, and it does not grow with its refreshes.
 #[tokio::test]
 async fn a_session_is_one_small_record_that_expires() {

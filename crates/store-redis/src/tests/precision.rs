@@ -31,9 +31,15 @@ async fn positions_are_told_apart_to_their_last_bit() {
     ] {
         let records = records(&config(Redis::shared().url(), Topology::Single)).await;
         records.rebuild(head(7, seq, seq)).await.unwrap();
-        assert!(records.raise(None, head(7, seq + 1, seq)).await.unwrap());
+        assert_eq!(
+            records.raise(None, head(7, seq + 1, seq), &[]).await.unwrap(),
+            Raised::Done
+        );
         assert_eq!(records.head().await.unwrap().unwrap(), head(7, seq + 1, seq));
-        assert!(records.raise(None, head(7, seq, seq + 1)).await.unwrap());
+        assert_eq!(
+            records.raise(None, head(7, seq, seq + 1), &[]).await.unwrap(),
+            Raised::Done
+        );
         assert_eq!(records.head().await.unwrap().unwrap(), head(7, seq + 1, seq + 1));
         let fence = records.fence(subject, None).await.unwrap().unwrap();
         assert_eq!(fence.position.seq, seq + 1);

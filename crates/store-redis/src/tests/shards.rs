@@ -18,7 +18,7 @@ async fn forgotten_scripts_are_given_again() {
         2
     ));
     server.cli(&["SCRIPT", "FLUSH"]);
-    assert!(records.raise(None, EMPTY).await.unwrap());
+    assert_eq!(records.raise(None, EMPTY, &[]).await.unwrap(), Raised::Done);
     server.restart(true);
     let third = until(
         async || records.rotate(&request(subject, 2, EMPTY)).await,
@@ -90,7 +90,7 @@ async fn a_shard_that_is_lost_is_the_only_one_that_does_not_rotate() {
         ));
     }
     assert!(
-        records.raise(None, head).await.is_err(),
+        records.raise(None, head, &[]).await.is_err(),
         "not every fence can be raised"
     );
     for subject in [kept, other] {
@@ -125,8 +125,8 @@ async fn a_shard_that_is_lost_is_the_only_one_that_does_not_rotate() {
         records.rotate(&request(other, 2, head)).await.unwrap(),
         3
     ));
-    let raised = until(async || records.raise(None, head).await, Result::is_ok).await;
-    assert!(!raised.unwrap());
+    let raised = until(async || records.raise(None, head, &[]).await, Result::is_ok).await;
+    assert_eq!(raised.unwrap(), Raised::Gone);
     records.rebuild(head).await.unwrap();
     assert_eq!(
         records.rotate(&request(lost, 1, EMPTY)).await.unwrap(),
@@ -141,5 +141,5 @@ async fn a_shard_that_is_lost_is_the_only_one_that_does_not_rotate() {
             ..
         }
     ));
-    assert!(records.raise(None, head).await.unwrap());
+    assert_eq!(records.raise(None, head, &[]).await.unwrap(), Raised::Done);
 }
