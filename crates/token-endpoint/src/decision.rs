@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use symbolon_core::authorize::{self, Authorization, KeyBinding, Owner, Purpose};
 use symbolon_core::client::Client;
-use symbolon_core::revocation::Head;
+use symbolon_core::revocation::{FactsVersion, Head};
 use symbolon_core::user::User;
 use symbolon_core::{ClientUid, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::Revocable;
@@ -42,7 +42,7 @@ impl Service {
     pub(crate) async fn decide(&self, question: &Question<'_>) -> Result<Decision, TokenError> {
         for _ in 0..ATTEMPTS {
             let asked = self.parts.clock.now();
-            let version = self.parts.revocations.applied().head.facts;
+            let version = self.parts.revocations.applied().facts_version();
             let client = self.parts.facts.client_by_uid(question.client).await?;
             let client = client.ok_or(TokenError::ClientUnknown)?;
             let user = match question.subject {
@@ -64,12 +64,12 @@ impl Service {
     fn ask(
         &self,
         question: &Question<'_>,
-        (decided, version): (UnixMillis, u64),
+        (decided, version): (UnixMillis, FactsVersion),
         client: Arc<Client>,
         user: Option<Arc<User>>,
     ) -> Option<Result<Decision, TokenError>> {
         let applied = self.parts.revocations.applied();
-        if applied.head.facts != version {
+        if applied.facts_version() != version {
             return None;
         }
         let owner = if question.subject.is_some() {

@@ -148,9 +148,8 @@ async fn renew(with: Renewal) {
     let mut ticks = tokio::time::interval(CACHING);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let head = *heads.borrow_and_update();
-        // A log of another identity has another count of the facts.
-        let version = (head.log, head.facts);
+        heads.mark_unchanged();
+        let version = with.log.applied().facts_version();
         if renewed == Some(version) {
             tokio::select! {
                 changed = heads.changed() => if changed.is_err() { return },

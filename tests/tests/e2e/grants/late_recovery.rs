@@ -45,6 +45,7 @@ async fn recovers_late_once() {
         assert_dead(&h, client, &recovered).await;
         assert_dead(&h, client, &unseen).await;
         h.clock.advance(DAY);
+        h.refresh_nodes().await;
         h.refresh(client, &login.text("refresh_token"))
             .await
             .assert_error(400, "invalid_grant");
@@ -134,6 +135,7 @@ async fn recoveries_are_counted_per_session_and_day() {
         let recovered = h.refresh(&h.app, &login.text("refresh_token")).await;
         h.refresh(&h.app, &recovered.text("refresh_token")).await.ok();
         h.clock.advance(LATE + pause);
+        h.refresh_nodes().await;
         let again = h.refresh(&h.app, &recovered.text("refresh_token")).await;
         if survives {
             assert_alive(&h, &h.app, &again).await;
