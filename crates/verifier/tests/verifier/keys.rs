@@ -353,6 +353,16 @@ async fn metadata_of_another_issuer_is_not_followed() {
     assert_eq!(verifier.keys_known(), 1);
 }
 
+/// Also where what fetches does not keep to the limit.
+#[tokio::test(start_paused = true)]
+async fn metadata_that_is_too_long_is_not_read() {
+    let issuer = Issuer::new(&[es256()]);
+    issuer.metadata.lock().unwrap().push_str(&" ".repeat(64 * 1024));
+    let (builder, _) = following(&issuer);
+    let verifier = builder.build().await.unwrap();
+    assert_eq!((verifier.keys_known(), issuer.fetches()), (0, 0));
+}
+
 /// Nothing that a token names is ever fetched: the issuer's double accepts no other address than its own two.
 #[tokio::test(start_paused = true)]
 async fn j3_nothing_that_a_token_names_is_fetched() {
