@@ -18,6 +18,10 @@ struct Running {
     stop: CancellationToken,
 }
 
+#[expect(
+    clippy::unwrap_used,
+    reason = "test support: whatever fails here is a failed test"
+)]
 impl Running {
     async fn start(deployment: &Deployment, machine: Arc<dyn Clock>) -> Self {
         let options = HarnessOptions {
