@@ -8,7 +8,7 @@ use crate::key::{Key, is_kid};
 use crate::{Algorithm, Claims, Refused};
 
 /// The longest token that is looked at, in bytes: 16 KiB.
-pub(crate) const MAX_TOKEN_LEN: usize = 16 * 1024;
+const MAX_TOKEN_LEN: usize = 16 * 1024;
 /// The longest header, in characters of base64url.
 const MAX_HEADER_LEN: usize = 2048;
 /// The longest signature, in characters of base64url: that of an RSA key of 8192 bits.

@@ -9,7 +9,7 @@ use crate::challenge;
 use crate::key::Key;
 use crate::remote::RemoteKeys;
 use crate::rules::Rules;
-use crate::token::{MAX_TOKEN_LEN, Unverified};
+use crate::token::Unverified;
 use crate::{BuildError, Builder, Claims, Clock, KeySet, Metrics, Refused, RevocationCheck};
 
 /// Verifies the access tokens of one issuer for one resource server. Clones are cheap and share everything.
@@ -145,9 +145,6 @@ impl Verifier {
 
     /// The claims, and whether the signature had been verified before.
     async fn accept(&self, token: &str) -> Result<(Arc<Claims>, bool), Refused> {
-        if token.len() > MAX_TOKEN_LEN {
-            return Err(Refused::TooLong);
-        }
         let remembered = self.0.tokens.as_ref().zip(VerifiedTokens::name(token));
         if let Some((tokens, name)) = &remembered
             && let Some(verified) = tokens.find(name)
