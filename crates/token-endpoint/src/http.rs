@@ -48,7 +48,7 @@ fn cors(service: &Service) -> CorsLayer {
 async fn token(State(service): State<Arc<Service>>, request: Request) -> Response {
     let mut answer = Exchange::begin(&service, "token", &request);
     let result = answer.token(request).await;
-    answer.finish(result, |granted: &TokenResponse| serde_json::to_vec(granted))
+    answer.finish(result, |granted: &TokenResponse| Ok(granted.to_json()))
 }
 
 async fn introspect(State(service): State<Arc<Service>>, request: Request) -> Response {
