@@ -59,7 +59,7 @@ impl Stores {
         Self { sql, clock, redis }.with_time().await
     }
 
-    /// The same without Redis: for commands that must work while it is down. See [`Stores::promise`].
+    /// The same without Redis: for commands that must work while it is down. See [`promise_changes`].
     ///
     /// # Errors
     /// The database can't be used, or its schema is behind and may not be migrated at start.
