@@ -39,7 +39,10 @@ async fn a_login_storm_is_shed_and_everything_else_answers() {
     const STORM: usize = 300;
     const QUEUE: usize = 4;
     // Whoever asks the database at once with all the others waits for it, and is then turned back by the lane.
-    let settings = [("passwords.queue_length", "4"), ("database.acquire_timeout", "30s")];
+    let settings = [
+        ("passwords.queue_length", "4"),
+        ("database.acquire_timeout", "30s"),
+    ];
     let h = one_hash_thread(&settings).await;
     let session = h.login(&h.app).await;
     let lane = h.node.service.lane();
