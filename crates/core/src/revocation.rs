@@ -27,6 +27,18 @@ pub struct Head {
 /// See [`Head::tip`].
 pub type Tip = [u8; 16];
 
+/// The tip of a head by whoever does not know what led to it.
+pub const UNKNOWN_TIP: Tip = [0; 16];
+
+impl Head {
+    /// Whether the tips tell that what led to the one did not lead to the other. Meant for heads of the same counts:
+    /// others have other tips anyway.
+    pub fn is_told_apart(self, other: Self) -> bool {
+        let are_known = self.tip != UNKNOWN_TIP && other.tip != UNKNOWN_TIP;
+        are_known && self.tip != other.tip
+    }
+}
+
 /// The entries that this node has applied, and when it last knew that there were no others.
 #[derive(Clone, Debug)]
 pub struct Applied {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Applied, Head, NewRevocation, Reach, Tip};
+use symbolon_core::revocation::{Applied, Head, NewRevocation, Reach, Tip, UNKNOWN_TIP};
 use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect};
 use tokio::sync::{Mutex, watch};
@@ -52,7 +52,7 @@ impl LiveLog {
         let empty = Applied {
             head: Head {
                 seq: 0,
-                tip: [0; 16],
+                tip: UNKNOWN_TIP,
                 ..head
             },
             cutoffs: Cutoffs::default(),

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use symbolon_core::UnixMillis;
 use symbolon_core::ports::{RevocationLog, StoreResult};
-use symbolon_core::revocation::{Head, Tip};
+use symbolon_core::revocation::{Head, Tip, UNKNOWN_TIP};
 use symbolon_oauth_types::revocation::Entry;
 
 /// Entries that are read at once.
 const PAGE: u32 = 1000;
-/// Of a head that does not say what led to it.
-const UNKNOWN: Tip = [0; 16];
 
 /// What a node has applied, to compare a log with.
 #[derive(Clone, Copy, Debug)]
@@ -88,8 +86,7 @@ impl Reading {
 /// Whether a head can't be one that the log has come to from the one that is known.
 fn went_back(known: Head, head: Head) -> bool {
     let at_once = (head.seq, head.facts) == (known.seq, known.facts);
-    let told_apart = known.tip != UNKNOWN && head.tip != UNKNOWN && head.tip != known.tip;
-    head.seq < known.seq || head.facts < known.facts || (at_once && told_apart)
+    head.seq < known.seq || head.facts < known.facts || (at_once && head.is_told_apart(known))
 }
 
 /// Whether the log holds another entry where the last one was that is known.
@@ -103,7 +100,7 @@ async fn holds_another(log: &dyn RevocationLog, known: Known) -> StoreResult<boo
 
 /// The tip of an entry stands for all before it, changes of facts included; those after it leave no trace of their own.
 fn moved_on(known: Known, head: Head) -> History {
-    let untold = known.head.tip != UNKNOWN && Some(known.head.tip) != known.entry;
+    let untold = known.head.tip != UNKNOWN_TIP && Some(known.head.tip) != known.entry;
     if untold && head.seq > known.head.seq && head.facts == known.head.facts {
         History::FactsInDoubt
     } else {

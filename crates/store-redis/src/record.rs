@@ -3,7 +3,7 @@
 use symbolon_core::UnixMillis;
 use symbolon_core::cluster::Position;
 use symbolon_core::ports::{StoreError, StoreResult};
-use symbolon_core::revocation::Head;
+use symbolon_core::revocation::{Head, UNKNOWN_TIP};
 use symbolon_core::rotation::SessionRecord;
 use uuid::Uuid;
 
@@ -71,7 +71,7 @@ pub(crate) fn unpack_head(bytes: &[u8]) -> StoreResult<Head> {
         log,
         seq,
         facts,
-        tip: [0; 16],
+        tip: UNKNOWN_TIP,
     })
 }
 

@@ -8,7 +8,7 @@ use sea_orm::{
     QuerySelect,
 };
 use symbolon_core::ports::{Appended, RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
+use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip, UNKNOWN_TIP};
 use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
 
@@ -123,12 +123,9 @@ pub(crate) async fn head(db: &impl ConnectionTrait) -> StoreResult<Head> {
         log: row.log_id,
         seq: number(row.seq, "the head of the log")?,
         facts: number(row.facts, "the version of the facts")?,
-        tip: row.tip.map_or(Ok(UNKNOWN), tip)?,
+        tip: row.tip.map_or(Ok(UNKNOWN_TIP), tip)?,
     })
 }
-
-/// The tip of a head that none was given.
-pub(crate) const UNKNOWN: Tip = [0; 16];
 
 fn tip(kept: Vec<u8>) -> StoreResult<Tip> {
     number(kept.as_slice(), "a tip of the log")

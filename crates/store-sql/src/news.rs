@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::ports::StoreResult;
-use symbolon_core::revocation::{Head, Tip};
+use symbolon_core::revocation::{Head, UNKNOWN_TIP};
 use symbolon_core::{SessionId, Subject};
 use symbolon_oauth_types::revocation::{Digest, RevocationKind};
 
 use crate::convert::number;
 use crate::entity::revocation_log::{Column, Entity};
 use crate::error::store_error;
-use crate::log::{self, UNKNOWN};
+use crate::log;
 
 /// Most entries that are looked through; who is further behind must catch up.
 const MOST: u64 = 1_000;
@@ -65,7 +65,7 @@ impl News {
 
     /// The entries that are not applied; `None` where these alone don't tell what has changed.
     fn behind(&self, applied: Head) -> Option<&[Told]> {
-        if !is_earlier(applied, self.head) || applied.tip == UNKNOWN {
+        if !is_earlier(applied, self.head) || applied.tip == UNKNOWN_TIP {
             return None;
         }
         let at = self
@@ -102,9 +102,10 @@ fn is_earlier(applied: Head, head: Head) -> bool {
 /// Whether what was applied is not what is there. A log with another identity is another log, whatever its position; one
 /// that has gone back, or is back where the node was by another way, is another history.
 fn is_behind(applied: Head, head: Head) -> bool {
-    let tell = |tip: Tip| tip != UNKNOWN;
-    let other_history = tell(applied.tip) && tell(head.tip) && applied.tip != head.tip;
-    applied.log != head.log || applied.seq != head.seq || applied.facts != head.facts || other_history
+    applied.log != head.log
+        || applied.seq != head.seq
+        || applied.facts != head.facts
+        || applied.is_told_apart(head)
 }
 
 async fn read(db: &impl ConnectionTrait, seqs: RangeInclusive<u64>) -> StoreResult<Vec<Told>> {
