@@ -9,7 +9,7 @@ use symbolon_core::cluster::{Fenced, Position, Raised, RecordFence, SessionList,
 use symbolon_core::ports::{
     Appended, Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
-use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
+use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip, UNKNOWN_TIP};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::{SessionId, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Entry};
@@ -18,7 +18,8 @@ use tokio::sync::Mutex;
 /// How often fences may be found gone, or of another log, before an operation gives up: that was mended each time.
 const ATTEMPTS: usize = 4;
 
-/// The session records, and the log that their fences are put up from.
+/// The session records, and the log that their fences are put up from. One for a node: whoever finds fences gone waits for
+/// whoever puts them up already.
 pub(crate) struct Fences {
     records: Arc<dyn SessionRecords>,
     log: Arc<dyn RevocationLog>,
@@ -94,19 +95,15 @@ impl Fences {
 /// Sessions whose list is in SQL and whose records are elsewhere.
 pub struct ClusterSessions {
     list: Arc<dyn SessionList>,
-    fences: Fences,
+    fences: Arc<Fences>,
 }
 
 impl ClusterSessions {
-    /// Puts the parts together; `log` is the revocation log that fences are rebuilt from.
-    pub fn new(
-        list: Arc<dyn SessionList>,
-        records: Arc<dyn SessionRecords>,
-        log: Arc<dyn RevocationLog>,
-    ) -> Self {
+    /// Sessions in that list, whose records are those that the log raises fences for.
+    pub fn new(list: Arc<dyn SessionList>, log: &FencedLog) -> Self {
         Self {
             list,
-            fences: Fences::new(records, log),
+            fences: log.fences.clone(),
         }
     }
 
@@ -124,6 +121,15 @@ impl ClusterSessions {
             }
         }
         Err(gone())
+    }
+
+    /// Who finds the fence gone puts it up, and has to catch up then as all do.
+    async fn rebuilt(&self, outcome: Rotation) -> StoreResult<Rotation> {
+        if outcome != Rotation::Lost {
+            return Ok(outcome);
+        }
+        self.fences.rebuild().await?;
+        Ok(Rotation::CatchUp)
     }
 }
 
@@ -144,23 +150,11 @@ impl SessionStore for ClusterSessions {
 
     /// The commit point is the record.
     async fn rotate(&self, request: &RotationRequest) -> StoreResult<Rotation> {
-        match self.records().rotate(request).await? {
-            Rotation::Lost => {
-                self.fences.rebuild().await?;
-                Ok(Rotation::CatchUp)
-            }
-            outcome => Ok(outcome),
-        }
+        self.rebuilt(self.records().rotate(request).await?).await
     }
 
     async fn peek(&self, request: &RotationRequest) -> StoreResult<Rotation> {
-        match self.records().peek(request).await? {
-            Rotation::Lost => {
-                self.fences.rebuild().await?;
-                Ok(Rotation::CatchUp)
-            }
-            outcome => Ok(outcome),
-        }
+        self.rebuilt(self.records().peek(request).await?).await
     }
 
     async fn fence(&self, subject: Subject, session: Option<SessionId>) -> StoreResult<Fence> {
@@ -173,7 +167,7 @@ impl SessionStore for ClusterSessions {
                         log,
                         seq,
                         facts: 0,
-                        tip: [0; 16],
+                        tip: UNKNOWN_TIP,
                     },
                     killed,
                 });
@@ -200,14 +194,14 @@ impl SessionStore for ClusterSessions {
 /// The revocation log of a cluster: what is appended raises the fences before the call returns, so that no node can
 /// rotate or answer for what it revokes without having read it.
 pub struct FencedLog {
-    fences: Fences,
+    fences: Arc<Fences>,
 }
 
 impl FencedLog {
     /// The log with fences in front of the records.
     pub fn new(log: Arc<dyn RevocationLog>, records: Arc<dyn SessionRecords>) -> Self {
         Self {
-            fences: Fences::new(records, log),
+            fences: Arc::new(Fences::new(records, log)),
         }
     }
 
@@ -227,7 +221,8 @@ impl FencedLog {
     /// are replaced where the database has the head's log still.
     ///
     /// # Errors
-    /// The store's, or the database has another log than that of the head: what is on the log is not promised yet, and takes effect where nodes read the log by themselves.
+    /// The store's, or the database has another log than that of the head: what is on the log is not promised yet, and takes
+    /// effect where nodes read the log by themselves.
     pub async fn raise(&self, whose: Option<Subject>, to: Head) -> StoreResult<()> {
         self.fences.raise(whose, to).await
     }

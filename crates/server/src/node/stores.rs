@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use secrecy::ExposeSecret;
+use symbolon_core::Clock;
 use symbolon_core::Rng;
-use symbolon_core::cluster::SessionRecords;
 use symbolon_core::cluster_clock::{ClusterClock, Observed};
 use symbolon_core::ports::{RevocationLog, SessionStore, StoreResult};
 use symbolon_core::throttle::LoginThrottle;
-use symbolon_core::{Clock, cluster::SessionList};
 use symbolon_revocation::{ClusterSessions, FencedLog};
 use symbolon_store_redis::{RedisConfig, RedisRecords, RedisThrottle, Topology};
 use symbolon_store_sql::{SqlConfig, SqlStore};
@@ -116,11 +115,7 @@ impl Stores {
     pub fn sessions(&self) -> Arc<dyn SessionStore> {
         let sql = Arc::new(self.sql.clone());
         match &self.redis {
-            Some(redis) => Arc::new(ClusterSessions::new(
-                sql.clone() as Arc<dyn SessionList>,
-                redis.records.clone() as Arc<dyn SessionRecords>,
-                sql,
-            )),
+            Some(redis) => Arc::new(ClusterSessions::new(sql, &redis.log)),
             None => sql,
         }
     }

@@ -44,8 +44,8 @@ async fn sql() -> Arc<SqlStore> {
 async fn fixture(config: RedisConfig) -> Fixture {
     let (sql, records) = (sql().await, records(&config).await);
     records.rebuild(sql.head().await.unwrap()).await.unwrap();
-    let log: Arc<dyn RevocationLog> = Arc::new(FencedLog::new(sql.clone(), records.clone()));
-    let sessions = ClusterSessions::new(sql.clone(), records as Arc<dyn SessionRecords>, log.clone());
+    let log = Arc::new(FencedLog::new(sql.clone(), records));
+    let sessions = ClusterSessions::new(sql.clone(), &log);
     Fixture::of((*sql).clone(), ()).with_sessions(Arc::new(sessions), log)
 }
 
@@ -55,8 +55,8 @@ async fn an_emptied_redis_serves_nothing_before_its_fences_are_back() {
     let server = Redis::start(&[]);
     let config = config(server.url(), Topology::Single);
     let (sql, records) = (sql().await, records(&config).await);
-    let log: Arc<dyn RevocationLog> = Arc::new(FencedLog::new(sql.clone(), records.clone()));
-    let sessions = ClusterSessions::new(sql.clone(), records.clone(), log.clone());
+    let log = FencedLog::new(sql.clone(), records.clone());
+    let sessions = ClusterSessions::new(sql.clone(), &log);
     let subject = Subject(Uuid::from_u128(2));
     let head = log.head().await.unwrap();
     assert_eq!(
