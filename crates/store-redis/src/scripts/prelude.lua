@@ -28,3 +28,13 @@ local function refusal(fence, applied)
   end
   return nil
 end
+
+-- Whether what is there of another log may be replaced: its log is one of the arguments behind the first.
+local function may_be_replaced(there)
+  for i = 2, #ARGV do
+    if of_one_log(there, ARGV[i]) then
+      return true
+    end
+  end
+  return false
+end

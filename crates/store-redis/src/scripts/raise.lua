@@ -5,20 +5,11 @@
 -- ARGV: position, ids of logs whose place it takes
 -- Returns 0: the fence is gone, 1: it was raised, 2: it was at least there; the id of its log where it stays.
 
-local function takes_place_of(place)
-  for i = 2, #ARGV do
-    if of_one_log(place, ARGV[i]) then
-      return true
-    end
-  end
-  return false
-end
-
 local fence = redis.call('GET', KEYS[1])
 if not fence then
   return 0
 end
-if #fence == 24 and not of_one_log(fence, ARGV[1]) and not takes_place_of(fence) then
+if #fence == 24 and not of_one_log(fence, ARGV[1]) and not may_be_replaced(fence) then
   return string.sub(fence, 1, 16)
 end
 if #fence == 24 and of_one_log(fence, ARGV[1]) and not below(string.sub(fence, 17), string.sub(ARGV[1], 17)) then

@@ -5,21 +5,12 @@
 -- ARGV: head, ids of logs whose place it takes
 -- Returns 0: the head is gone, 1: it was raised, 2: it was at least there; the id of its log where it stays.
 
-local function takes_place_of(place)
-  for i = 2, #ARGV do
-    if of_one_log(place, ARGV[i]) then
-      return true
-    end
-  end
-  return false
-end
-
 local head = redis.call('GET', KEYS[1])
 if not head then
   return 0
 end
 local to = ARGV[1]
-if #head == 32 and not of_one_log(head, to) and not takes_place_of(head) then
+if #head == 32 and not of_one_log(head, to) and not may_be_replaced(head) then
   return string.sub(head, 1, 16)
 end
 if #head ~= 32 or not of_one_log(head, to) then
