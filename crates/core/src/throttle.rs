@@ -42,6 +42,11 @@ pub enum Throttle {
     Wait(Duration),
 }
 
+/// How long failures are remembered of an account that is not tried meanwhile: a quarter of an hour, or two lock-outs.
+pub fn remembered_for(lockout: Duration) -> Duration {
+    Duration::from_secs(15 * 60).max(lockout.saturating_mul(2))
+}
+
 /// Counts failed logins. Implementations are bounded in memory. Where one can't be asked nobody logs in: guesses that are
 /// not counted are not bounded.
 #[async_trait]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{AsyncCommands as _, RedisResult, Value};
 use symbolon_core::ports::StoreResult;
-use symbolon_core::throttle::{LoginThrottle, Throttle, ThrottleKey};
+use symbolon_core::throttle::{LoginThrottle, Throttle, ThrottleKey, remembered_for};
 
 use crate::bucket::Keys;
 use crate::connection::Connection;
@@ -27,8 +27,6 @@ pub struct RedisThrottle {
     forget_ms: u64,
 }
 
-/// Failures are forgotten when an account was not tried for this long, or for two lock-outs.
-const FORGET: Duration = Duration::from_secs(15 * 60);
 /// Longest lock-out, in milliseconds: a year.
 const LONGEST_MS: u64 = 366 * 24 * 3_600_000;
 
@@ -43,7 +41,7 @@ impl RedisThrottle {
             keys: records.keys().clone(),
             max_failures: u64::from(max_failures),
             lockout_ms,
-            forget_ms: millis(FORGET).max(lockout_ms * 2),
+            forget_ms: millis(remembered_for(Duration::from_millis(lockout_ms))),
         }
     }
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use quick_cache::sync::Cache;
 use symbolon_core::Clock;
 use symbolon_core::ports::StoreResult;
-use symbolon_core::throttle::{LoginThrottle, Throttle, ThrottleKey};
+use symbolon_core::throttle::{LoginThrottle, Throttle, ThrottleKey, remembered_for};
 
 /// Counts failed logins in the memory of this node. Bounded: past [`MemoryThrottle::CAPACITY`] accounts the ones that
 /// were not tried for long are forgotten.
@@ -22,9 +22,6 @@ struct Failures {
     last: Duration,
     locked_until: Duration,
 }
-
-/// Failures are forgotten when an account was not tried for this long.
-const FORGET: Duration = Duration::from_secs(15 * 60);
 
 impl MemoryThrottle {
     /// Most accounts that are counted at a time.
@@ -61,7 +58,7 @@ impl LoginThrottle for MemoryThrottle {
         let Ok(account) = self.accounts.get_or_insert_with(&key, fresh);
         let mut failures = account.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.monotonic();
-        if now.saturating_sub(failures.last) > FORGET.max(self.lockout * 2) {
+        if now.saturating_sub(failures.last) > remembered_for(self.lockout) {
             *failures = Failures::default();
         }
         failures.count = failures.count.saturating_add(1);
@@ -132,7 +129,7 @@ mod tests {
         throttle.succeeded(key).await.unwrap();
         throttle.failed(key).await.unwrap();
         assert_eq!(throttle.check(key).await.unwrap(), Throttle::Open);
-        clock.advance(FORGET + MINUTE);
+        clock.advance(remembered_for(MINUTE) + MINUTE);
         throttle.failed(key).await.unwrap();
         assert_eq!(throttle.check(key).await.unwrap(), Throttle::Open);
     }
