@@ -1,4 +1,5 @@
 //! Servers of the tests' own.
 
 pub mod postgres;
+mod process;
 pub mod redis;

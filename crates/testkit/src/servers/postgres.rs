@@ -2,15 +2,16 @@
 //!
 //! PostgreSQL refuses to run as root: where the tests do, the server runs as `postgres` or `nobody`.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
+
+use super::process::Process;
 
 /// A server, for as long as this is kept.
 pub struct Postgres {
@@ -22,12 +23,6 @@ pub struct Postgres {
     _owned: Option<TempDir>,
     process: Mutex<Option<Process>>,
     databases: AtomicU32,
-}
-
-/// The server and the shell that ends it.
-struct Process {
-    shell: Child,
-    server: String,
 }
 
 /// The user that owns the databases, and that is let in without a password.
@@ -204,23 +199,15 @@ impl Postgres {
         } else {
             &self.dir
         };
-        let mut shell = Command::new("sh")
+        let mut shell = Command::new("sh");
+        shell
             .args(["-c", UNTIL_INPUT_ENDS, "sh"])
             .arg(server.get_program())
             .args(server.get_args())
             .env("LOG", self.dir.join("log"))
             .env("SWEEP", sweep)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut server = String::new();
-        BufReader::new(shell.stdout.take().unwrap())
-            .read_line(&mut server)
-            .unwrap();
-        let server = server.trim().to_owned();
-        *self.process() = Some(Process { shell, server });
+            .current_dir("/");
+        *self.process() = Some(Process::start(&mut shell));
     }
 
     /// Whether it came up; false where it ended instead.
@@ -294,13 +281,6 @@ impl Postgres {
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
     }
 }
 

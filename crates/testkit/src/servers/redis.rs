@@ -1,12 +1,13 @@
 //! Redis servers on free ports, in folders of their own. They end with the test process, however it went.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
+
+use super::process::Process;
 
 /// A server, for as long as this is kept.
 pub struct Redis {
@@ -14,12 +15,6 @@ pub struct Redis {
     arguments: Vec<String>,
     dir: TempDir,
     process: Mutex<Option<Process>>,
-}
-
-/// The server and the shell that ends it.
-struct Process {
-    shell: Child,
-    server: String,
 }
 
 /// Runs the server until standard input ends, which it does when the test process is gone, however it went.
@@ -164,19 +159,9 @@ impl Redis {
     }
 
     fn spawn(&self) {
-        let mut shell = Command::new("sh")
-            .args(["-c", UNTIL_INPUT_ENDS, "sh"])
-            .args(&self.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut server = String::new();
-        BufReader::new(shell.stdout.take().unwrap())
-            .read_line(&mut server)
-            .unwrap();
-        let server = server.trim().to_owned();
-        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(Process { shell, server });
+        let mut shell = Command::new("sh");
+        shell.args(["-c", UNTIL_INPUT_ENDS, "sh"]).args(&self.arguments);
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(Process::start(&mut shell));
         // A server that wants a password says so: it is up.
         self.wait_until(&["PING"], |printed| {
             printed.contains("PONG") || printed.contains("NOAUTH")
@@ -193,13 +178,6 @@ impl Redis {
                 .unwrap()
                 .success()
         );
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
     }
 }
 
