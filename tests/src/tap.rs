@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use symbolon_core::ports::{
     Appended, Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
-use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
+use symbolon_core::revocation::{Head, Logged, NewRevocation, Reach, Tip};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::tokens::{AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::{SessionId, Subject, UnixMillis};
 use symbolon_jose::SigningAlg;
 use symbolon_oauth_types::AccessTokenClaims;
-use symbolon_oauth_types::revocation::{Digest, Entry};
+use symbolon_oauth_types::revocation::Digest;
 use symbolon_server::node::Wraps;
 use tokio::sync::Semaphore;
 
@@ -326,7 +326,7 @@ impl RevocationLog for TappedLog {
         self.inner.head().await
     }
 
-    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
+    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<Logged>> {
         self.tap.before(Call::Entries).await?;
         self.inner.entries(after, now, limit).await
     }

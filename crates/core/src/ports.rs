@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use symbolon_jose::Kid;
-use symbolon_oauth_types::revocation::{Digest, Entry};
+use symbolon_oauth_types::revocation::Digest;
 use symbolon_oauth_types::{GrantType, UnixMillis};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::keys::{
     KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, ScheduleTime, SigningKeyRecord,
 };
 use crate::password::PasswordHash;
-use crate::revocation::{Head, NewRevocation, Reach, Tip};
+use crate::revocation::{Head, Logged, NewRevocation, Reach, Tip};
 use crate::rotation::{Rotation, RotationRequest};
 use crate::secret::{ClientSecretHash, SecretPurpose};
 use crate::user::{Credential, LoginName, Role, RoleName, User};
@@ -169,7 +169,7 @@ pub trait RevocationLog: Send + Sync {
     async fn head(&self) -> StoreResult<Head>;
 
     /// Entries behind `after` that have not expired, in order, at most `limit`.
-    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>>;
+    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<Logged>>;
 
     /// The tip that the head had right behind entry `seq`, before any fact changed that came later without an entry.
     /// `None` where the entry was swept or has none.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use symbolon_jose::Kid;
 use symbolon_oauth_types::UnixMillis;
+use symbolon_oauth_types::feed::FeedEntry;
 use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, Entry, RevocationKind};
 use uuid::Uuid;
 
-use crate::client::MAX_SESSION_SECS;
+use crate::client::{MAX_ACCESS_TOKEN_SECS, MAX_SESSION_SECS};
 use crate::{ClientId, SessionId, Subject, TokenId};
 
 /// How far the log and the facts have come.
@@ -70,6 +71,39 @@ impl Applied {
             log: self.head.log,
             facts: self.head.facts,
             rereads: self.rereads,
+        }
+    }
+}
+
+/// An entry as it stands on the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Logged {
+    /// Its position.
+    pub seq: u64,
+    /// The entry.
+    pub entry: Entry,
+    /// When it was made, by the clock of whoever made it.
+    pub at: UnixMillis,
+    /// The tip that the head had right behind it.
+    pub tip: Option<Tip>,
+}
+
+impl Logged {
+    /// The entry as verifiers get it, who judge access tokens alone: it expires when every one is dead that it concerns.
+    pub fn on_feed(&self) -> FeedEntry {
+        let Entry { kind, expires, .. } = self.entry;
+        // Whatever it concerns, nothing was issued after it that it does not let live. Which keys are bad is never
+        // forgotten: whoever has one can date a token as they like.
+        let last = match kind {
+            RevocationKind::Key => expires,
+            _ => expires.min(
+                self.at
+                    .plus(u64::from(MAX_ACCESS_TOKEN_SECS) * 1000 + CLOCK_SLACK_MS),
+            ),
+        };
+        FeedEntry {
+            expires: last,
+            ..FeedEntry::from(&self.entry)
         }
     }
 }

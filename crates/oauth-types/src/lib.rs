@@ -3,6 +3,7 @@
 mod basic;
 mod claims;
 mod error;
+pub mod feed;
 mod form;
 mod grant;
 mod introspection;

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::UnixMillis;
+use crate::feed::FeedEntry;
 
 /// What an entry is about.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -106,6 +107,37 @@ pub struct Revocable<'a> {
     pub kid: Option<&'a str>,
 }
 
+impl Revocable<'_> {
+    /// What is looked up to judge the token.
+    pub fn lookup(&self) -> Lookup {
+        use RevocationKind::{Client, Key, Session, Subject, Token};
+        Lookup {
+            started: self.started,
+            client: Digest::of(Client, self.client_id),
+            subject: Digest::of_uuid(Subject, self.subject),
+            session: self.session.map(|sid| Digest::of_uuid(Session, sid)),
+            token: self.token.map(|jti| Digest::of_uuid(Token, jti)),
+            key: self.kid.map(|kid| Digest::of(Key, kid)),
+        }
+    }
+}
+
+/// The digests of a token: what is worth keeping of one that is judged often.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup {
+    started: UnixMillis,
+    client: Digest,
+    subject: Digest,
+    session: Option<Digest>,
+    token: Option<Digest>,
+    key: Option<Digest>,
+}
+
+/// [`Digest::of`] everything.
+const ALL: Digest = Digest([
+    0xe1, 0x99, 0x95, 0x5a, 0xe1, 0x99, 0x27, 0x1f, 0x46, 0x49, 0x0f, 0x9f, 0x41, 0x57, 0x80, 0x29,
+]);
+
 #[derive(Clone, Copy, Debug)]
 struct State {
     blocked: bool,
@@ -121,7 +153,11 @@ pub struct Cutoffs {
 
 impl Cutoffs {
     /// Applies one entry. Entries must come in the order of the log; applying one twice changes nothing.
-    pub fn apply(&mut self, entry: &Entry) {
+    pub fn apply<'e, E>(&mut self, entry: &'e E)
+    where
+        FeedEntry: From<&'e E>,
+    {
+        let entry = FeedEntry::from(entry);
         let fresh = State {
             blocked: false,
             cutoff: UnixMillis(0),
@@ -172,31 +208,49 @@ impl Cutoffs {
         self.states.is_empty()
     }
 
+    /// Entries that lead to what is in force here, applied to nothing in this order.
+    pub fn entries(&self) -> impl Iterator<Item = FeedEntry> {
+        self.states.iter().flat_map(|(digest, state)| {
+            let entry = |effect| FeedEntry {
+                digest: *digest,
+                effect,
+                expires: state.expires,
+            };
+            let cutoff = (state.cutoff > UnixMillis(0)).then(|| entry(Effect::Cutoff(state.cutoff)));
+            cutoff
+                .into_iter()
+                .chain(state.blocked.then(|| entry(Effect::Block)))
+        })
+    }
+
     /// The one decision: which kind of entry revokes the token, if any does. A cutoff is judged against the start
     /// of the session, so refreshing makes nothing younger, and of several cutoffs the latest counts.
     pub fn revokes(&self, token: &Revocable<'_>) -> Option<RevocationKind> {
-        use RevocationKind::{All, Client, Key, Session, Subject, Token};
         if self.states.is_empty() {
             return None;
         }
-        let hit = |kind, digest: Digest| {
-            let state = self.states.get(&digest)?;
-            (state.blocked || token.started <= state.cutoff).then_some(kind)
+        self.revokes_known(&token.lookup())
+    }
+
+    /// [`Cutoffs::revokes`] for a token whose digests are at hand.
+    pub fn revokes_known(&self, token: &Lookup) -> Option<RevocationKind> {
+        use RevocationKind::{All, Client, Key, Session, Subject, Token};
+        let digests = [
+            (All, Some(ALL)),
+            (Client, Some(token.client)),
+            (Subject, Some(token.subject)),
+            (Session, token.session),
+            (Token, token.token),
+            (Key, token.key),
+        ];
+        let hit = |digest: &Digest| {
+            let state = self.states.get(digest);
+            state.is_some_and(|state| state.blocked || token.started <= state.cutoff)
         };
-        hit(All, Digest::of(All, ""))
-            .or_else(|| hit(Client, Digest::of(Client, token.client_id)))
-            .or_else(|| hit(Subject, Digest::of_uuid(Subject, token.subject)))
-            .or_else(|| {
-                token
-                    .session
-                    .and_then(|sid| hit(Session, Digest::of_uuid(Session, sid)))
-            })
-            .or_else(|| {
-                token
-                    .token
-                    .and_then(|jti| hit(Token, Digest::of_uuid(Token, jti)))
-            })
-            .or_else(|| token.kid.and_then(|kid| hit(Key, Digest::of(Key, kid))))
+        let mut known = digests
+            .into_iter()
+            .filter_map(|(kind, digest)| Some((kind, digest?)));
+        known.find(|(_, digest)| hit(digest)).map(|(kind, _)| kind)
     }
 }
 
@@ -244,6 +298,7 @@ mod tests {
             Digest::of_uuid(RevocationKind::Subject, SUBJECT),
             Digest(expected)
         );
+        assert_eq!(Digest::of(RevocationKind::All, ""), ALL);
     }
 
     #[test]
@@ -290,6 +345,31 @@ mod tests {
             );
             let other = folded(&[entry(kind, "something else", Effect::Block)]);
             assert_eq!(other.revokes(&token(9_999)), None);
+        }
+    }
+
+    #[test]
+    fn what_is_in_force_can_be_written_down_and_read_again() {
+        let subject = SUBJECT.to_string();
+        let of = |effect| entry(RevocationKind::Subject, &subject, effect);
+        let (block, cutoff) = (of(Effect::Block), of(Effect::Cutoff(UnixMillis(300))));
+        let lift = of(Effect::Lift(UnixMillis(400)));
+        let all = entry(RevocationKind::All, "", Effect::Cutoff(UnixMillis(100)));
+        for log in [
+            vec![],
+            vec![all],
+            vec![block, all],
+            vec![cutoff, block],
+            vec![block, cutoff, lift],
+        ] {
+            let original = folded(&log);
+            let mut read = Cutoffs::default();
+            original.entries().for_each(|entry| read.apply(&entry));
+            assert_eq!(read.len(), original.len());
+            for started in [50, 100, 101, 300, 301, 400, 401] {
+                let (here, there) = (original.revokes(&token(started)), read.revokes(&token(started)));
+                assert_eq!(here, there, "{log:?} at {started}");
+            }
         }
     }
 

@@ -9,10 +9,10 @@ use symbolon_core::cluster::{Fenced, Position, Raised, RecordFence, SessionList,
 use symbolon_core::ports::{
     Appended, Begin, Fence, KilledSession, NewSession, RevocationLog, SessionStore, StoreError, StoreResult,
 };
-use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip, UNKNOWN_TIP};
+use symbolon_core::revocation::{Head, Logged, NewRevocation, Reach, Tip, UNKNOWN_TIP};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::{SessionId, Subject, UnixMillis};
-use symbolon_oauth_types::revocation::{Digest, Entry};
+use symbolon_oauth_types::revocation::Digest;
 use tokio::sync::Mutex;
 
 /// How often fences may be found gone, or of another log, before an operation gives up: that was mended each time.
@@ -238,7 +238,7 @@ impl RevocationLog for FencedLog {
         self.log().head().await
     }
 
-    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
+    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<Logged>> {
         self.log().entries(after, now, limit).await
     }
 

@@ -136,7 +136,9 @@ impl LiveLog {
                 None
             }
         };
-        entries.iter().for_each(|entry| applied.cutoffs.apply(entry));
+        entries
+            .iter()
+            .for_each(|logged| applied.cutoffs.apply(&logged.entry));
         if let Some(kept) = kept {
             applied.cutoffs.merge(kept);
         }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use symbolon_core::UnixMillis;
 use symbolon_core::ports::{RevocationLog, StoreResult};
-use symbolon_core::revocation::{Head, Tip, UNKNOWN_TIP};
-use symbolon_oauth_types::revocation::Entry;
+use symbolon_core::revocation::{Head, Logged, Tip, UNKNOWN_TIP};
 
 /// Entries that are read at once.
 const PAGE: u32 = 1000;
@@ -24,7 +23,7 @@ pub(crate) struct Known {
 pub(crate) struct Reading {
     pub(crate) known: Known,
     /// The entries behind those that were known, or all of them.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Logged>,
     pub(crate) history: History,
     /// Monotonic time at which the look began.
     pub(crate) began: Duration,
@@ -110,16 +109,15 @@ fn moved_on(known: Known, head: Head) -> History {
 
 /// The entries behind one position, up to another: the head says how far its counts reach, and later ones are read with
 /// a later head.
-async fn entries(log: &dyn RevocationLog, after: u64, to: u64, now: UnixMillis) -> StoreResult<Vec<Entry>> {
+async fn entries(log: &dyn RevocationLog, after: u64, to: u64, now: UnixMillis) -> StoreResult<Vec<Logged>> {
     let (mut last, mut entries) = (after, Vec::new());
     while last < to {
         let page = log.entries(last, now, PAGE).await?;
         let full = page.len() >= PAGE as usize;
-        if let Some((seq, _)) = page.last() {
-            last = *seq;
+        if let Some(logged) = page.last() {
+            last = logged.seq;
         }
-        let wanted = page.into_iter().take_while(|(seq, _)| *seq <= to);
-        entries.extend(wanted.map(|(_, entry)| entry));
+        entries.extend(page.into_iter().take_while(|logged| logged.seq <= to));
         if !full {
             break;
         }

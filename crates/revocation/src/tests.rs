@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use symbolon_core::cluster::{Fenced, Raised, RecordFence, SessionRecords};
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{Appended, KilledSession, NewSession, RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip};
+use symbolon_core::revocation::{Head, Logged, NewRevocation, Reach, Tip};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::{Clock, SessionId, Subject, UnixMillis};
-use symbolon_oauth_types::revocation::{Digest, Entry};
+use symbolon_oauth_types::revocation::Digest;
 use symbolon_testkit::FakeClock;
 use uuid::Uuid;
 
@@ -80,7 +80,7 @@ impl RevocationLog for Log {
         Ok(*self.head.lock().unwrap())
     }
 
-    async fn entries(&self, _: u64, _: UnixMillis, _: u32) -> StoreResult<Vec<(u64, Entry)>> {
+    async fn entries(&self, _: u64, _: UnixMillis, _: u32) -> StoreResult<Vec<Logged>> {
         Ok(Vec::new())
     }
 

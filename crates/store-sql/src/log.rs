@@ -8,7 +8,7 @@ use sea_orm::{
     QuerySelect,
 };
 use symbolon_core::ports::{Appended, RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Head, NewRevocation, Reach, Tip, UNKNOWN_TIP};
+use symbolon_core::revocation::{Head, Logged, NewRevocation, Reach, Tip, UNKNOWN_TIP};
 use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
 
@@ -28,7 +28,7 @@ impl RevocationLog for SqlStore {
         head(self.vital()).await
     }
 
-    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
+    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<Logged>> {
         let rows = revocation_log::Entity::find()
             .filter(Column::Seq.gt(i64::try_from(after).unwrap_or(i64::MAX)))
             .filter(Column::ExpiresMs.gt(to_ms(now)))
@@ -37,9 +37,7 @@ impl RevocationLog for SqlStore {
             .all(self.vital())
             .await
             .map_err(store_error)?;
-        rows.into_iter()
-            .map(|row| Ok((number(row.seq, "a log position")?, row.try_into()?)))
-            .collect()
+        rows.into_iter().map(Logged::try_from).collect()
     }
 
     async fn tip_at(&self, seq: u64) -> StoreResult<Option<Tip>> {
@@ -276,7 +274,7 @@ const KINDS: [RevocationKind; 6] = [
     RevocationKind::Token,
 ];
 
-impl TryFrom<revocation_log::Model> for Entry {
+impl TryFrom<revocation_log::Model> for Logged {
     type Error = StoreError;
 
     fn try_from(row: revocation_log::Model) -> StoreResult<Self> {
@@ -290,7 +288,7 @@ impl TryFrom<revocation_log::Model> for Entry {
             (LIFT, Some(moment)) => Effect::Lift(moment),
             _ => return Err(corrupt("an entry on the log has no effect that exists")),
         };
-        Ok(Self {
+        let entry = Entry {
             kind: KINDS
                 .into_iter()
                 .find(|kind| kind.as_str() == row.kind)
@@ -298,6 +296,12 @@ impl TryFrom<revocation_log::Model> for Entry {
             digest: Digest(number(row.digest.as_slice(), "a digest on the log")?),
             effect,
             expires: from_ms(row.expires_ms, "the end of an entry on the log")?,
+        };
+        Ok(Self {
+            seq: number(row.seq, "a log position")?,
+            entry,
+            at: from_ms(row.at_ms, "the time of an entry on the log")?,
+            tip: row.tip.map(tip).transpose()?,
         })
     }
 }
@@ -324,7 +328,7 @@ mod tests {
 
     #[test]
     fn rows_that_can_not_be_are_corrupt() {
-        let good = Entry::try_from(row("block", None)).unwrap();
+        let good = Logged::try_from(row("block", None)).unwrap().entry;
         assert_eq!((good.effect, good.expires), (Effect::Block, UnixMillis::NEVER));
         let bad = [
             row("block", Some(1)),
@@ -343,7 +347,7 @@ mod tests {
         for row in bad {
             let text = format!("{row:?}");
             assert!(
-                matches!(Entry::try_from(row), Err(StoreError::Corrupt(_))),
+                matches!(Logged::try_from(row), Err(StoreError::Corrupt(_))),
                 "{text}"
             );
         }

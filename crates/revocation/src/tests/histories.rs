@@ -1,7 +1,7 @@
 //! Databases that lose what they had committed.
 
 use symbolon_core::revocation::FactsVersion;
-use symbolon_oauth_types::revocation::{Cutoffs, Revocable};
+use symbolon_oauth_types::revocation::{Cutoffs, Entry, Revocable};
 
 use super::*;
 
@@ -55,10 +55,15 @@ impl RevocationLog for Database {
         }))
     }
 
-    async fn entries(&self, after: u64, _: UnixMillis, limit: u32) -> StoreResult<Vec<(u64, Entry)>> {
+    async fn entries(&self, after: u64, _: UnixMillis, limit: u32) -> StoreResult<Vec<Logged>> {
         let past = self.do_with(|past| past.clone());
         let all = past.entries.into_iter().map(|(entry, _)| entry);
-        let numbered = (1..).zip(all.chain(past.early));
+        let numbered = (1..).zip(all.chain(past.early)).map(|(seq, entry)| Logged {
+            seq,
+            entry,
+            at: UnixMillis(0),
+            tip: None,
+        });
         Ok(numbered.skip(after as usize).take(limit as usize).collect())
     }
 

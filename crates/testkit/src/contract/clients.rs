@@ -37,7 +37,7 @@ async fn facts(fixture: &Fixture) -> u64 {
 
 async fn logged(fixture: &Fixture) -> Vec<Entry> {
     let rows = fixture.log.entries(0, NOW, 1_000).await.unwrap();
-    rows.into_iter().map(|(_, entry)| entry).collect()
+    rows.into_iter().map(|logged| logged.entry).collect()
 }
 
 fn secret(byte: u8, expires: Option<u64>) -> ClientSecretHash {

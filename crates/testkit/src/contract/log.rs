@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use symbolon_core::revocation::NewRevocation;
+use symbolon_core::revocation::{Logged, NewRevocation};
 use symbolon_core::user::Role;
 use symbolon_core::{TokenId, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
@@ -17,7 +17,13 @@ async fn append(fixture: &Fixture, revocation: &NewRevocation) -> u64 {
 }
 
 async fn entries(fixture: &Fixture, after: u64, now: UnixMillis) -> Vec<(u64, Entry)> {
-    fixture.log.entries(after, now, 1_000).await.unwrap()
+    numbered(fixture.log.entries(after, now, 1_000).await.unwrap())
+}
+
+fn numbered(rows: Vec<Logged>) -> Vec<(u64, Entry)> {
+    rows.into_iter()
+        .map(|logged| (logged.seq, logged.entry))
+        .collect()
 }
 
 /// Once a lift is forgotten, what it lifted must be too, in whatever portions the log is swept.
@@ -71,7 +77,11 @@ pub async fn entries_come_in_order_and_expire(fixture: &Fixture) {
     assert_eq!(entries(fixture, start.seq, NOW).await, all);
     assert_eq!(entries(fixture, start.seq + 2, NOW).await, all[2..]);
     let first = fixture.log.entries(start.seq, NOW, 2).await.unwrap();
-    assert_eq!(first, all[..2]);
+    assert!(first.iter().all(|logged| logged.at == NOW));
+    let head = fixture.log.head().await.unwrap();
+    let last = fixture.log.entries(head.seq - 1, NOW, 2).await.unwrap();
+    assert_eq!(last[0].tip, Some(head.tip));
+    assert_eq!(numbered(first), all[..2]);
     let session_ends = revocations[4].entry.expires;
     assert_eq!(
         entries(fixture, start.seq, session_ends).await,

@@ -40,7 +40,7 @@ async fn facts(fixture: &Fixture) -> u64 {
 
 async fn logged(fixture: &Fixture) -> Vec<Entry> {
     let rows = fixture.log.entries(0, NOW, 1_000).await.unwrap();
-    rows.into_iter().map(|(_, entry)| entry).collect()
+    rows.into_iter().map(|logged| logged.entry).collect()
 }
 
 /// G18: under the same name comes another user, and the old subject is refused.

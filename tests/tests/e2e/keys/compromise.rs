@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use symbolon_core::ports::{KeyStore, RevocationLog};
-use symbolon_core::revocation::LEASE;
+use symbolon_core::revocation::{LEASE, Logged};
 use symbolon_jose::{Kid, SigningAlg};
 use symbolon_jwks_publisher::{Compromised, KeyOperation, KeyOperationError, Refusal};
 use symbolon_oauth_types::UnixMillis;
@@ -75,7 +75,7 @@ async fn logged(node: &Running, kids: &[Kid]) -> Vec<bool> {
     let entries = node.node.store.entries(0, UnixMillis(0), 1000).await.unwrap();
     let named = |kid: &Kid| {
         let digest = Digest::of(RevocationKind::Key, kid.as_str());
-        entries.iter().any(|(_, entry)| {
+        entries.iter().any(|Logged { entry, .. }| {
             entry.kind == RevocationKind::Key
                 && entry.digest == digest
                 && entry.effect == Effect::Block

@@ -33,7 +33,7 @@ async fn accepts(bench: &Bench, secret: &SecretString) -> bool {
 
 async fn last_entry(bench: &Bench) -> Entry {
     let entries = bench.store.entries(0, UnixMillis(START), 1000).await.unwrap();
-    entries.last().unwrap().1
+    entries.last().unwrap().entry
 }
 
 #[tokio::test]

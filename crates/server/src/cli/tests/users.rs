@@ -22,7 +22,7 @@ async fn with_alice() -> (Bench, Subject) {
 /// The last entry on the log.
 async fn last_entry(bench: &Bench) -> Option<symbolon_oauth_types::revocation::Entry> {
     let entries = bench.store.entries(0, UnixMillis(START), 1000).await.unwrap();
-    entries.last().map(|(_, entry)| *entry)
+    entries.last().map(|logged| logged.entry)
 }
 
 #[tokio::test]

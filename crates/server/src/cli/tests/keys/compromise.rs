@@ -8,7 +8,7 @@ use super::*;
 /// The keys that the revocation log names, by their entries.
 async fn logged(bench: &Bench) -> Vec<symbolon_oauth_types::revocation::Entry> {
     let entries = bench.store.entries(0, UnixMillis(START), 1000).await.unwrap();
-    entries.into_iter().map(|(_, entry)| entry).collect()
+    entries.into_iter().map(|logged| logged.entry).collect()
 }
 
 fn entry(kid: &Kid) -> symbolon_oauth_types::revocation::Entry {
