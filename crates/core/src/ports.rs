@@ -13,6 +13,7 @@ use symbolon_oauth_types::{GrantType, UnixMillis};
 use uuid::Uuid;
 
 use crate::client::Client;
+use crate::evidence::{ListedVerifier, Report};
 use crate::keys::{
     KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, ScheduleTime, SigningKeyRecord,
 };
@@ -367,4 +368,19 @@ pub trait AdminStore: Send + Sync {
 
     /// Deletes a client and the audiences that it serves.
     async fn delete_client(&self, uid: ClientUid, entry: &NewRevocation) -> StoreResult<Change>;
+}
+
+/// What verifiers report that they have applied, so that every node and the command line see it.
+#[async_trait]
+pub trait VerifierReports: Send + Sync {
+    /// Takes reports, in order, in one transaction: [`crate::evidence::Verifier::hear`] says what each changes, and those
+    /// that [`crate::evidence::surplus`] names are forgotten.
+    async fn record_reports(&self, reports: &[Report]) -> StoreResult<()>;
+
+    /// The verifiers of all clients that there are, the last seen first; there are at most
+    /// [`crate::evidence::MAX_VERIFIERS`].
+    async fn verifiers(&self) -> StoreResult<Vec<ListedVerifier>>;
+
+    /// Forgets those that were last seen before `before`; returns how many.
+    async fn sweep_verifiers(&self, before: UnixMillis) -> StoreResult<u64>;
 }

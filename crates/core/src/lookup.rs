@@ -1,0 +1,69 @@
+//! What people look up before and after they revoke something. No request is decided by it.
+
+use async_trait::async_trait;
+use symbolon_oauth_types::revocation::Digest;
+
+use crate::ports::StoreResult;
+use crate::revocation::Logged;
+use crate::{ClientId, ClientUid, SessionId, Subject, UnixMillis};
+
+/// An entry of the revocation log with what is on record about it.
+#[derive(Clone, Debug)]
+pub struct RecordedRevocation {
+    /// The entry as it stands on the log.
+    pub logged: Logged,
+    /// Why it was made.
+    pub reason: String,
+    /// Who made it.
+    pub actor: String,
+}
+
+/// The revocation log as people read it: entries that have expired are there until they are swept.
+#[async_trait]
+pub trait RevocationRecords: Send + Sync {
+    /// The entry at that position.
+    async fn revocation(&self, seq: u64) -> StoreResult<Option<RecordedRevocation>>;
+
+    /// Entries before that position, the latest first, at most `limit`; from the last one on where there is none.
+    async fn revocations(&self, before: Option<u64>, limit: u32) -> StoreResult<Vec<RecordedRevocation>>;
+
+    /// The last entry about what has this digest.
+    async fn last_revocation_of(&self, digest: Digest) -> StoreResult<Option<RecordedRevocation>>;
+}
+
+/// Which sessions are counted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SessionsOf {
+    /// All of them.
+    All,
+    /// Those of one client, by both of its names.
+    Client(ClientUid, ClientId),
+    /// One.
+    Session(SessionId),
+    /// Those of one subject.
+    Subject(Subject),
+}
+
+/// A session as it stands on the list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ListedSession {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub subject: Subject,
+    /// The client.
+    pub client: ClientUid,
+    /// Its absolute end.
+    pub ends: UnixMillis,
+}
+
+/// The list of sessions as people read it.
+#[async_trait]
+pub trait SessionLookup: Send + Sync {
+    /// The session, from its beginning until some time after its absolute end.
+    async fn session(&self, session: SessionId) -> StoreResult<Option<ListedSession>>;
+
+    /// How many have not reached their end at `now`, without those that an entry about all sessions, or about just what
+    /// `of` names, has ended already. Those that were ended one by one are among them.
+    async fn count_sessions(&self, of: &SessionsOf, now: UnixMillis) -> StoreResult<u64>;
+}
