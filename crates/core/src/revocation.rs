@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use symbolon_jose::Kid;
-use symbolon_oauth_types::UnixMillis;
 use symbolon_oauth_types::feed::FeedEntry;
 use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, Entry, RevocationKind};
+use symbolon_oauth_types::{AccessTokenClaims, UnixMillis};
 use uuid::Uuid;
 
 use crate::client::{MAX_ACCESS_TOKEN_SECS, MAX_SESSION_SECS};
@@ -137,6 +137,18 @@ pub struct NewRevocation {
     pub actor: String,
 }
 
+/// `token` entries that one session, or one client for its own tokens, may have at a time, so that nobody can flood the
+/// verifiers. Past it the session is revoked as a whole.
+pub const MAX_TOKEN_ENTRIES: u64 = 64;
+
+/// Whom the `token` entry of an access token counts for: its session, or its client where it has none.
+pub fn token_owner(claims: &AccessTokenClaims) -> Digest {
+    match claims.sid {
+        Some(sid) => Digest::of_uuid(RevocationKind::Session, sid),
+        None => Digest::of(RevocationKind::Client, &claims.client_id),
+    }
+}
+
 /// No session can be older, so that from here on an entry that is judged against session starts is moot.
 fn horizon(now: UnixMillis) -> UnixMillis {
     now.plus(u64::from(MAX_SESSION_SECS) * 1000)
@@ -228,6 +240,19 @@ impl NewRevocation {
             owner: Some(owner),
             ..Self::new(RevocationKind::Token, digest, Effect::Block, expires)
         }
+    }
+
+    /// What revoking an access token comes to, where so many `token` entries of its [`token_owner`] are live: the token, or
+    /// its session where these are [`MAX_TOKEN_ENTRIES`]. `None` where it has no session then: they are too many.
+    pub fn access_token(claims: &AccessTokenClaims, live: u64) -> Option<Self> {
+        let subject = Subject(claims.sub);
+        if live < MAX_TOKEN_ENTRIES {
+            let expires = UnixMillis(claims.exp.saturating_mul(1000));
+            let token = Self::token(TokenId(claims.jti), token_owner(claims), expires);
+            return Some(token.of(subject));
+        }
+        let session = SessionId(claims.sid?);
+        Some(Self::session(session, horizon(session.moment())).of(subject))
     }
 
     /// Everything that the key signed, for good: such an entry never expires.

@@ -1,17 +1,14 @@
 use secrecy::SecretString;
+use symbolon_core::Subject;
 use symbolon_core::client::Client;
-use symbolon_core::revocation::{NewRevocation, Reach};
+use symbolon_core::revocation::{NewRevocation, Reach, token_owner};
 use symbolon_core::tokens::VerifiedAccessToken;
-use symbolon_core::{SessionId, Subject, TokenId, UnixMillis};
-use symbolon_oauth_types::revocation::{Digest, Revocable, RevocationKind};
+use symbolon_oauth_types::revocation::Revocable;
 
 use crate::grant::refresh_token::session_revocable;
 use crate::introspect::revocable;
 use crate::{Service, TokenError};
 
-/// `token` entries that one session, or one client for its own tokens, may have at a time, so that nobody can flood
-/// the verifiers. Past it the session is revoked as a whole.
-const MAX_TOKEN_ENTRIES: u64 = 64;
 const REASON: &str = "revoked by the client";
 
 impl Service {
@@ -28,9 +25,10 @@ impl Service {
             if self.is_revoked(&session_revocable(&refresh, client)) {
                 return self.promise(facts.subject).await;
             }
-            return self
-                .revoke_session(facts.session, facts.subject, facts.ends, client)
-                .await;
+            let entry = NewRevocation::session(facts.session, facts.ends)
+                .of(facts.subject)
+                .because(REASON, &actor(client));
+            return Ok(self.parts.revocations.revoke(entry).await?);
         }
         let Some(access) = self.parts.tokens.verify(token) else {
             return Ok(Reach::Everywhere);
@@ -55,44 +53,18 @@ impl Service {
         self.parts.revocations.applied().cutoffs.revokes(token).is_some()
     }
 
-    async fn revoke_session(
-        &self,
-        session: SessionId,
-        subject: Subject,
-        ends: UnixMillis,
-        client: &Client,
-    ) -> Result<Reach, TokenError> {
-        let entry = NewRevocation::session(session, ends)
-            .of(subject)
-            .because(REASON, &actor(client));
-        Ok(self.parts.revocations.revoke(entry).await?)
-    }
-
     async fn revoke_access_token(
         &self,
         token: &VerifiedAccessToken,
         client: &Client,
     ) -> Result<Reach, TokenError> {
-        let claims = &token.claims;
-        let subject = Subject(claims.sub);
-        let owner = match claims.sid {
-            Some(sid) => Digest::of_uuid(RevocationKind::Session, sid),
-            None => Digest::of(RevocationKind::Client, &claims.client_id),
-        };
-        if self.parts.revocations.live_tokens(owner).await? >= MAX_TOKEN_ENTRIES {
-            let Some(sid) = claims.sid else {
-                return Err(TokenError::TooManyRevocations);
-            };
-            let longest = u64::from(symbolon_core::client::MAX_SESSION_SECS) * 1000;
-            let session = SessionId(sid);
-            return self
-                .revoke_session(session, subject, session.moment().plus(longest), client)
-                .await;
-        }
-        let expires = UnixMillis(claims.exp.saturating_mul(1000));
-        let entry = NewRevocation::token(TokenId(claims.jti), owner, expires)
-            .of(subject)
-            .because(REASON, &actor(client));
+        let live = self
+            .parts
+            .revocations
+            .live_tokens(token_owner(&token.claims))
+            .await?;
+        let entry = NewRevocation::access_token(&token.claims, live).ok_or(TokenError::TooManyRevocations)?;
+        let entry = entry.because(REASON, &actor(client));
         Ok(self.parts.revocations.revoke(entry).await?)
     }
 }
