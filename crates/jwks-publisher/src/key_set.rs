@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS};
 use symbolon_core::Rng;
+use symbolon_documents::{Document, open};
 use symbolon_jose::JwkSet;
-
-use crate::document::Document;
 
 /// How long a cache may answer with what it has while it asks again. It adds to the time for which a removed key can
 /// still be seen, so it is short.
@@ -67,13 +64,9 @@ impl Caching {
     }
 }
 
-/// The document. Public keys are for everybody: one answer for all origins, so that shared caches need no `Vary`.
+/// The document. Public keys are for everybody.
 pub(crate) fn document(jwks: &JwkSet, cache_control: &str) -> Document {
-    let cors = [
-        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-        (ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag")),
-    ];
-    Document::new(jwks, cache_control, &cors)
+    Document::json(jwks, cache_control, &open::HEADERS)
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use symbolon_core::ports::KeyStore;
 use symbolon_core::revocation::FactsVersion;
 use symbolon_core::tokens::{ACCESS_TOKEN_TYP, AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::{Clock, Rng};
+use symbolon_documents::Document;
 use symbolon_jose::{EncryptionKeys, PrivateKey, SigningAlg, verify_compact};
 use symbolon_oauth_types::AccessTokenClaims;
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use crate::board::RotationConfig;
-use crate::document::Document;
 use crate::error::KeyringError;
 use crate::import::is_rsa;
 use crate::key_set::{self, Caching, Change};

@@ -9,7 +9,6 @@
 //! - [`router`]: serves both documents. Every answer is made when its facts change, never per request.
 
 mod board;
-mod document;
 mod endpoints;
 mod error;
 mod import;

@@ -8,9 +8,9 @@ use http::HeaderValue;
 use http::header::VARY;
 use symbolon_core::client::AuthMethod;
 use symbolon_core::ports::PublishedFacts;
+use symbolon_documents::Document;
 use symbolon_oauth_types::{AuthorizationServerMetadata, GrantType};
 
-use crate::document::Document;
 use crate::endpoints::{Endpoints, INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH};
 
 /// Grants come and go with clients, and nothing breaks where a cache is minutes behind.
@@ -70,7 +70,7 @@ impl Current {
     fn new(endpoints: &Endpoints, facts: PublishedFacts) -> Self {
         let vary = [(VARY, HeaderValue::from_static("Origin"))];
         Self {
-            document: Document::new(&metadata(endpoints, &facts.grants), CACHE, &vary),
+            document: Document::json(&metadata(endpoints, &facts.grants), CACHE, &vary),
             grants: facts.grants,
             origins: Arc::new(facts.cors_origins),
         }

@@ -8,11 +8,9 @@ use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, ORIGIN, VARY,
-};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN, VARY};
+use http::{HeaderMap, HeaderValue};
+use symbolon_documents::open::{self, ALLOWED, PREFLIGHT};
 
 use crate::keyring::Keyring;
 use crate::metadata::{Current, Published};
@@ -33,7 +31,7 @@ pub fn router(state: PublisherState) -> Router {
     let endpoints = state.published.endpoints();
     let (jwks_route, metadata_route) = (endpoints.jwks_route(), endpoints.metadata_route());
     Router::new()
-        .route(&jwks_route, get(Jwks(state.keyring)).options(jwks_options))
+        .route(&jwks_route, get(Jwks(state.keyring)).options(open::options))
         .route(
             &metadata_route,
             get(metadata)
@@ -52,11 +50,6 @@ impl<S> Handler<(), S> for Jwks {
     fn call(self, request: Request, _state: S) -> Self::Future {
         ready(self.0.answer(request.headers()))
     }
-}
-
-async fn jwks_options() -> Response {
-    let any_origin = [(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))];
-    (ALLOWED, PREFLIGHT, any_origin).into_response()
 }
 
 async fn metadata(State(published): State<Arc<Published>>, request: Request) -> Response {
@@ -80,22 +73,6 @@ async fn metadata_options(State(published): State<Arc<Published>>, request: Requ
         None => (ALLOWED, vary).into_response(),
     }
 }
-
-const ALLOWED: [(HeaderName, HeaderValue); 1] = [(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"))];
-
-/// What a browser is told before a request that is not simple (Fetch, "CORS-preflight request"): a conditional GET,
-/// say. It may remember it for two hours, the most that any browser does.
-const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
-    (
-        ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD"),
-    ),
-    (
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("If-None-Match"),
-    ),
-    (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200")),
-];
 
 /// The one `Origin` of the request, if it is registered. Two of them are nobody's.
 fn allowed_origin<'r>(current: &Current, request: &'r HeaderMap) -> Option<&'r HeaderValue> {
