@@ -29,6 +29,7 @@ mod keys;
 mod lane;
 mod log;
 mod news;
+mod notify;
 mod postgres;
 mod schema;
 mod server;
@@ -44,6 +45,7 @@ pub use schema::MigrationState;
 use connection::{Connections, Pools};
 use error::store_error;
 use lane::Lane;
+use notify::Source;
 use transaction::{Lock, Transaction};
 
 /// Where the database is, and how long to wait for it.
@@ -57,6 +59,7 @@ pub struct SqlConfig {
     pub url: String,
     /// Most connections for requests, at least 1. On SQLite these read, and one more writes. On PostgreSQL they do both,
     /// and two more are kept for what a node needs to go on serving: the head of the log, what is new on it, the clock.
+    /// [`SqlStore::watch`] has one more of its own.
     pub max_connections: u32,
     /// How long to wait at the start for a server that does not answer yet. SQLite has none.
     pub connect_timeout: Duration,
@@ -103,6 +106,7 @@ struct Inner {
     write: Connections,
     vital: Connections,
     lane: Lane,
+    source: Source,
     clock: Arc<dyn Clock>,
 }
 
@@ -117,7 +121,7 @@ impl SqlStore {
     /// [`symbolon_core::ports::StoreError`] where the URL is not understood or the database can't be opened; never
     /// quotes the URL.
     pub async fn connect(config: &SqlConfig, clock: Arc<dyn Clock>) -> StoreResult<Self> {
-        let Pools { read, write, vital } = if postgres::is_meant(&config.url) {
+        let (Pools { read, write, vital }, source) = if postgres::is_meant(&config.url) {
             postgres::open(config).await?
         } else {
             sqlite::open(config).await?
@@ -128,6 +132,7 @@ impl SqlStore {
                 read,
                 write,
                 vital,
+                source,
                 clock,
             }),
         })

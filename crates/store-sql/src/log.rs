@@ -17,6 +17,7 @@ use crate::convert::{corrupt, from_ms, number, to_ms};
 use crate::entity::revocation_head::{self, Column as HeadColumn};
 use crate::entity::revocation_log::{self, Column};
 use crate::error::store_error;
+use crate::notify;
 use crate::transaction::{Lock, Transaction, commit, retried};
 
 /// Key of the only row of the head.
@@ -114,6 +115,10 @@ pub(crate) async fn head(db: &impl ConnectionTrait) -> StoreResult<Head> {
         .one(db)
         .await
         .map_err(store_error)?;
+    read_head(row)
+}
+
+fn read_head(row: Option<revocation_head::Model>) -> StoreResult<Head> {
     let row = row.ok_or_else(|| {
         StoreError::Unavailable("the revocation log has not begun: run `symbolon migrate`".into())
     })?;
@@ -248,17 +253,18 @@ pub(crate) fn new_tip(db: &impl ConnectionTrait) -> Expr {
     })
 }
 
-/// Moves the head, which the transaction has locked.
+/// Moves the head, which the transaction has locked, and spreads the word once it commits.
 async fn advance(tx: &Transaction, seq: i64, facts: i64) -> StoreResult<Head> {
-    revocation_head::Entity::update_many()
+    notify::tell(tx).await?;
+    let moved = revocation_head::Entity::update_many()
         .col_expr(HeadColumn::Seq, Expr::col(HeadColumn::Seq).add(seq))
         .col_expr(HeadColumn::Facts, Expr::col(HeadColumn::Facts).add(facts))
         .col_expr(HeadColumn::Tip, new_tip(tx))
         .filter(HeadColumn::Id.eq(HEAD_ID))
-        .exec(tx)
+        .exec_with_returning(tx)
         .await
         .map_err(store_error)?;
-    head(tx).await
+    read_head(moved.into_iter().next())
 }
 
 const BLOCK: &str = "block";

@@ -10,6 +10,7 @@ use symbolon_core::ports::{StoreError, StoreResult};
 use crate::SqlConfig;
 use crate::connection::{Connections, Pools};
 use crate::error::{is_starting, opening_error};
+use crate::notify::Source;
 
 /// Parameters that the URL may have. The others that the driver knows would undo what is set here or say twice what the
 /// URL says, and it logs what it does not know, with the value.
@@ -49,7 +50,7 @@ pub(crate) fn is_meant(url: &str) -> bool {
 }
 
 /// Opens what the URL names, once the server answers.
-pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
+pub(crate) async fn open(config: &SqlConfig) -> StoreResult<(Pools, Source)> {
     let options = options(config)?;
     reach(&options, config.connect_timeout).await?;
     let limit = config.statement_timeout.saturating_add(GRACE);
@@ -59,11 +60,12 @@ pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
         Connections::remote(pool, connections, limit, acquire)
     };
     let requests = pool(config.max_connections.max(1), config.acquire_timeout);
-    Ok(Pools {
+    let pools = Pools {
         read: requests.clone(),
         write: requests,
         vital: pool(VITAL, config.acquire_timeout.min(VITAL_ACQUIRE)),
-    })
+    };
+    Ok((pools, Source::Server(Box::new(options))))
 }
 
 fn options(config: &SqlConfig) -> StoreResult<PgConnectOptions> {
@@ -98,7 +100,7 @@ fn options(config: &SqlConfig) -> StoreResult<PgConnectOptions> {
 
 /// What every session is set to. A node that stops in the middle of a transaction loses it, and its locks, before those
 /// who wait for them give up.
-fn settings(statement: Duration) -> [(&'static str, String); 8] {
+fn settings(statement: Duration) -> [(&'static str, String); 9] {
     let ms = |duration: Duration| duration.as_millis().clamp(1, i32::MAX as u128).to_string();
     [
         ("statement_timeout", ms(statement)),
@@ -108,6 +110,8 @@ fn settings(statement: Duration) -> [(&'static str, String); 8] {
         ("tcp_keepalives_idle", "5".into()),
         ("tcp_keepalives_interval", "2".into()),
         ("tcp_keepalives_count", "3".into()),
+        // One that is there and does not read what it is sent.
+        ("tcp_user_timeout", "11000".into()),
         ("default_transaction_isolation", "read committed".into()),
         ("client_min_messages", "warning".into()),
     ]

@@ -13,6 +13,7 @@ use symbolon_core::ports::{StoreError, StoreResult};
 use crate::SqlConfig;
 use crate::connection::{Connections, Pools};
 use crate::error::{is_busy, opening_error};
+use crate::notify::Source;
 
 /// Statements kept prepared on each connection; the batches of rotations alone have up to 70 forms.
 const STATEMENTS: usize = 200;
@@ -21,7 +22,7 @@ const STATEMENTS: usize = 200;
 const RETRY: Duration = Duration::from_millis(20);
 
 /// Opens what the URL names.
-pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
+pub(crate) async fn open(config: &SqlConfig) -> StoreResult<(Pools, Source)> {
     let location = config.url.strip_prefix("sqlite:").ok_or_else(|| {
         unavailable("the URL must start with `sqlite:` or `postgres://`, as in sqlite:/var/lib/symbolon/db")
     })?;
@@ -34,11 +35,12 @@ pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
     if path == ":memory:" {
         let options = options("sqlite::memory:".parse().map_err(|_| unavailable("no memory"))?);
         let only = pool(options, 1, config).await?;
-        return Ok(Pools {
+        let pools = Pools {
             read: only.clone(),
             vital: only.clone(),
             write: only,
-        });
+        };
+        return Ok((pools, Source::Nowhere));
     }
     if path.is_empty() {
         return Err(unavailable(
@@ -49,12 +51,13 @@ pub(crate) async fn open(config: &SqlConfig) -> StoreResult<Pools> {
         .map_err(|error| unavailable(&format!("the file {path} can't be opened: {error}")))?;
     let options = options(SqliteConnectOptions::new().filename(path)).busy_timeout(config.statement_timeout);
     let write = pool(options.clone(), 1, config).await?;
-    let read = pool(options, config.max_connections.max(1), config).await?;
-    Ok(Pools {
+    let read = pool(options.clone(), config.max_connections.max(1), config).await?;
+    let pools = Pools {
         vital: read.clone(),
         read,
         write,
-    })
+    };
+    Ok((pools, Source::File(Box::new(options))))
 }
 
 fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {

@@ -33,6 +33,7 @@ macro_rules! on_each_database {
 
 mod files;
 mod history;
+mod notify;
 mod overload;
 mod postgres;
 mod processes;
@@ -105,7 +106,7 @@ async fn opened_by(config: &SqlConfig) -> SqlStore {
         .unwrap()
 }
 
-async fn migrated(path: &Path) -> SqlStore {
+pub(crate) async fn migrated(path: &Path) -> SqlStore {
     migrated_at(&url(path)).await
 }
 
@@ -146,7 +147,7 @@ fn new_session(now: UnixMillis) -> NewSession {
 }
 
 /// A session of the store and a request that rotates it.
-async fn begun(store: &SqlStore) -> RotationRequest {
+pub(crate) async fn begun(store: &SqlStore) -> RotationRequest {
     let now = FakeClock::START;
     let session = new_session(now);
     let applied = store.head().await.unwrap();
