@@ -7,7 +7,7 @@ use symbolon_core::ports::{RevocationLog, StoreError, StoreResult};
 use symbolon_core::revocation::{Applied, Head, NewRevocation, Reach, Tip, UNKNOWN_TIP};
 use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::reading::{History, Known, Reading};
@@ -20,6 +20,8 @@ const CUTOFF_WAIT: Duration = Duration::from_millis(20);
 /// How long a look at the log may take before somebody else is asked whether anything has changed. Well within
 /// the lease on cached facts.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// Least rest between two looks of [`LiveLog::follow`], so that a burst of changes costs few.
+const REST: Duration = Duration::from_millis(5);
 
 /// The entries in force, held in memory and kept up with the log.
 pub struct LiveLog {
@@ -81,14 +83,18 @@ impl LiveLog {
         self.heads.subscribe()
     }
 
-    /// Follows the log for ever, so that the lease on cached facts stays alive. Failures are logged when they
-    /// begin and when they end.
-    pub async fn follow(&self, every: Duration) {
+    /// Follows the log for ever, so that the lease on cached facts stays alive: looks at it when `moved` is told that
+    /// there may be something new, and at the latest `every` so often. Failures are logged when they begin and when they
+    /// end.
+    pub async fn follow(&self, every: Duration, moved: &Notify) {
         let mut failing = false;
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = moved.notified() => ticks.reset(),
+            }
             match self.catch_up().await {
                 Ok(()) if failing => {
                     failing = false;
@@ -100,6 +106,7 @@ impl LiveLog {
                 }
                 _ => {}
             }
+            tokio::time::sleep(REST).await;
         }
     }
 

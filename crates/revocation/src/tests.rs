@@ -1,6 +1,7 @@
 //! What a node does while the log can't be read, and what a revocation promises when Redis can't be told.
 
 mod fences;
+mod following;
 mod histories;
 
 use std::collections::VecDeque;

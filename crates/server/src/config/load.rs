@@ -20,8 +20,8 @@ use super::values::Values;
 
 /// Most hash threads that zero may stand for.
 const AUTOMATIC_HASH_THREADS: usize = 64;
-/// `database.max_connections` where nobody set it. A server of PostgreSQL has 100 unless told otherwise: with the two
-/// that each node opens besides, enough for eight nodes.
+/// `database.max_connections` where nobody set it. A server of PostgreSQL has 100 unless told otherwise: with the three
+/// that each node opens besides, enough for seven nodes.
 const POSTGRES_CONNECTIONS: u32 = 10;
 const SQLITE_CONNECTIONS: u32 = 4;
 

@@ -88,8 +88,8 @@ settings! {
     DATABASE_MAX_CONNECTIONS: u32 = parse::integer, "database.max_connections",
         Kind::Integer { min: 1, max: 256 }, Unset,
         "Most connections to the database that this node has open at once. On SQLite they read, and one more \
-         writes; on PostgreSQL they do both, and two more keep the node alive while requests hold all of these; its \
-         own `max_connections` must suffice for all nodes. Unset, it is 4 on SQLite and 10 on PostgreSQL.";
+         writes; on PostgreSQL they do both, and three more keep the node up to date while requests hold all of \
+         these; its own `max_connections` must suffice for all nodes. Unset, it is 4 on SQLite and 10 on PostgreSQL.";
     DATABASE_CONNECT_TIMEOUT: Duration = parse::duration, "database.connect_timeout",
         Kind::milliseconds(100, 60_000), Value("5s"),
         "Longest wait at the start for a database that does not answer yet. PostgreSQL only.";

@@ -10,12 +10,14 @@ use symbolon_core::{Clock as _, UnixMillis};
 use symbolon_jwks_publisher::{Keyring, Published, RotationSchedule};
 use symbolon_revocation::{FencedLog, LiveLog, drain_killed};
 use symbolon_store_sql::SqlStore;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Node, Stores};
 
-/// How often the log is looked at, so that the lease on cached facts never ends while the database answers.
+/// How often the log is looked at though no word of a change came, so that the lease on cached facts never ends while the
+/// database answers.
 const FOLLOW: Duration = Duration::from_millis(250);
 /// How often the database's clock is looked at.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
@@ -41,8 +43,11 @@ impl Node {
         let spawn = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
             tasks.spawn(shutdown.clone().run_until_cancelled_owned(task));
         };
+        let moved = Arc::new(Notify::new());
+        let (store, word) = (self.store.clone(), moved.clone());
+        spawn(Box::pin(async move { store.watch(&word).await }));
         let log = self.log.clone();
-        spawn(Box::pin(async move { log.follow(FOLLOW).await }));
+        spawn(Box::pin(async move { log.follow(FOLLOW, &moved).await }));
         spawn(Box::pin(renew(Renewal {
             log: self.log.clone(),
             store: self.store.clone(),
