@@ -27,6 +27,7 @@ use sea_orm_migration::seaql_migrations;
 mod step_0001;
 mod step_0002;
 mod step_0003;
+mod step_0004;
 
 /// All steps, in order.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(step_0001::Step),
             Box::new(step_0002::Step),
             Box::new(step_0003::Step),
+            Box::new(step_0004::Step),
         ]
     }
 }

@@ -38,9 +38,11 @@ mod key;
 mod server;
 mod session;
 mod user;
+mod verifier;
 
 pub(crate) use client::{client_secrets, client_values, clients, resource_servers};
 pub(crate) use key::{key_nodes, key_schedule, signing_keys};
 pub(crate) use server::{issuers, revocation_head, revocation_log, server_secrets};
 pub(crate) use session::{session_records, sessions};
 pub(crate) use user::{role_scopes, roles, subjects, user_names, user_roles, users};
+pub(crate) use verifier::verifiers;

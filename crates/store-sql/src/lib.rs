@@ -28,6 +28,7 @@ mod key_schedule;
 mod keys;
 mod lane;
 mod log;
+mod lookup;
 mod news;
 mod notify;
 mod postgres;
@@ -39,6 +40,7 @@ mod sqlite;
 mod tests;
 mod transaction;
 mod users;
+mod verifiers;
 
 pub use schema::MigrationState;
 

@@ -5,10 +5,12 @@ pub mod key_changes;
 pub mod key_schedule;
 pub mod keys;
 pub mod log;
+pub mod lookup;
 pub mod server;
 pub mod sessions;
 pub mod sessions_with_log;
 pub mod users;
+pub mod verifiers;
 
 /// [`store_contract`](crate::store_contract) for stores that hold sessions alone.
 #[macro_export]
@@ -109,6 +111,20 @@ macro_rules! store_contract {
         $crate::store_contract!(@cases $make, server, [
             a_secret_is_rewrapped_only_where_it_is_still_the_same,
             secrets_and_issuer_are_kept,
+        ]);
+        $crate::store_contract!(@cases $make, verifiers, [
+            a_client_keeps_those_that_it_saw_last,
+            a_report_is_kept_as_it_was_made,
+            no_client_pushes_out_those_of_another,
+            racing_nodes_lose_no_step,
+            steps_tell_by_when_an_entry_was_applied,
+            verifiers_of_clients_that_are_gone_are_not_listed,
+            verifiers_that_are_not_seen_are_swept,
+        ]);
+        $crate::store_contract!(@cases $make, lookup, [
+            entries_are_read_with_what_is_on_record,
+            sessions_are_counted_by_whom_they_are_of,
+            sessions_that_have_ended_are_not_counted,
         ]);
     };
     (@cases $make:path, $family:ident, [$($case:ident),* $(,)?]) => {

@@ -1,7 +1,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use symbolon_core::ports::{AdminStore, FactStore, KeyStore, RevocationLog, ServerStore, SessionStore};
+use symbolon_core::lookup::{RevocationRecords, SessionLookup};
+use symbolon_core::ports::{
+    AdminStore, FactStore, KeyStore, RevocationLog, ServerStore, SessionStore, VerifierReports,
+};
 
 /// An empty store for one test, whatever is behind its ports.
 #[derive(Clone)]
@@ -18,6 +21,12 @@ pub struct Fixture {
     pub keys: Arc<dyn KeyStore>,
     /// Server secrets.
     pub server: Arc<dyn ServerStore>,
+    /// What verifiers report.
+    pub verifiers: Arc<dyn VerifierReports>,
+    /// The revocation log as people read it.
+    pub records: Arc<dyn RevocationRecords>,
+    /// The list of sessions as people read it.
+    pub lookup: Arc<dyn SessionLookup>,
     _keep: Arc<dyn Any + Send + Sync>,
 }
 
@@ -25,7 +34,16 @@ impl Fixture {
     /// One store behind all ports. `keep` lives as long as the fixture: a temporary folder, a server.
     pub fn of<S>(store: S, keep: impl Any + Send + Sync) -> Self
     where
-        S: AdminStore + FactStore + KeyStore + RevocationLog + ServerStore + SessionStore + 'static,
+        S: AdminStore
+            + FactStore
+            + KeyStore
+            + RevocationLog
+            + RevocationRecords
+            + ServerStore
+            + SessionLookup
+            + SessionStore
+            + VerifierReports
+            + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -34,7 +52,10 @@ impl Fixture {
             facts: store.clone(),
             admin: store.clone(),
             keys: store.clone(),
-            server: store,
+            server: store.clone(),
+            verifiers: store.clone(),
+            records: store.clone(),
+            lookup: store,
             _keep: Arc::new(keep),
         }
     }
