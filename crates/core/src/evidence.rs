@@ -15,7 +15,7 @@ use crate::{ClientId, ClientUid};
 /// A verifier that was seen within this time is live: whoever revokes something waits for it.
 pub const LIVE: Duration = Duration::from_secs(30);
 /// A verifier that was not seen for this long is forgotten.
-pub const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
+const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Most verifiers of one client.
 pub const MAX_OF_CLIENT: usize = 100;
 /// Most verifiers of all clients together.
@@ -28,6 +28,11 @@ pub const MAX_KEYS: usize = 100;
 /// A report of an earlier position is taken for one that came late, through another node, if it is no more than this much
 /// newer: 3 seconds, in milliseconds, as verifiers take heads.
 const LATE_MS: u64 = 3000;
+
+/// Verifiers that were last seen before this moment are forgotten at `now`.
+pub fn forgotten_at(now: UnixMillis) -> UnixMillis {
+    UnixMillis(now.0.saturating_sub(FORGET_AFTER.as_millis() as u64))
+}
 
 /// What a verifier is called, unique within its client: 1 to [`VerifierName::MAX_BYTES`] of `A-Z a-z 0-9 . _ : -`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -21,7 +21,7 @@ use symbolon_jwks_publisher::{
 };
 use symbolon_revocation::LiveLog;
 use symbolon_store_sql::SqlStore;
-use symbolon_token_endpoint::{HashLane, LaneConfig, Lifetimes, Metrics, Service, ServiceParts};
+use symbolon_token_endpoint::{Evidence, HashLane, LaneConfig, Lifetimes, Metrics, Service, ServiceParts};
 
 use crate::config::Settings;
 use crate::health::{self, Health};
@@ -143,6 +143,7 @@ impl Node {
             rng,
             lifetimes: lifetimes(settings),
             max_body_bytes: settings.server.max_body_bytes,
+            evidence: Arc::new(Evidence::new(ports.clone(), clock.clone())),
             metrics,
             allows_origin: Arc::new(move |origin| origins.allows_origin(origin)),
         });

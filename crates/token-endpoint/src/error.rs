@@ -81,6 +81,9 @@ pub enum TokenError {
     /// authorize() said no.
     #[error("refused: {0:?}")]
     Refused(Refusal),
+    /// A parameter of a verifier's report is malformed.
+    #[error("malformed report: {0}")]
+    ReportMalformed(&'static str),
     /// A parameter is missing or malformed.
     #[error("malformed request: {0}")]
     Request(#[from] RequestError),
@@ -135,6 +138,7 @@ impl TokenError {
             Self::RefreshUnknown => "refresh_unknown",
             Self::RefreshWrongClient => "refresh_wrong_client",
             Self::Refused(refusal) => refusal_reason(*refusal),
+            Self::ReportMalformed(_) => "report_malformed",
             Self::Request(_) => "request_malformed",
             Self::Seal => "seal_failed",
             Self::SessionsLost => "sessions_lost",
@@ -156,7 +160,8 @@ impl TokenError {
             | Self::ClientAuthTwice
             | Self::ContentType
             | Self::Form(_)
-            | Self::InQuery => ErrorCode::InvalidRequest,
+            | Self::InQuery
+            | Self::ReportMalformed(_) => ErrorCode::InvalidRequest,
             Self::Request(RequestError::Resource(_)) => ErrorCode::InvalidTarget,
             Self::Request(RequestError::Scope(_)) => ErrorCode::InvalidScope,
             Self::Request(RequestError::Missing(_) | RequestError::TooLong(_)) => ErrorCode::InvalidRequest,

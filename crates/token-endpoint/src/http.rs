@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use symbolon_core::RequestInfo;
 use symbolon_core::revocation::Reach;
+use symbolon_oauth_types::feed::paths;
 use symbolon_oauth_types::{Form, GrantRequest, IntrospectionResponse, RequestError, TokenResponse};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -21,8 +22,9 @@ use crate::client_auth::AuthenticatedClient;
 use crate::grant::Context;
 use crate::{Service, TokenError};
 
-/// Routes `token`, `introspect` and `revoke` below `<issuer path>/oauth2`. All take POST only. Scripts of registered
-/// origins may call token and revoke; introspection is for resource servers and has no CORS.
+/// Routes `token`, `introspect` and `revoke` below `<issuer path>/oauth2`, and what verifiers report beside the revocation
+/// feed. All take POST only. Scripts of registered origins may call token and revoke; the others are for resource servers
+/// and have no CORS.
 pub fn router(service: Arc<Service>, issuer_path: &str) -> Router {
     let open = Router::new()
         .route(&format!("{issuer_path}/oauth2/token"), post(token))
@@ -30,6 +32,10 @@ pub fn router(service: Arc<Service>, issuer_path: &str) -> Router {
         .layer(cors(&service));
     Router::new()
         .route(&format!("{issuer_path}/oauth2/introspect"), post(introspect))
+        .route(
+            &format!("{issuer_path}/revocations{}", paths::EVIDENCE),
+            post(evidence),
+        )
         .merge(open)
         .with_state(service)
 }
@@ -56,6 +62,20 @@ async fn introspect(State(service): State<Arc<Service>>, request: Request) -> Re
     let result = answer.introspect(request).await;
     answer.finish(result, |found: &IntrospectionResponse| serde_json::to_vec(found))
 }
+
+async fn evidence(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let mut answer = Exchange::begin(&service, EVIDENCE, &request);
+    let result = answer.evidence(request).await;
+    let taken = result.is_ok();
+    let mut response = answer.finish(result, |()| Ok(Vec::new()));
+    if taken {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
+}
+
+/// The endpoint that verifiers report to, as logs and metrics name it.
+const EVIDENCE: &str = "evidence";
 
 async fn revoke(State(service): State<Arc<Service>>, request: Request) -> Response {
     let mut answer = Exchange::begin(&service, "revoke", &request);
@@ -142,6 +162,13 @@ impl<'a> Exchange<'a> {
         self.service.introspect(token, &caller).await
     }
 
+    async fn evidence(&mut self, request: Request) -> Result<(), TokenError> {
+        let (parts, body) = self.read(request).await?;
+        let form = Form::parse(&body)?;
+        let caller = self.authenticate(&parts.headers, &form).await?;
+        self.service.report(&form, &caller, self.info.received)
+    }
+
     async fn revoke(&mut self, request: Request) -> Result<Reach, TokenError> {
         let (parts, body) = self.read(request).await?;
         let form = Form::parse(&body)?;
@@ -221,6 +248,10 @@ impl<'a> Exchange<'a> {
         match error {
             Some(error) if error.is_fault() => {
                 tracing::error!(%request_id, endpoint, grant, client_id, outcome, %error, micros, "request failed");
+            }
+            // Every few seconds, from every verifier.
+            None if endpoint == EVIDENCE => {
+                tracing::debug!(%request_id, endpoint, grant, client_id, outcome, micros, "request");
             }
             _ => tracing::info!(%request_id, endpoint, grant, client_id, outcome, micros, "request"),
         }

@@ -3,6 +3,7 @@
 mod client_auth;
 mod decision;
 mod error;
+mod evidence;
 mod grant;
 mod http;
 mod introspect;
@@ -14,6 +15,7 @@ mod service;
 mod throttle;
 
 pub use error::{Reason, TokenError};
+pub use evidence::Evidence;
 pub use http::router;
 pub use lane::{HashLane, LaneConfig, LaneError, Turn};
 pub use metrics::Metrics;

@@ -9,7 +9,7 @@ use symbolon_core::throttle::LoginThrottle;
 use symbolon_core::tokens::AccessTokens;
 use symbolon_core::{Clock, Rng};
 
-use crate::{HashLane, Metrics};
+use crate::{Evidence, HashLane, Metrics};
 
 /// Lifetimes and rotation rules that hold where a client has none of its own.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,8 @@ pub struct ServiceParts {
     pub lifetimes: Lifetimes,
     /// Longest request body, bytes.
     pub max_body_bytes: usize,
+    /// What verifiers report.
+    pub evidence: Arc<Evidence>,
     /// Counters.
     pub metrics: Metrics,
     /// Whether an enabled client registered this origin.
@@ -76,6 +78,11 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Arc<Self> {
         let decoy = PasswordHash::decoy(parts.password_cost, &*parts.rng);
         Arc::new(Self { parts, decoy })
+    }
+
+    /// What verifiers report, to be written beside requests.
+    pub fn evidence(&self) -> Arc<Evidence> {
+        self.parts.evidence.clone()
     }
 
     /// The lane in which passwords are hashed.

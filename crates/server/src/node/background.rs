@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use symbolon_core::evidence::forgotten_at;
 use symbolon_core::facts::Revocations;
-use symbolon_core::ports::{FactStore as _, RevocationLog as _, SessionStore, StoreResult};
+use symbolon_core::ports::{
+    FactStore as _, RevocationLog as _, SessionStore, StoreResult, VerifierReports as _,
+};
 use symbolon_core::revocation::Head;
 use symbolon_core::{Clock as _, UnixMillis};
 use symbolon_jwks_publisher::{Keyring, Published, RotationSchedule};
@@ -58,6 +61,8 @@ impl Node {
         tasks.spawn(rotate(self.schedule.clone(), shutdown.clone()));
         spawn(Box::pin(drain(self.log.clone(), self.stores.sessions())));
         spawn(Box::pin(sweep(self.stores.clone())));
+        let evidence = self.service.evidence();
+        spawn(Box::pin(async move { evidence.keep_writing().await }));
         spawn(Box::pin(keep_time(self.stores.clone())));
         if let Some(fenced) = self.stores.fenced_log() {
             spawn(Box::pin(look_after_redis(
@@ -225,7 +230,7 @@ async fn sweep(stores: Stores) {
 
 /// Deletes all that has expired, a small batch at a time, so that nobody waits long for the one writer.
 async fn sweep_once(now: UnixMillis, store: &SqlStore) -> StoreResult<u64> {
-    let mut rows = 0;
+    let mut rows = store.sweep_verifiers(forgotten_at(now)).await?;
     loop {
         let batch =
             SessionStore::sweep(store, now, SWEEP_BATCH).await? + store.sweep_log(now, SWEEP_BATCH).await?;
