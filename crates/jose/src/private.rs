@@ -90,6 +90,16 @@ impl PrivateKey {
         Self::from_material(&der::private_from_pkcs8(der)?, alg)
     }
 
+    /// The Ed25519 key of a seed ([RFC 8032 section 5.1.5](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.5)): 256
+    /// bits that nobody can guess.
+    ///
+    /// # Errors
+    /// [`KeyError::Backend`] if OpenSSL fails.
+    pub fn from_ed25519_seed(seed: &[u8; 32]) -> Result<Self, KeyError> {
+        let material = PrivateMaterial::Ed25519(Zeroizing::new(*seed));
+        Self::from_material(&material, SigningAlg::EdDsa)
+    }
+
     fn from_material(material: &PrivateMaterial, alg: SigningAlg) -> Result<Self, KeyError> {
         material.key_type().check_alg(alg)?;
         let public = PublicKey::from_material(&material.public()?, alg)?;
@@ -140,6 +150,14 @@ impl PrivateKey {
     /// [`SignError::Typ`] for a `typ` of another form, [`SignError::TooLong`] for a token that
     /// [`crate::verify_compact`] would refuse for its length, [`SignError::Backend`] if OpenSSL fails.
     pub fn sign_compact(&self, typ: &str, claims_json: &[u8]) -> Result<String, SignError> {
+        self.sign_document(typ, claims_json, MAX_TOKEN_LEN)
+    }
+
+    /// The same for what is no token and may be longer: at most `limit` characters.
+    ///
+    /// # Errors
+    /// As [`Self::sign_compact`], with [`SignError::TooLong`] by that limit.
+    pub fn sign_document(&self, typ: &str, claims_json: &[u8], limit: usize) -> Result<String, SignError> {
         let key = &*self.0;
         let other_header;
         let header = if typ == HOT_TYP {
@@ -150,8 +168,8 @@ impl PrivateKey {
             &other_header
         };
         let len = header.len() + base64_len(claims_json.len()) + 1 + base64_len(key.public.signature_len());
-        if len > MAX_TOKEN_LEN {
-            return Err(SignError::TooLong { limit: MAX_TOKEN_LEN });
+        if len > limit {
+            return Err(SignError::TooLong { limit });
         }
         let mut token = String::with_capacity(len);
         token.push_str(header);

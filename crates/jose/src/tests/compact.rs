@@ -51,7 +51,10 @@ fn signing_bounds_typ_and_length() {
     assert_eq!(token.capacity(), token.len());
     assert_eq!(verify(&key, &token).unwrap().payload().len(), most);
     let too_long = SignError::TooLong { limit: MAX_TOKEN_LEN };
-    assert_eq!(key.sign_compact("at+jwt", &vec![b'a'; most + 3]), Err(too_long));
+    let longer = vec![b'a'; most + 3];
+    assert_eq!(key.sign_compact("at+jwt", &longer), Err(too_long));
+    let document = key.sign_document("at+jwt", &longer, MAX_TOKEN_LEN + 4);
+    assert!(document.unwrap().len() > MAX_TOKEN_LEN);
 }
 
 #[test]

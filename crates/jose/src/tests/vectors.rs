@@ -47,6 +47,22 @@ fn thumbprint_and_signature_of_rfc_8037() {
     .unwrap();
 }
 
+#[test]
+fn the_seed_of_rfc_8037_gives_its_key_and_its_signatures() {
+    let seed = BASE64_URL_SAFE_NO_PAD
+        .decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")
+        .unwrap();
+    let key = PrivateKey::from_ed25519_seed(&seed.try_into().unwrap()).unwrap();
+    assert_eq!(key.kid().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    assert_eq!(key.alg(), SigningAlg::EdDsa);
+    let document = key.sign_document("JWT", b"{}", 1000).unwrap();
+    assert_eq!(
+        key.sign_document("JWT", b"{}", 1000).unwrap(),
+        document,
+        "it hangs on nothing else"
+    );
+}
+
 /// The key of RFC 8410 section 10.3 with attributes and the public key: `OneAsymmetricKey` version 2.
 pub(super) const RFC_8410_VERSION_2: &str = "-----BEGIN PRIVATE KEY-----
 MHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
