@@ -17,19 +17,27 @@ pub enum SecretPurpose {
     ClientSecretHash,
     /// Authentication of page cursors.
     Cursor,
+    /// Signature of the revocation feed: each secret is the seed of an Ed25519 key (RFC 8032 section 5.1.5).
+    FeedSigning,
     /// Seal of refresh tokens.
     RefreshSeal,
 }
 
 impl SecretPurpose {
     /// Every purpose.
-    pub const ALL: [Self; 3] = [Self::ClientSecretHash, Self::Cursor, Self::RefreshSeal];
+    pub const ALL: [Self; 4] = [
+        Self::ClientSecretHash,
+        Self::Cursor,
+        Self::FeedSigning,
+        Self::RefreshSeal,
+    ];
 
     /// The name in the store and in key derivation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientSecretHash => "client-secret-hash",
             Self::Cursor => "cursor",
+            Self::FeedSigning => "feed-signing",
             Self::RefreshSeal => "refresh-seal",
         }
     }

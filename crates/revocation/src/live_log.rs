@@ -10,6 +10,7 @@ use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::feed::Slot;
 use crate::reading::{History, Known, Reading};
 
 /// How often expired entries are dropped from memory, in milliseconds.
@@ -30,6 +31,8 @@ pub struct LiveLog {
     applied: RwLock<Applied>,
     reader: Mutex<Reader>,
     heads: watch::Sender<Head>,
+    /// Where the feed gets what was read.
+    feed: Option<Arc<Slot>>,
 }
 
 /// What the one reader of the log at a time remembers.
@@ -49,6 +52,15 @@ impl LiveLog {
     /// # Errors
     /// The store's: without the log nothing may be served.
     pub async fn open(log: Arc<dyn RevocationLog>, clock: Arc<dyn Clock>) -> StoreResult<Self> {
+        Self::open_for(log, clock, None).await
+    }
+
+    /// The same, with a slot for the feed in which everything lands that is read.
+    pub(crate) async fn open_for(
+        log: Arc<dyn RevocationLog>,
+        clock: Arc<dyn Clock>,
+        feed: Option<Arc<Slot>>,
+    ) -> StoreResult<Self> {
         let observed = clock.monotonic();
         let head = log.head().await?;
         let empty = Applied {
@@ -71,6 +83,7 @@ impl LiveLog {
             }),
             applied: RwLock::new(empty),
             heads: watch::Sender::new(head),
+            feed,
             log,
             clock,
         };
@@ -113,6 +126,10 @@ impl LiveLog {
     /// Puts what was read in force. A log of another identity replaces everything; one that lost what it held takes
     /// nothing back that this node knew.
     fn apply(&self, reader: &mut Reader, reading: Reading) {
+        // Before anybody is told how far the log was observed: a head must not say so of entries that are not there yet.
+        if let Some(feed) = &self.feed {
+            feed.push(&reading);
+        }
         let Reading {
             known: Known { head, entry },
             entries,
