@@ -7,6 +7,9 @@ pub const REVOCATION_PATH: &str = "/oauth2/revoke";
 /// The introspection endpoint, below the issuer.
 pub const INTROSPECTION_PATH: &str = "/oauth2/introspect";
 
+/// The revocation feed, below the issuer.
+pub const FEED_PATH: &str = "/revocations";
+
 const JWKS_PATH: &str = "/.well-known/jwks.json";
 const METADATA_PREFIX: &str = "/.well-known/oauth-authorization-server";
 

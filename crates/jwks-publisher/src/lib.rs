@@ -31,7 +31,7 @@ mod watch;
 mod tests;
 
 pub use board::RotationConfig;
-pub use endpoints::{Endpoints, INTROSPECTION_PATH, IssuerPathError, REVOCATION_PATH, TOKEN_PATH};
+pub use endpoints::{Endpoints, FEED_PATH, INTROSPECTION_PATH, IssuerPathError, REVOCATION_PATH, TOKEN_PATH};
 pub use error::{ImportProblem, KeyOperationError, KeyringError, Refusal};
 pub use import::{MAX_KEY_BYTES, default_rsa_alg, read_key, read_key_file};
 pub use keyring::{Keyring, KeyringConfig};

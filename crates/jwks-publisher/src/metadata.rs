@@ -11,7 +11,7 @@ use symbolon_core::ports::PublishedFacts;
 use symbolon_documents::Document;
 use symbolon_oauth_types::{AuthorizationServerMetadata, GrantType};
 
-use crate::endpoints::{Endpoints, INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH};
+use crate::endpoints::{Endpoints, FEED_PATH, INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH};
 
 /// Grants come and go with clients, and nothing breaks where a cache is minutes behind.
 const CACHE: &str = "public, max-age=300";
@@ -98,5 +98,6 @@ fn metadata(endpoints: &Endpoints, grants: &BTreeSet<GrantType>) -> Authorizatio
         revocation_endpoint_auth_methods_supported: every_method,
         introspection_endpoint: endpoints.url(INTROSPECTION_PATH),
         introspection_endpoint_auth_methods_supported: secret_methods.map(AuthMethod::as_str).into(),
+        revocation_feed_uri: endpoints.url(FEED_PATH),
     }
 }

@@ -30,4 +30,7 @@ pub struct AuthorizationServerMetadata {
     pub introspection_endpoint: String,
     /// Ways to authenticate at the introspection endpoint.
     pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// Where the revocation feed is ([`crate::feed::paths`] stand below it): not of RFC 8414, which lets others add
+    /// members (section 2).
+    pub revocation_feed_uri: String,
 }

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::cluster_metrics::ClusterMetrics;
 use crate::config::{Finding, Settings};
 use crate::dev;
+use crate::feed_metrics::FeedMetrics;
 use crate::http::{self, Listener, ListenerConfig, Stamp, TLS_CHECK_INTERVAL, TlsFiles};
 use crate::key_metrics::KeyMetrics;
 use crate::management::{self, Gauges};
@@ -106,6 +107,8 @@ pub async fn serve(
     registry.register_collector(Box::new(KeyMetrics { schedule }));
     let stores = node.stores.clone();
     registry.register_collector(Box::new(ClusterMetrics { stores }));
+    let feed = node.feed.clone();
+    registry.register_collector(Box::new(FeedMetrics { feed }));
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
     node.spawn(&tasks, &shutdown);

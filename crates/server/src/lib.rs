@@ -5,6 +5,7 @@ pub mod cli;
 mod cluster_metrics;
 pub mod config;
 pub mod dev;
+mod feed_metrics;
 pub mod health;
 pub mod http;
 mod key_metrics;

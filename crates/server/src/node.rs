@@ -16,10 +16,10 @@ use symbolon_core::password::PasswordCost;
 use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, ServerStore, SessionStore};
 use symbolon_core::tokens::AccessTokens;
 use symbolon_jwks_publisher::{
-    Endpoints, Keyring, KeyringConfig, Published, PublisherState, RotationConfig, RotationSchedule,
-    ScheduleParts, check_encryption_keys, share_encryption_keys,
+    Endpoints, FEED_PATH, Keyring, KeyringConfig, Published, PublisherState, RotationConfig,
+    RotationSchedule, ScheduleParts, check_encryption_keys, share_encryption_keys,
 };
-use symbolon_revocation::LiveLog;
+use symbolon_revocation::{Feed, FeedConfig, LiveLog};
 use symbolon_store_sql::SqlStore;
 use symbolon_token_endpoint::{Evidence, HashLane, LaneConfig, Lifetimes, Metrics, Service, ServiceParts};
 
@@ -27,7 +27,7 @@ use crate::config::Settings;
 use crate::health::{self, Health};
 use crate::secrets::{ISSUER_ID, open_server_keys};
 
-pub use stores::{Stores, cluster_clock, database_config, promise_changes};
+pub use stores::{Stores, cluster_clock, database_config, fenced_log, promise_changes};
 
 /// What a node takes from its surroundings.
 pub struct Surroundings {
@@ -70,6 +70,8 @@ pub struct Node {
     pub service: Arc<Service>,
     /// The revocation log as this node follows it.
     pub log: Arc<LiveLog>,
+    /// The revocation feed.
+    pub feed: Arc<Feed>,
     /// The database.
     pub store: SqlStore,
     /// All that anything is kept in.
@@ -99,7 +101,14 @@ impl Node {
         let encryption_keys = share_encryption_keys(settings.keys.encryption_keys.clone());
         let ports = Arc::new(store.clone());
         let log = (wraps.log)(stores.log());
-        let log = Arc::new(LiveLog::open(log, clock.clone()).await?);
+        let feed = Feed::open(
+            feed_config(settings),
+            keys.feed,
+            log,
+            (clock.clone(), rng.clone()),
+        )
+        .await?;
+        let log = feed.log();
         let key_store = (wraps.keys)(ports.clone());
         let keyring = Keyring::open(
             key_store.clone(),
@@ -152,6 +161,7 @@ impl Node {
         Ok(Self {
             service,
             log,
+            feed: Arc::new(feed),
             store,
             stores,
             registry,
@@ -185,7 +195,9 @@ impl Node {
             keyring: self.keyring.clone(),
             published: self.published.clone(),
         };
+        let feed_path = self.published.endpoints().route(FEED_PATH);
         symbolon_token_endpoint::router(self.service.clone(), &self.issuer_path)
+            .merge(symbolon_revocation::router(self.feed.clone(), &feed_path))
             .merge(symbolon_jwks_publisher::router(documents))
             .merge(health::router(self.health.clone()))
     }
@@ -229,6 +241,15 @@ fn keyring_config(settings: &Settings) -> KeyringConfig {
         default_algorithm: settings.keys.default_algorithm,
         import_dir: settings.keys.import_dir.clone(),
         max_age: settings.jwks.max_age,
+    }
+}
+
+fn feed_config(settings: &Settings) -> FeedConfig {
+    FeedConfig {
+        issuer: settings.issuer.as_str().to_owned(),
+        max_stale: settings.feed.max_stale,
+        max_streams: settings.feed.max_streams,
+        keys_max_age: settings.jwks.max_age,
     }
 }
 

@@ -7,6 +7,7 @@ use symbolon_core::refresh::RefreshSeal;
 use symbolon_core::secret::{ClientSecrets, SecretPurpose, ServerSecret};
 use symbolon_core::{Rng, UnixMillis};
 use symbolon_jose::{EncryptionKeys, KeyEncryptionKey};
+use symbolon_revocation::FeedKeys;
 use zeroize::Zeroizing;
 
 /// The one issuer of this server. Records and seals carry its number.
@@ -19,6 +20,8 @@ pub struct ServerKeys {
     pub client_secrets: ClientSecrets,
     /// Page cursors.
     pub cursors: Cursors,
+    /// The revocation feed.
+    pub feed: FeedKeys,
     /// Refresh tokens.
     pub refresh_seal: RefreshSeal,
 }
@@ -33,13 +36,15 @@ pub async fn open_server_keys(
     rng: &dyn Rng,
 ) -> anyhow::Result<ServerKeys> {
     let mut kept = store.secrets().await?;
+    let mut is_complete = true;
     for purpose in SecretPurpose::ALL {
         if !kept.iter().any(|secret| secret.purpose == purpose) {
             // Another node that starts at the same time may have been first: then its secret holds.
             store.add_secret(&fresh(purpose, keys, rng)?).await?;
+            is_complete = false;
         }
     }
-    if kept.len() < SecretPurpose::ALL.len() {
+    if !is_complete {
         kept = store.secrets().await?;
     }
     let opened = |purpose| -> anyhow::Result<Vec<ServerSecret>> {
@@ -58,6 +63,7 @@ pub async fn open_server_keys(
     Ok(ServerKeys {
         client_secrets: ClientSecrets::new(opened(SecretPurpose::ClientSecretHash)?),
         cursors: Cursors::new(newest),
+        feed: FeedKeys::new(&opened(SecretPurpose::FeedSigning)?)?,
         refresh_seal: RefreshSeal::new(ISSUER_ID, &opened(SecretPurpose::RefreshSeal)?),
     })
 }

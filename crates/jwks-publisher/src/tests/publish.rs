@@ -277,7 +277,8 @@ async fn the_metadata_lists_what_is_there_and_nothing_else() {
         r#""revocation_endpoint":"https://as.example:8443/tenant/a/oauth2/revoke","#,
         r#""revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"#,
         r#""introspection_endpoint":"https://as.example:8443/tenant/a/oauth2/introspect","#,
-        r#""introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]}"#,
+        r#""introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"#,
+        r#""revocation_feed_uri":"https://as.example:8443/tenant/a/revocations"}"#,
     );
     assert_eq!(body(response).await, wanted);
 

@@ -28,6 +28,7 @@ pub(super) fn check(
     errors.extend(same_listener_twice(values));
     errors.extend(same_encryption_key_twice(values));
     errors.extend(default_algorithm_not_offered(values));
+    errors.extend(streams_beyond_connections(values));
     errors.extend(idle_beyond_session(values));
     errors.extend(hash_memory(values, sources.cores.get()));
     errors.extend(store_contradictions::errors(values, mode));
@@ -142,6 +143,22 @@ fn default_algorithm_not_offered(values: &Values) -> Option<Finding> {
                 values.origin(&table::KEYS_ALGORITHMS.spec)
             ),
             Some("add it to `keys.algorithms` or choose one of those".to_owned()),
+        )
+    })
+}
+
+/// A stream holds its connection: as many as there may be would leave none for tokens.
+fn streams_beyond_connections(values: &Values) -> Option<Finding> {
+    let streams = values.sound(&table::FEED_MAX_STREAMS)?;
+    let connections = values.sound(&table::SERVER_MAX_CONNECTIONS)?;
+    (streams >= connections).then(|| {
+        values.finding(
+            &table::FEED_MAX_STREAMS.spec,
+            format!(
+                "{streams} streams would leave nobody else a connection: `server.max_connections` is {connections} ({})",
+                values.origin(&table::SERVER_MAX_CONNECTIONS.spec)
+            ),
+            Some("lower it or raise `server.max_connections`".to_owned()),
         )
     })
 }

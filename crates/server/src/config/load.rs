@@ -10,9 +10,9 @@ use super::database_url;
 use super::finding::{ConfigErrors, Finding};
 use super::key_timings;
 use super::settings::{
-    DatabaseSettings, JwksSettings, KeySettings, LogSettings, LoginSettings, ManagementSettings,
-    PasswordSettings, RedisMode, RedisSettings, RedisTopology, ServerSettings, Settings, TlsFiles,
-    TokenSettings,
+    DatabaseSettings, FeedSettings, JwksSettings, KeySettings, LogSettings, LoginSettings,
+    ManagementSettings, PasswordSettings, RedisMode, RedisSettings, RedisTopology, ServerSettings, Settings,
+    TlsFiles, TokenSettings,
 };
 use super::sources::Sources;
 use super::table::{self, Setting};
@@ -20,6 +20,8 @@ use super::values::Values;
 
 /// Most hash threads that zero may stand for.
 const AUTOMATIC_HASH_THREADS: usize = 64;
+/// Most streams where nobody set `feed.max_streams`.
+const AUTOMATIC_STREAMS: usize = 10_000;
 /// `database.max_connections` where nobody set it. A server of PostgreSQL has 100 unless told otherwise: with the three
 /// that each node opens besides, enough for seven nodes.
 const POSTGRES_CONNECTIONS: u32 = 10;
@@ -122,6 +124,7 @@ impl Assembly<'_> {
         let jwks = self
             .value(&table::JWKS_MAX_AGE)
             .map(|max_age| JwksSettings { max_age });
+        let feed = self.feed();
         let tokens = self.tokens();
         let passwords = self.passwords();
         let login = self.login();
@@ -134,6 +137,7 @@ impl Assembly<'_> {
             redis: redis?,
             keys: keys?,
             jwks: jwks?,
+            feed: feed?,
             tokens: tokens?,
             passwords: passwords?,
             login: login?,
@@ -261,6 +265,18 @@ impl Assembly<'_> {
             publish_after?,
             max_age,
         ))
+    }
+
+    fn feed(&mut self) -> Option<FeedSettings> {
+        let max_stale = self.optional(&table::FEED_MAX_STALE);
+        let max_streams = self.optional(&table::FEED_MAX_STREAMS);
+        // The errors of the others are kept where they are read themselves.
+        let lifetime = self.values.sound(&table::TOKENS_ACCESS_TOKEN_LIFETIME)?;
+        let connections = self.values.sound(&table::SERVER_MAX_CONNECTIONS)?;
+        Some(FeedSettings {
+            max_stale: max_stale?.unwrap_or(lifetime),
+            max_streams: max_streams?.unwrap_or((connections / 2).min(AUTOMATIC_STREAMS)),
+        })
     }
 
     fn tokens(&mut self) -> Option<TokenSettings> {

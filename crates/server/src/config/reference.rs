@@ -56,6 +56,7 @@ const CONTRADICTIONS: &str = "
 - Several hosts in `redis.url` with `redis.mode` single, or a database number other than 0 with `redis.mode` cluster.
 - `keys.previous_encryption_key` that is the same key as `keys.encryption_key`.
 - `keys.default_algorithm` outside `keys.algorithms`.
+- `feed.max_streams` not below `server.max_connections`.
 - `tokens.refresh_idle_lifetime` longer than `tokens.session_lifetime`.
 - `passwords.memory_kib` times `passwords.hash_threads` above 8 GiB.
 - With `--dev`, any listener off loopback, and `redis.url`.

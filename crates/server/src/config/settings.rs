@@ -33,6 +33,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// `jwks.*`
     pub jwks: JwksSettings,
+    /// `feed.*`
+    pub feed: FeedSettings,
     /// `tokens.*`
     pub tokens: TokenSettings,
     /// `passwords.*`
@@ -196,6 +198,15 @@ pub struct KeySettings {
 pub struct JwksSettings {
     /// `jwks.max_age`
     pub max_age: Duration,
+}
+
+/// The revocation feed.
+#[derive(Clone, Debug)]
+pub struct FeedSettings {
+    /// `feed.max_stale`, already derived where it is not configured.
+    pub max_stale: Duration,
+    /// `feed.max_streams`, below `server.max_connections`; already derived where it is not configured.
+    pub max_streams: usize,
 }
 
 /// Tokens and sessions.

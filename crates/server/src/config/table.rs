@@ -179,6 +179,15 @@ settings! {
     JWKS_MAX_AGE: Duration = parse::duration, "jwks.max_age", Kind::seconds(1, DAY), Value("15m"),
         "How long others may cache the published key set; at least 1m.";
 
+    FEED_MAX_STALE: Duration = parse::duration, "feed.max_stale", Kind::seconds(10, DAY), Unset,
+        "How long a verifier goes by what it knows of revocations while it can't read the revocation feed, unless its \
+         operator says otherwise; then it refuses tokens. Unset, it is `tokens.access_token_lifetime`.";
+    FEED_MAX_STREAMS: usize = parse::integer, "feed.max_streams",
+        Kind::Integer { min: 0, max: 1_000_000 }, Unset,
+        "Streams of the revocation feed that are open at once on this node; more are answered with 503. Below \
+         `server.max_connections`, since a stream holds its connection. Unset, it is half of that, at most 10000; 0 \
+         leaves verifiers to polling.";
+
     TOKENS_ACCESS_TOKEN_LIFETIME: Duration = parse::duration, "tokens.access_token_lifetime",
         Kind::seconds(10, HOUR), Value("5m"),
         "Lifetime of an access token where the client has none of its own; 1h is the limit for every client.";

@@ -40,8 +40,8 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
 impl Node {
-    /// Starts what runs beside requests: following the log, renewing what is published, rotating keys, draining and
-    /// sweeping.
+    /// Starts what runs beside requests: following the log, publishing the feed of it, renewing what is published, rotating
+    /// keys, draining and sweeping.
     pub fn spawn(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
         let spawn = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
             tasks.spawn(shutdown.clone().run_until_cancelled_owned(task));
@@ -51,6 +51,8 @@ impl Node {
         spawn(Box::pin(async move { store.watch(&word).await }));
         let log = self.log.clone();
         spawn(Box::pin(async move { log.follow(FOLLOW, &moved).await }));
+        let feed = self.feed.clone();
+        spawn(Box::pin(async move { feed.publish().await }));
         spawn(Box::pin(renew(Renewal {
             log: self.log.clone(),
             store: self.store.clone(),

@@ -38,6 +38,7 @@ async fn lists_exactly_what_is_there() {
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint": "https://as.example/oauth2/introspect",
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_feed_uri": "https://as.example/revocations",
     });
     assert_eq!(metadata(&h).await, expected);
     let reply = h.get(DOCUMENTS[1]).await;

@@ -61,7 +61,7 @@ async fn encrypts_everything_again_and_says_that_the_old_key_can_go() {
             "done": "rewrapped",
             "encryption_key": id_of(2),
             "signing_keys": { "total": 4, "changed": 4 },
-            "server_secrets": { "total": 3, "changed": 3 },
+            "server_secrets": { "total": 4, "changed": 4 },
             "needed": [{ "encryption_key": id_of(2), "setting": "keys.encryption_key", "records": null }],
             "removable": [id_of(1)],
         })
@@ -94,7 +94,7 @@ async fn says_it_in_words() {
     let shown = |line: usize| planned.out.lines().nth(line).unwrap().to_owned();
     assert_eq!(shown(0), "RECORDS         TOTAL  ENCRYPTED AGAIN");
     assert_eq!(shown(1), "signing keys    4      4");
-    assert_eq!(shown(2), "server secrets  3      3");
+    assert_eq!(shown(2), "server secrets  4      4");
     assert!(shown(5).starts_with(&format!(
         "{}  keys.previous_encryption_key  signing key ",
         id_of(1)
@@ -108,7 +108,7 @@ async fn says_it_in_words() {
         format!(
             "RECORDS         TOTAL  ENCRYPTED AGAIN\n\
              signing keys    4      4\n\
-             server secrets  3      3\n\
+             server secrets  4      4\n\
              \n\
              NEEDED KEY   SETTING              BY\n\
              {}  keys.encryption_key  7 records\n\
@@ -216,7 +216,7 @@ async fn says_what_needs_the_old_key_still() {
         format!("{}  keys.encryption_key           4 records", id_of(2)),
         format!(
             "{}  keys.previous_encryption_key  server secret client-secret-hash 1, server secret cursor 1, server \
-             secret refresh-seal 1",
+             secret feed-signing 1, server secret refresh-seal 1",
             id_of(1)
         ),
     ];
