@@ -3,19 +3,19 @@ use std::sync::Arc;
 
 use symbolon_oauth_types::ScopeSet;
 
-use crate::{Claims, Refused, challenge};
+use crate::{Claims, Refused, Verifier, challenge};
 
 /// The access token of a request, verified. [`crate::BearerLayer`] puts it among the request's extensions, and axum
 /// handlers take it as an argument.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
     claims: Arc<Claims>,
-    realm: Arc<str>,
+    verifier: Verifier,
 }
 
 impl AccessToken {
-    pub(crate) fn new(claims: Arc<Claims>, realm: Arc<str>) -> Self {
-        Self { claims, realm }
+    pub(crate) fn new(claims: Arc<Claims>, verifier: Verifier) -> Self {
+        Self { claims, verifier }
     }
 
     /// What the token says.
@@ -23,13 +23,14 @@ impl AccessToken {
         &self.claims
     }
 
-    /// Refuses a token that lacks any of these scopes.
+    /// Refuses a token that lacks any of these scopes, and where the revocation feed is stale and one of them is not
+    /// accepted then. It makes nothing laxer: what was refused before has not come here.
     ///
     /// # Errors
-    /// A [`Rejection`] with status 403.
+    /// A [`Rejection`] with status 403 or 503.
     pub fn require_scope(&self, required: &ScopeSet) -> Result<(), Rejection> {
-        let outcome = self.claims.require_scope(required);
-        outcome.map_err(|refused| Rejection::new(refused, Arc::clone(&self.realm)))
+        let outcome = self.verifier.require_scope(&self.claims, required);
+        outcome.map_err(|refused| Rejection::new(refused, self.verifier.realm()))
     }
 }
 

@@ -3,19 +3,18 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::VerifiedTokens;
 use crate::discovery::Issuer;
 use crate::fetch::Fetch;
-use crate::remote::{Keeper, RemoteKeys, Schedule};
-use crate::rules::Rules;
-use crate::verifier::{AbortOnDrop, Inner, Keys};
+use crate::follow::{Evidence, Pace};
+use crate::staleness::Staleness;
 use crate::{
-    Algorithm, Clock, Jitter, KeySet, Metrics, NoFeed, NoMetrics, RevocationCheck, SystemClock, SystemJitter,
-    Verifier,
+    Algorithm, BuildError, Clock, Jitter, Metrics, NoMetrics, RevocationCheck, ScopeSet, SystemClock,
+    SystemJitter, WhenStale,
 };
 
 const DEFAULT_COOLDOWN: Duration = Duration::from_secs(30);
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
+const DEFAULT_POLL: Duration = Duration::from_secs(1);
 const DEFAULT_REFRESH: RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(3600);
 const DEFAULT_REMEMBERED: usize = 10_000;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,26 +22,39 @@ const MAX_LEEWAY: Duration = Duration::from_secs(60);
 /// The bounds of every other duration.
 const DURATIONS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 /// The most tokens that may be remembered: about a gigabyte of the largest.
-const MAX_REMEMBERED: usize = 1_000_000;
+pub(crate) const MAX_REMEMBERED: usize = 1_000_000;
 /// The longest audience, in bytes.
-const MAX_AUDIENCE_LEN: usize = 1024;
+pub(crate) const MAX_AUDIENCE_LEN: usize = 1024;
 
 /// Settings of a [`Verifier`]. Issuer and audience are all that is needed.
 #[must_use = "nothing is verified before it is built"]
 pub struct Builder {
-    issuer: String,
-    audience: String,
-    algorithms: Vec<Algorithm>,
-    clock: Arc<dyn Clock>,
-    cooldown: Duration,
-    fetch: Option<Arc<dyn Fetch>>,
-    jitter: Arc<dyn Jitter>,
-    leeway: Duration,
-    metrics: Arc<dyn Metrics>,
-    refresh: RangeInclusive<Duration>,
-    remembered: usize,
-    revocation: Arc<dyn RevocationCheck>,
-    timeout: Duration,
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cooldown: Duration,
+    /// `None` where what was said to report as can't be.
+    pub(crate) evidence: Option<Option<Evidence>>,
+    pub(crate) fetch: Option<Arc<dyn Fetch>>,
+    pub(crate) jitter: Arc<dyn Jitter>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_stale: Option<Duration>,
+    pub(crate) metrics: Arc<dyn Metrics>,
+    pub(crate) pace: Pace,
+    pub(crate) refresh: RangeInclusive<Duration>,
+    pub(crate) remembered: usize,
+    pub(crate) revoked: Revoked,
+    pub(crate) staleness: Staleness,
+    pub(crate) timeout: Duration,
+}
+
+/// Who is to know which tokens are revoked.
+pub(crate) enum Revoked {
+    Custom(Arc<dyn RevocationCheck>),
+    /// The issuer's feed, where the keys are the issuer's as well.
+    Feed,
+    Nobody,
 }
 
 impl Builder {
@@ -53,13 +65,20 @@ impl Builder {
             algorithms: Algorithm::ALL.to_vec(),
             clock: Arc::new(SystemClock::new()),
             cooldown: DEFAULT_COOLDOWN,
+            evidence: None,
             fetch: None,
             jitter: Arc::new(SystemJitter),
             leeway: DEFAULT_LEEWAY,
+            max_stale: None,
             metrics: Arc::new(NoMetrics),
+            pace: Pace {
+                poll: DEFAULT_POLL,
+                stream: true,
+            },
             refresh: DEFAULT_REFRESH,
             remembered: DEFAULT_REMEMBERED,
-            revocation: Arc::new(NoFeed),
+            revoked: Revoked::Feed,
+            staleness: Staleness::default(),
             timeout: DEFAULT_TIMEOUT,
         }
     }
@@ -82,7 +101,7 @@ impl Builder {
         Self { cooldown, ..self }
     }
 
-    /// What fetches metadata and keys, instead of `HttpFetch`.
+    /// What fetches metadata, keys and the revocation feed, instead of `HttpFetch`.
     pub fn fetch(self, fetch: impl Fetch) -> Self {
         let fetch: Option<Arc<dyn Fetch>> = Some(Arc::new(fetch));
         Self { fetch, ..self }
@@ -100,10 +119,35 @@ impl Builder {
         Self { leeway, ..self }
     }
 
-    /// What is told about tokens and keys.
+    /// How old what is known of revocations may be, 1 s to a day, instead of what the issuer says. Past that nobody can
+    /// tell whether a token is revoked, and [`Builder::when_stale`] decides. A head comes each second: less than 5 s takes
+    /// each hitch of the network for a failure.
+    pub fn max_stale(self, max_stale: Duration) -> Self {
+        let max_stale = Some(max_stale);
+        Self { max_stale, ..self }
+    }
+
+    /// What is told about tokens, keys and revocations.
     pub fn metrics(self, metrics: impl Metrics) -> Self {
         let metrics = Arc::new(metrics);
         Self { metrics, ..self }
+    }
+
+    /// The time from one poll of the revocation feed to the next, 1 s to a day, where its stream can't be had. Default: 1 s,
+    /// for which revocations are late then.
+    pub fn poll_every(self, poll: Duration) -> Self {
+        let pace = Pace { poll, ..self.pace };
+        Self { pace, ..self }
+    }
+
+    /// Follows the revocation feed by polling alone: where streams are no use, for example behind a proxy that holds them
+    /// back.
+    pub fn poll_only(self) -> Self {
+        let pace = Pace {
+            stream: false,
+            ..self.pace
+        };
+        Self { pace, ..self }
     }
 
     /// The bounds of the time from one fetch of the keys to the next, each 1 s to a day, within which the issuer's
@@ -124,10 +168,19 @@ impl Builder {
         }
     }
 
-    /// What knows which tokens are revoked. Default: [`NoFeed`], which knows nothing.
+    /// Reports to the issuer every few seconds what is applied of the revocation feed and which keys are known, so that
+    /// whoever revokes something can see when it has arrived here. It authenticates as a client of the issuer. `name` is what
+    /// this verifier is called, unique within the client: 1 to 100 characters of `A-Z a-z 0-9 . _ : -`. A report that
+    /// fails does no harm.
+    pub fn report_as(self, name: impl Into<String>, client_id: &str, client_secret: &str) -> Self {
+        let evidence = Some(Evidence::new(name.into(), client_id, client_secret));
+        Self { evidence, ..self }
+    }
+
+    /// What knows which tokens are revoked, instead of the issuer's feed.
     pub fn revocation(self, revocation: impl RevocationCheck) -> Self {
-        let revocation = Arc::new(revocation);
-        Self { revocation, ..self }
+        let revoked = Revoked::Custom(Arc::new(revocation));
+        Self { revoked, ..self }
     }
 
     /// The longest that one document may take, 1 s to a day. Default: 5 s.
@@ -135,53 +188,33 @@ impl Builder {
         Self { timeout, ..self }
     }
 
-    /// Fetches metadata and keys, and goes on to keep them fresh in a task of this Tokio runtime, until the last clone
-    /// of the verifier is dropped.
-    ///
-    /// An issuer that does not answer is no error: until it does, tokens are refused with status 503
-    /// ([`crate::Refused::KeysUnavailable`]), and it is tried again every few seconds. [`Verifier::keys_known`] tells.
-    ///
-    /// # Errors
-    /// [`BuildError`] names the setting that is out of bounds.
-    pub async fn build(self) -> Result<Verifier, BuildError> {
-        let issuer = self.check()?;
-        let fetch = match &self.fetch {
-            Some(fetch) => Arc::clone(fetch),
-            None => default_fetch()?,
-        };
-        let keys = Arc::new(RemoteKeys::new(Arc::clone(&self.clock), self.cooldown));
-        let mut keeper = Keeper {
-            keys: Arc::clone(&keys),
-            fetch,
-            issuer,
-            jitter: Arc::clone(&self.jitter),
-            metrics: Arc::clone(&self.metrics),
-            schedule: Schedule {
-                cooldown: self.cooldown,
-                refresh: self.refresh.clone(),
-                timeout: self.timeout,
-            },
-            jwks_uri: None,
-            failures: 0,
-        };
-        let wait = keeper.refresh().await;
-        let task = tokio::spawn(keeper.run(wait)).abort_handle();
-        Ok(self.verifier(Keys::Remote {
-            keys,
-            _keeper: AbortOnDrop(task),
-        }))
+    /// What becomes of tokens while what is known of revocations is too old. Default: [`WhenStale::Refuse`].
+    pub fn when_stale(mut self, policy: WhenStale) -> Self {
+        self.staleness.default = policy;
+        self
     }
 
-    /// A verifier whose keys stand still. It fetches nothing and needs no runtime.
+    /// The same for requests that need one of these scopes.
     ///
-    /// # Errors
-    /// [`BuildError`] names the setting that is out of bounds.
-    pub fn build_with_keys(self, keys: KeySet) -> Result<Verifier, BuildError> {
-        self.check()?;
-        Ok(self.verifier(Keys::Fixed(keys)))
+    /// - [`WhenStale::Refuse`] is heeded wherever the scope is required. Where nobody says what is required
+    ///   ([`Verifier::verify`](crate::Verifier::verify)), it is heeded for all tokens that have the scope.
+    /// - [`WhenStale::Accept`] is heeded where the scope is required in the same step that verifies the token
+    ///   ([`Verifier::verify_with_scope`](crate::Verifier::verify_with_scope), `BearerLayer::require_scope`), and only if all
+    ///   scopes that are required have this policy.
+    pub fn when_stale_for(mut self, scopes: &ScopeSet, policy: WhenStale) -> Self {
+        let policies = scopes.iter().map(|scope| (scope.clone(), policy));
+        self.staleness.scopes.extend(policies);
+        self
     }
 
-    fn check(&self) -> Result<Issuer, BuildError> {
+    /// Looks at no revocation: **a token that was revoked is accepted until it expires**.
+    pub fn without_revocation(self) -> Self {
+        let revoked = Revoked::Nobody;
+        Self { revoked, ..self }
+    }
+
+    /// The issuer, if every setting is within its bounds.
+    pub(crate) fn check(&self) -> Result<Issuer, BuildError> {
         let issuer = Issuer::parse(&self.issuer).ok_or(BuildError::Issuer)?;
         // It stands in a quoted string of `WWW-Authenticate`.
         let quotable = |b: u8| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
@@ -199,6 +232,8 @@ impl Builder {
         }
         let durations = [
             ("cooldown", self.cooldown),
+            ("max_stale", self.max_stale.unwrap_or(Duration::from_secs(1))),
+            ("poll_every", self.pace.poll),
             ("refresh", *self.refresh.start()),
             ("refresh", *self.refresh.end()),
             ("timeout", self.timeout),
@@ -206,27 +241,16 @@ impl Builder {
         if let Some((name, _)) = durations.iter().find(|(_, value)| !DURATIONS.contains(value)) {
             return Err(BuildError::Duration(name));
         }
+        if matches!(self.evidence, Some(None)) {
+            return Err(BuildError::Report);
+        }
+        if self.evidence.is_some() && !matches!(self.revoked, Revoked::Feed) {
+            return Err(BuildError::NothingToReport);
+        }
         if self.refresh.is_empty() {
             return Err(BuildError::Duration("refresh"));
         }
         Ok(issuer)
-    }
-
-    fn verifier(self, keys: Keys) -> Verifier {
-        Verifier::new(Inner {
-            realm: self.audience.as_str().into(),
-            rules: Rules {
-                issuer: self.issuer,
-                audience: self.audience,
-                algorithms: self.algorithms,
-                leeway: u64::try_from(self.leeway.as_millis()).unwrap_or(u64::MAX),
-            },
-            keys,
-            tokens: (self.remembered > 0).then(|| VerifiedTokens::new(self.remembered)),
-            revocation: self.revocation,
-            clock: self.clock,
-            metrics: self.metrics,
-        })
     }
 }
 
@@ -239,50 +263,10 @@ impl fmt::Debug for Builder {
     }
 }
 
-#[cfg(feature = "http")]
-fn default_fetch() -> Result<Arc<dyn Fetch>, BuildError> {
-    let fetch = crate::HttpFetch::new().map_err(|error| BuildError::Fetch(error.to_string()))?;
-    Ok(Arc::new(fetch))
-}
-
-#[cfg(not(feature = "http"))]
-fn default_fetch() -> Result<Arc<dyn Fetch>, BuildError> {
-    let remedy = "name one with `Builder::fetch`, or switch the feature `http` on";
-    Err(BuildError::Fetch(remedy.into()))
-}
-
-/// A setting that a verifier can't be built with.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// No algorithm is allowed.
-    #[error("no algorithm is allowed: name at least one")]
-    Algorithms,
-    /// The audience is no resource indicator.
-    #[error(
-        "the audience must have 1 to {MAX_AUDIENCE_LEN} bytes of printable ASCII, without space, double quote and backslash"
-    )]
-    Audience,
-    /// A duration is out of bounds.
-    #[error("`{0}` must be 1 s to 24 h, and the lower bound no more than the upper")]
-    Duration(&'static str),
-    /// There is nothing that fetches.
-    #[error("nothing fetches keys: {0}")]
-    Fetch(String),
-    /// The issuer is no issuer identifier.
-    #[error("the issuer must be an https URL (http on loopback) without query, fragment and credentials")]
-    Issuer,
-    /// The leeway is too long.
-    #[error("the leeway must be 60 s or less")]
-    Leeway,
-    /// Too many tokens would be remembered.
-    #[error("at most {MAX_REMEMBERED} tokens may be remembered")]
-    Remember,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Verifier;
 
     #[test]
     fn rejects_settings_out_of_bounds() {
@@ -306,6 +290,14 @@ mod tests {
             (good().timeout(day + secs(1)), BuildError::Duration("timeout")),
             (good().refresh(secs(0)..=secs(9)), BuildError::Duration("refresh")),
             (good().refresh(secs(9)..=secs(8)), BuildError::Duration("refresh")),
+            (good().max_stale(secs(0)), BuildError::Duration("max_stale")),
+            (good().max_stale(day + secs(1)), BuildError::Duration("max_stale")),
+            (good().poll_every(secs(0)), BuildError::Duration("poll_every")),
+            (good().report_as("a b", "c", "s"), BuildError::Report),
+            (
+                good().report_as("a", "c", "s").without_revocation(),
+                BuildError::NothingToReport,
+            ),
         ] {
             assert_eq!(builder.check().unwrap_err(), error);
         }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
+use symbolon_oauth_types::revocation::Lookup;
 
 use crate::Claims;
 use crate::key::Key;
@@ -14,6 +15,8 @@ const MAX_REMEMBERED_LEN: usize = 4096;
 pub(crate) struct Verified {
     pub(crate) claims: Arc<Claims>,
     pub(crate) key: Arc<Key>,
+    /// What revocations know it by: hashes that need not be computed again.
+    pub(crate) lookup: Lookup,
 }
 
 /// The SHA-256 of a token: it is not kept itself.

@@ -107,11 +107,9 @@ impl Claims {
         }
     }
 
-    /// Refuses a token that lacks any of these scopes.
-    ///
-    /// # Errors
-    /// [`Refused::InsufficientScope`].
-    pub fn require_scope(&self, required: &ScopeSet) -> Result<(), Refused> {
+    /// Refuses a token that lacks any of these scopes. Nobody outside calls it: there is more to ask where a scope is needed,
+    /// and [`crate::Verifier::verify_with_scope`] asks all of it.
+    pub(crate) fn require_scope(&self, required: &ScopeSet) -> Result<(), Refused> {
         if required.is_subset(&self.scope) {
             return Ok(());
         }

@@ -74,7 +74,12 @@ impl Jitter for SystemJitter {
 
 /// `whole`, less up to a tenth.
 pub(crate) fn shortened(whole: Duration, jitter: &dyn Jitter) -> Duration {
-    whole - (whole / 10).mul_f64(f64::from(jitter.draw()) / (f64::from(u32::MAX) + 1.0))
+    whole - part(whole / 10, jitter)
+}
+
+/// Any part of `whole`.
+pub(crate) fn part(whole: Duration, jitter: &dyn Jitter) -> Duration {
+    whole.mul_f64(f64::from(jitter.draw()) / (f64::from(u32::MAX) + 1.0))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use http::HeaderValue;
 use url::{Host, Url};
 
 /// Gets documents of the issuer. Each fetch is cut off after a time by the caller.
@@ -8,12 +9,38 @@ use url::{Host, Url};
 /// An implementation must not follow redirects, takes status 200 for the only success, and stops reading beyond
 /// `limit` bytes: what it is pointed at may be hostile.
 pub trait Fetch: Send + Sync + 'static {
-    /// Gets `url`, whose body may have up to `limit` bytes.
+    /// Gets `url`, whose body may have up to `limit` bytes, decompressed where it is compressed.
     fn get<'a>(&'a self, url: &'a Url, limit: usize) -> Fetching<'a>;
+
+    /// Opens a stream of server-sent events, behind the one that `last_event_id` names. Unless it is implemented the
+    /// revocation feed is followed by polling.
+    fn stream<'a>(&'a self, url: &'a Url, last_event_id: &'a str) -> Opening<'a> {
+        let _ = (url, last_event_id);
+        Box::pin(async { Err(FetchError::Unsupported) })
+    }
+
+    /// Posts a form, `application/x-www-form-urlencoded`, with this `Authorization` header; any status of success will
+    /// do. Unless it is implemented nothing can be reported ([`crate::Builder::report_as`]).
+    fn post<'a>(&'a self, url: &'a Url, form: String, authorization: &'a HeaderValue) -> Posting<'a> {
+        let _ = (url, form, authorization);
+        Box::pin(async { Err(FetchError::Unsupported) })
+    }
 }
 
 /// A fetch under way.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
+/// A stream that is being opened.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Pieces>, FetchError>> + Send + 'a>>;
+/// A piece of a stream under way; none at its end.
+pub type NextPiece<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>, FetchError>> + Send + 'a>>;
+/// A form on its way.
+pub type Posting<'a> = Pin<Box<dyn Future<Output = Result<(), FetchError>> + Send + 'a>>;
+
+/// An open stream. It is closed by dropping it.
+pub trait Pieces: Send + 'static {
+    /// Waits for the next bytes, of any number.
+    fn next(&mut self) -> NextPiece<'_>;
+}
 
 /// A document with status 200.
 #[derive(Clone, Debug, Default)]
@@ -62,12 +89,15 @@ pub enum FetchError {
         /// The most that is read, in bytes.
         limit: usize,
     },
-    /// Another status than 200; redirects are not followed.
-    #[error("status {0} instead of 200; redirects are not followed")]
+    /// Another status than that of success; redirects are not followed.
+    #[error("status {0} is no success; redirects are not followed")]
     Status(u16),
     /// The request failed below HTTP.
     #[error("the request failed: {0}")]
     Transport(String),
+    /// What fetches can't do this.
+    #[error("what fetches does not implement it")]
+    Unsupported,
     /// An address that is never asked.
     #[error("`{0}` is neither https nor a loopback address")]
     Url(String),
@@ -82,6 +112,7 @@ impl FetchError {
             Self::TooLong { .. } => "too_long",
             Self::Status(_) => "status",
             Self::Transport(_) => "transport",
+            Self::Unsupported => "unsupported",
             Self::Url(_) => "url",
         }
     }

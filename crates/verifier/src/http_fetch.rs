@@ -1,9 +1,17 @@
-use reqwest::header::{AGE, CACHE_CONTROL};
+use std::io::Read as _;
+
+use flate2::read::MultiGzDecoder;
+use http::HeaderValue;
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE,
+};
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
-use crate::fetch::{Fetch, FetchError, Fetched, Fetching};
+use crate::fetch::{Fetch, FetchError, Fetched, Fetching, NextPiece, Opening, Pieces, Posting};
+
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// Fetches with `reqwest`: TLS by rustls, trust anchors and proxies of the system, no redirects.
 #[derive(Clone, Debug)]
@@ -20,12 +28,14 @@ impl HttpFetch {
     }
 
     async fn fetch(&self, url: &Url, limit: usize) -> Result<Fetched, FetchError> {
-        let request = self.0.get(url.clone()).header("accept", "application/json");
-        let mut response = request.send().await.map_err(transport)?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status().as_u16()));
-        }
+        let request = self
+            .0
+            .get(url.clone())
+            .header(ACCEPT, "application/json, application/jwt")
+            .header(ACCEPT_ENCODING, "gzip");
+        let mut response = accepted(request.send().await)?;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let compressed = header(CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
         let mut fetched = Fetched {
             body: Vec::new(),
             cache_control: header(CACHE_CONTROL).map(str::to_owned),
@@ -37,7 +47,44 @@ impl HttpFetch {
             }
             fetched.body.extend_from_slice(&chunk);
         }
+        if compressed {
+            fetched.body = decompressed(&fetched.body, limit)?;
+        }
         Ok(fetched)
+    }
+
+    async fn open(&self, url: &Url, last_event_id: &str) -> Result<Box<dyn Pieces>, FetchError> {
+        let request = self
+            .0
+            .get(url.clone())
+            .header(ACCEPT, EVENT_STREAM)
+            .header("last-event-id", last_event_id);
+        let response = accepted(request.send().await)?;
+        let media_type = response.headers().get(CONTENT_TYPE);
+        let media_type = media_type
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case(EVENT_STREAM) {
+            return Err(FetchError::Document(
+                "the stream is no `text/event-stream`".into(),
+            ));
+        }
+        Ok(Box::new(Stream(response)))
+    }
+
+    async fn send(&self, url: &Url, form: String, authorization: &HeaderValue) -> Result<(), FetchError> {
+        let request = self
+            .0
+            .post(url.clone())
+            .header(AUTHORIZATION, authorization.clone())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form);
+        let response = request.send().await.map_err(transport)?;
+        if !response.status().is_success() {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        Ok(())
     }
 }
 
@@ -45,6 +92,47 @@ impl Fetch for HttpFetch {
     fn get<'a>(&'a self, url: &'a Url, limit: usize) -> Fetching<'a> {
         Box::pin(self.fetch(url, limit))
     }
+
+    fn stream<'a>(&'a self, url: &'a Url, last_event_id: &'a str) -> Opening<'a> {
+        Box::pin(self.open(url, last_event_id))
+    }
+
+    fn post<'a>(&'a self, url: &'a Url, form: String, authorization: &'a HeaderValue) -> Posting<'a> {
+        Box::pin(self.send(url, form, authorization))
+    }
+}
+
+struct Stream(Response);
+
+impl Pieces for Stream {
+    fn next(&mut self) -> NextPiece<'_> {
+        Box::pin(async {
+            let chunk = self.0.chunk().await.map_err(transport)?;
+            Ok(chunk.map(Vec::from))
+        })
+    }
+}
+
+fn accepted(response: reqwest::Result<Response>) -> Result<Response, FetchError> {
+    let response = response.map_err(transport)?;
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status(response.status().as_u16()));
+    }
+    Ok(response)
+}
+
+/// What a body was before it was compressed. No more than `limit` bytes of it are ever made.
+fn decompressed(body: &[u8], limit: usize) -> Result<Vec<u8>, FetchError> {
+    let mut plain = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    MultiGzDecoder::new(body)
+        .take(most)
+        .read_to_end(&mut plain)
+        .map_err(|error| FetchError::Document(format!("the body is no gzip: {error}")))?;
+    if plain.len() > limit {
+        return Err(FetchError::TooLong { limit });
+    }
+    Ok(plain)
 }
 
 /// The whole chain of causes; `reqwest` alone says little more than that the request failed.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::Algorithm;
 use crate::json::Object;
 use crate::key::Key;
 
@@ -47,6 +48,15 @@ impl KeySet {
         Ok(Self(found))
     }
 
+    /// The same set without the keys of other algorithms.
+    pub(crate) fn only(mut self, algorithm: Algorithm) -> Result<Self, KeySetError> {
+        self.0.retain(|_, key| key.algorithm == algorithm);
+        if self.0.is_empty() {
+            return Err(KeySetError::Empty);
+        }
+        Ok(self)
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -55,6 +65,11 @@ impl KeySet {
     /// Whether there is no key; never so for a set that was read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The names of all keys.
+    pub(crate) fn kids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|kid| &**kid)
     }
 
     pub(crate) fn find(&self, kid: &str) -> Option<&Arc<Key>> {

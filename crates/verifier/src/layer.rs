@@ -26,7 +26,8 @@ impl BearerLayer {
         }
     }
 
-    /// Requires all of these scopes besides those that were required before.
+    /// Requires all of these scopes besides those that were required before. Where the revocation feed is stale, their
+    /// policies decide ([`crate::Builder::when_stale_for`]).
     #[must_use]
     pub fn require_scope(self, required: &ScopeSet) -> Self {
         Self {
@@ -75,11 +76,10 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let BearerLayer { verifier, required } = self.layer.clone();
         Box::pin(async move {
-            let outcome = verifier.authenticate(request.headers()).await;
-            let permitted = outcome.and_then(|claims| claims.require_scope(&required).map(|()| claims));
-            match permitted {
+            let outcome = verifier.authenticate_with_scope(request.headers(), &required);
+            match outcome.await {
                 Ok(claims) => {
-                    let token = AccessToken::new(claims, verifier.realm());
+                    let token = AccessToken::new(claims, verifier);
                     request.extensions_mut().insert(token);
                     inner.call(request).await
                 }

@@ -3,6 +3,8 @@
 #[cfg(any(feature = "axum", feature = "tower"))]
 mod access_token;
 mod algorithm;
+mod assembly;
+mod build_error;
 mod builder;
 mod cache;
 mod challenge;
@@ -11,10 +13,13 @@ mod discovery;
 mod environment;
 #[cfg(feature = "axum")]
 mod extract;
+pub mod feed;
 mod fetch;
+mod follow;
 #[cfg(feature = "http")]
 mod http_fetch;
 mod json;
+mod jws;
 mod key;
 mod key_set;
 #[cfg(feature = "tower")]
@@ -24,16 +29,18 @@ mod refused;
 mod remote;
 mod revocation;
 mod rules;
-mod token;
+mod staleness;
 mod verifier;
 
 #[cfg(any(feature = "axum", feature = "tower"))]
 pub use access_token::{AccessToken, Rejection};
 pub use algorithm::Algorithm;
-pub use builder::{BuildError, Builder};
+pub use build_error::BuildError;
+pub use builder::Builder;
 pub use claims::Claims;
 pub use environment::{Clock, Jitter, SystemClock, SystemJitter};
-pub use fetch::{Fetch, FetchError, Fetched, Fetching};
+pub use fetch::{Fetch, FetchError, Fetched, Fetching, NextPiece, Opening, Pieces, Posting};
+pub use follow::{FeedStatus, Following};
 #[cfg(feature = "http")]
 pub use http_fetch::HttpFetch;
 pub use key_set::{KeySet, KeySetError};
@@ -41,7 +48,8 @@ pub use key_set::{KeySet, KeySetError};
 pub use layer::{BearerLayer, BearerService};
 pub use metrics::{Metrics, NoMetrics};
 pub use refused::Refused;
-pub use revocation::{NoFeed, RevocationCheck, Verdict};
+pub use revocation::{RevocationCheck, Verdict};
+pub use staleness::WhenStale;
 pub use symbolon_oauth_types::revocation::{Revocable, RevocationKind};
 pub use symbolon_oauth_types::{ScopeSet, UnixMillis};
 pub use uuid::Uuid;

@@ -1,16 +1,18 @@
 //! Keys that are fetched: in the background, and early when a token names one that is not known.
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use symbolon_oauth_types::feed::paths;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
 use url::Url;
 
-use crate::discovery::{Issuer, MAX_METADATA_BYTES};
+use crate::discovery::{Discovery, below};
 use crate::environment::shortened;
-use crate::fetch::{Fetch, FetchError, Fetched};
+use crate::feed::FeedKeys;
+use crate::fetch::{FetchError, Fetched};
 use crate::key::Key;
 use crate::{Clock, Jitter, KeySet, Metrics, Refused};
 
@@ -21,13 +23,12 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// How keys are fetched.
+#[derive(Clone)]
 pub(crate) struct Schedule {
     /// The least time from one fetch for the sake of an unknown `kid` to the next.
     pub(crate) cooldown: Duration,
     /// The bounds of the time from one fetch to the next.
-    pub(crate) refresh: std::ops::RangeInclusive<Duration>,
-    /// The longest that one document may take.
-    pub(crate) timeout: Duration,
+    pub(crate) refresh: RangeInclusive<Duration>,
 }
 
 /// The keys of an issuer, as they were fetched last. A failed fetch changes nothing.
@@ -64,6 +65,13 @@ impl RemoteKeys {
 
     pub(crate) fn len(&self) -> usize {
         self.current.load().as_ref().map_or(0, |set| set.len())
+    }
+
+    /// The names of all keys.
+    pub(crate) fn kids(&self) -> Vec<String> {
+        let current = self.current.load();
+        let set = current.as_ref().into_iter();
+        set.flat_map(|set| set.kids()).map(str::to_owned).collect()
     }
 
     /// The key of a `kid`; `None` if the issuer has none as far as is known.
@@ -125,16 +133,51 @@ impl RemoteKeys {
     }
 }
 
+/// Which keys are kept fresh.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    /// Those that sign the feed.
+    Feed,
+    /// Those that sign tokens.
+    Tokens,
+}
+
+impl Purpose {
+    async fn address(self, discovery: &Discovery) -> Result<Url, FetchError> {
+        match self {
+            Self::Tokens => discovery.jwks_uri().await,
+            Self::Feed => {
+                let no_feed = || FetchError::Document("the issuer publishes no revocation feed".into());
+                let feed = discovery.feed().await?.ok_or_else(no_feed)?;
+                Ok(below(&feed, paths::KEYS))
+            }
+        }
+    }
+
+    fn read(self, json: &[u8]) -> Result<KeySet, FetchError> {
+        let set = match self {
+            Self::Tokens => KeySet::from_json(json),
+            Self::Feed => FeedKeys::from_json(json).map(|keys| keys.0),
+        };
+        set.map_err(|error| FetchError::Document(error.to_string()))
+    }
+
+    fn report(self, metrics: &dyn Metrics, outcome: Result<usize, &'static str>) {
+        match self {
+            Self::Tokens => metrics.keys_fetched(outcome),
+            Self::Feed => metrics.feed_keys_fetched(outcome),
+        }
+    }
+}
+
 /// The one that fetches, so that never two fetches are under way. A request that goes away takes no fetch with it.
 pub(crate) struct Keeper {
     pub(crate) keys: Arc<RemoteKeys>,
-    pub(crate) fetch: Arc<dyn Fetch>,
-    pub(crate) issuer: Issuer,
+    pub(crate) purpose: Purpose,
+    pub(crate) discovery: Arc<Discovery>,
     pub(crate) jitter: Arc<dyn Jitter>,
     pub(crate) metrics: Arc<dyn Metrics>,
     pub(crate) schedule: Schedule,
-    /// Where the keys are; forgotten after a failure, in case that they have moved.
-    pub(crate) jwks_uri: Option<Url>,
     pub(crate) failures: u32,
 }
 
@@ -165,14 +208,16 @@ impl Keeper {
             Ok((set, max_age)) => {
                 let count = set.len();
                 self.keys.store(set);
-                self.metrics.keys_fetched(Ok(count));
+                self.purpose.report(&*self.metrics, Ok(count));
                 self.failures = 0;
                 max_age.clamp(*self.schedule.refresh.start(), *self.schedule.refresh.end())
             }
             Err(error) => {
-                self.metrics.keys_fetched(Err(error.reason()));
-                let (issuer, known) = (self.issuer.as_str(), self.keys.len());
-                tracing::warn!(issuer, known, %error, "the issuer's keys could not be fetched: those that are known go on");
+                self.discovery.forget().await;
+                self.purpose.report(&*self.metrics, Err(error.reason()));
+                let (issuer, known) = (self.discovery.issuer.as_str(), self.keys.len());
+                let of = self.purpose;
+                tracing::warn!(issuer, ?of, known, %error, "keys could not be fetched: those that are known go on");
                 self.failures = self.failures.saturating_add(1);
                 self.retry(known)
             }
@@ -190,31 +235,10 @@ impl Keeper {
         doubled.min(self.schedule.cooldown)
     }
 
-    async fn attempt(&mut self) -> Result<(KeySet, Duration), FetchError> {
-        // It is put back only after a success.
-        let uri = match self.jwks_uri.take() {
-            Some(uri) => uri,
-            None => {
-                let document = self.document(self.issuer.metadata(), MAX_METADATA_BYTES).await?;
-                self.issuer.jwks_uri(&document.body)?
-            }
-        };
-        let document = self.document(&uri, KeySet::MAX_BYTES).await?;
-        let set =
-            KeySet::from_json(&document.body).map_err(|error| FetchError::Document(error.to_string()))?;
-        self.jwks_uri = Some(uri);
-        Ok((set, max_age(&document)))
-    }
-
-    async fn document(&self, url: &Url, limit: usize) -> Result<Fetched, FetchError> {
-        let fetching = self.fetch.get(url, limit);
-        let document = timeout(self.schedule.timeout, fetching)
-            .await
-            .map_err(|_| FetchError::Timeout)??;
-        if document.body.len() > limit {
-            return Err(FetchError::TooLong { limit });
-        }
-        Ok(document)
+    async fn attempt(&self) -> Result<(KeySet, Duration), FetchError> {
+        let uri = self.purpose.address(&self.discovery).await?;
+        let document = self.discovery.fetcher.get(&uri, KeySet::MAX_BYTES).await?;
+        Ok((self.purpose.read(&document.body)?, max_age(&document)))
     }
 }
 

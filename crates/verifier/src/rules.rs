@@ -1,6 +1,5 @@
 use symbolon_oauth_types::UnixMillis;
 
-use crate::revocation::{RevocationCheck, Verdict};
 use crate::{Algorithm, Claims, Refused};
 
 /// What a token must say to be accepted here and now.
@@ -26,14 +25,8 @@ impl Rules {
         Ok(())
     }
 
-    /// What may change from one request to the next. The one function that decides, for tokens whose signature was
-    /// verified just now and for those that were verified before.
-    pub(crate) fn decide(
-        &self,
-        claims: &Claims,
-        revocation: &dyn RevocationCheck,
-        now: UnixMillis,
-    ) -> Result<(), Refused> {
+    /// Whether it is the time for a token: neither expired nor from the future.
+    pub(crate) fn check_times(&self, claims: &Claims, now: UnixMillis) -> Result<(), Refused> {
         if now >= claims.expires.plus(self.leeway) {
             return Err(Refused::Expired);
         }
@@ -41,10 +34,6 @@ impl Rules {
         if claims.issued > latest || claims.not_before.is_some_and(|moment| moment > latest) {
             return Err(Refused::NotYetValid);
         }
-        match revocation.check(&claims.revocable(), now) {
-            Verdict::Live => Ok(()),
-            Verdict::Revoked(kind) => Err(Refused::Revoked(kind)),
-            Verdict::Unknown => Err(Refused::RevocationUnknown),
-        }
+        Ok(())
     }
 }
