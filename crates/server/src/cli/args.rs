@@ -11,8 +11,11 @@ use super::client::ClientCommand;
 use super::configuration::ConfigCommand;
 use super::error::{CliError, EXIT_CODES};
 use super::keys::KeysCommand;
+use super::revocations::RevocationsCommand;
+use super::revoke::RevokeCommand;
 use super::role::RoleCommand;
 use super::user::UserCommand;
+use super::verifiers::VerifiersCommand;
 
 /// An OAuth 2.0 authorization server with revocable tokens.
 #[derive(Debug, Parser)]
@@ -60,6 +63,12 @@ pub enum Command {
     /// Tune password hashing.
     #[command(subcommand)]
     Passwords(PasswordsCommand),
+    /// Show what was revoked, and by when verifiers had applied it.
+    #[command(subcommand)]
+    Revocations(RevocationsCommand),
+    /// Revoke a token, a session, or all of a user, a client, a key or the issuer.
+    #[command(subcommand)]
+    Revoke(RevokeCommand),
     /// Make and list roles: names for sets of scopes that users hold.
     #[command(subcommand)]
     Role(RoleCommand),
@@ -68,6 +77,9 @@ pub enum Command {
     /// Make, change and list users.
     #[command(subcommand)]
     User(UserCommand),
+    /// List the verifiers that report what they have applied.
+    #[command(subcommand)]
+    Verifiers(VerifiersCommand),
 }
 
 /// `serve`.

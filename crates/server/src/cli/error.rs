@@ -15,6 +15,7 @@ Exit codes:
   2  usage: the command line, the configuration or a value was refused; nothing changed
   3  not found: there is no such user, client, role, audience or key; nothing changed
   4  taken: the name belongs to somebody else already, or the key is there; nothing changed
+  5  unconfirmed: it is revoked, but not every live verifier has reported in time that it applied it
 
 Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"error\": <kind>, \"message\": <text>}.";
 
@@ -29,6 +30,8 @@ pub enum ErrorKind {
     Refused,
     /// A name is taken, or a key is there already.
     Taken,
+    /// It is done, but not every live verifier has reported so in time.
+    Unconfirmed,
 }
 
 impl ErrorKind {
@@ -39,6 +42,7 @@ impl ErrorKind {
             Self::NotFound => "not_found",
             Self::Refused => "refused",
             Self::Taken => "taken",
+            Self::Unconfirmed => "unconfirmed",
         }
     }
 
@@ -49,6 +53,7 @@ impl ErrorKind {
             Self::Refused => 2,
             Self::NotFound => 3,
             Self::Taken => 4,
+            Self::Unconfirmed => 5,
         }
     }
 }

@@ -11,14 +11,18 @@ pub mod keys;
 pub mod migrate;
 pub mod new_password;
 mod output;
+pub mod revocations;
+pub mod revoke;
 pub mod role;
 mod run;
+mod settling;
 mod sources;
 mod terminal;
 pub mod user;
+pub mod verifiers;
 
 pub use args::Cli;
-pub use context::{Console, Context, KeyContext, Wait, actor};
+pub use context::{Console, Context, KeyContext, LogContext, Wait, actor};
 pub use error::{CliError, EXIT_CODES, ErrorKind};
 pub use output::{Output, Remark, escape};
 pub use run::run;
@@ -51,6 +55,34 @@ pub enum StoreCommand {
     Role(role::RoleCommand),
     /// `user`.
     User(user::UserCommand),
+}
+
+/// Runs a command on the revocation log or on those who follow it.
+///
+/// # Errors
+/// [`CliError`]; its kind decides the exit code.
+pub async fn on_log(
+    context: &LogContext<'_>,
+    console: &mut dyn Console,
+    out: &mut Output<'_>,
+    command: LogCommand,
+) -> Result<(), CliError> {
+    match command {
+        LogCommand::Revocations(command) => revocations::run(context, out, command).await,
+        LogCommand::Revoke(command) => revoke::run(context, console, out, command).await,
+        LogCommand::Verifiers(command) => verifiers::run(context, out, command).await,
+    }
+}
+
+/// A command on the revocation log or on those who follow it.
+#[derive(Debug)]
+pub enum LogCommand {
+    /// `revocations`.
+    Revocations(revocations::RevocationsCommand),
+    /// `revoke`.
+    Revoke(revoke::RevokeCommand),
+    /// `verifiers`.
+    Verifiers(verifiers::VerifiersCommand),
 }
 
 #[cfg(test)]

@@ -189,6 +189,11 @@ pub(super) fn duration(seconds: u32) -> String {
     humantime::format_duration(Duration::from_secs(seconds.into())).to_string()
 }
 
+/// Milliseconds as people write them: `1s 250ms`.
+pub(super) fn millis(millis: u64) -> String {
+    humantime::format_duration(Duration::from_millis(millis)).to_string()
+}
+
 /// Items separated by spaces, `-` where there are none.
 pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();

@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use clap::Parser as _;
 use clap::error::ErrorKind as ClapErrorKind;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use symbolon_core::ports::{RevocationLog, ServerStore as _};
 use symbolon_core::{Clock, Rng, SystemClock, SystemRng};
 use symbolon_jwks_publisher::{KeyOperations, share_encryption_keys};
 use symbolon_store_sql::{SqlConfig, SqlStore};
@@ -17,17 +16,18 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
 use super::configuration::{self, ConfigCommand};
-use super::context::{Context, KeyContext, actor};
+use super::context::{Context, KeyContext, LogContext, Wait, actor};
 use super::error::{CliError, ErrorKind};
 use super::keys::{self, KeysCommand};
 use super::output::{Output, Remark};
+use super::settling::Settling;
 use super::sources::{refuse_config, serve_sources, sources};
 use super::terminal::Terminal;
-use super::{StoreCommand, administer, calibrate, migrate};
+use super::{LogCommand, StoreCommand, administer, calibrate, migrate, on_log};
 use crate::app::{self, ServeOptions};
 use crate::config::{Settings, load, reload_encryption_keys};
 use crate::node::Stores;
-use crate::secrets::open_server_keys;
+use crate::secrets::{ServerKeys, open_server_keys};
 use crate::{dev, node, observe};
 
 /// Runs the command line of this process.
@@ -78,9 +78,12 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
         Command::Keys(command) => on_keys(global, out, command),
         Command::Migrate(args) => on_schema(global, out, args),
         Command::Passwords(command) => calibrate::run(&SystemClock::new(), &SystemRng, out, command),
+        Command::Revocations(command) => on_revocations(global, out, LogCommand::Revocations(command)),
+        Command::Revoke(command) => on_revocations(global, out, LogCommand::Revoke(command)),
         Command::Role(command) => on_store(global, out, StoreCommand::Role(command)),
         Command::Serve(args) => serve(global, args),
         Command::User(command) => on_store(global, out, StoreCommand::User(command)),
+        Command::Verifiers(command) => on_revocations(global, out, LogCommand::Verifiers(command)),
     }
 }
 
@@ -134,6 +137,12 @@ fn on_keys(global: &GlobalArgs, out: &mut Output<'_>, command: KeysCommand) -> R
     })
 }
 
+fn on_revocations(global: &GlobalArgs, out: &mut Output<'_>, command: LogCommand) -> Result<(), CliError> {
+    with_store(global, out, async |with, out| {
+        look_after_log(with, out, command).await
+    })
+}
+
 /// Runs a command on the database, which is closed whatever comes of it.
 fn with_store(
     global: &GlobalArgs,
@@ -167,72 +176,14 @@ struct StoreParts<'a> {
     settling: Settling,
 }
 
-/// Sees that running servers go by a change that was made: raises the fences in Redis, where there is one, and then
-/// waits.
-#[derive(Clone)]
-struct Settling {
-    settings: Arc<Settings>,
-    store: SqlStore,
-    failure: Arc<Mutex<Option<String>>>,
-}
-
-impl Settling {
-    fn new(settings: &Settings, store: &SqlStore) -> Self {
-        Self {
-            settings: Arc::new(settings.clone()),
-            store: store.clone(),
-            failure: Arc::default(),
-        }
-    }
-
-    fn wait(&self, time: Duration) -> BoxFuture<'static, ()> {
-        let (settings, store, failure) = (self.settings.clone(), self.store.clone(), self.failure.clone());
-        async move {
-            if let Err(error) = node::promise_changes(&settings, &store).await {
-                let why = format!(
-                    "the change is made, but Redis could not be told ({error:#}): a server that is cut off from the \
-                     database may go by older facts until it is back; repeat the command once Redis answers, to be sure"
-                );
-                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-            }
-            tokio::time::sleep(time).await;
-        }
-        .boxed()
-    }
-
-    /// Says where a change is not known to reach every server.
-    fn remark(&self, out: &mut Output<'_>) -> Result<(), CliError> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*failure {
-            Some(why) => out.remark(Remark::Warning, why),
-            None => Ok(()),
-        }
-    }
-}
-
 async fn administer_store(
     with: &StoreParts<'_>,
     out: &mut Output<'_>,
     command: StoreCommand,
 ) -> Result<(), CliError> {
-    let StoreParts { settings, store, .. } = *with;
-    let settling = with.settling.clone();
-    let encryption_keys = &settings.keys.encryption_keys;
-    let keys = open_server_keys(store, encryption_keys, &SystemRng)
-        .await
-        .map_err(failed)?;
-    let context = Context {
-        admin: store,
-        facts: store,
-        secrets: &keys.client_secrets,
-        cursors: &keys.cursors,
-        clock: &*with.clock,
-        rng: &SystemRng,
-        wait: &move |time| settling.wait(time),
-        actor: &operator(),
-        password_cost: node::password_cost(settings),
-        algorithms: &settings.keys.algorithms,
-    };
+    let keys = with.server_keys().await?;
+    let (wait, actor) = (with.wait(), operator());
+    let context = with.context(&keys, &*wait, &actor);
     administer(&context, &mut Terminal, out, command).await
 }
 
@@ -241,27 +192,100 @@ async fn administer_keys(
     out: &mut Output<'_>,
     command: KeysCommand,
 ) -> Result<(), CliError> {
-    let StoreParts { settings, store, .. } = *with;
-    let settling = with.settling.clone();
-    let operations = KeyOperations::new(
-        Arc::new(store.clone()),
-        share_encryption_keys(settings.keys.encryption_keys.clone()),
-        node::rotation_config(settings),
-        with.clock.clone(),
-        Arc::new(SystemRng),
-    );
-    let context = KeyContext {
-        operations: &operations,
-        keys: store,
-        secrets: store,
-        encryption_keys: &settings.keys.encryption_keys,
-        algorithms: &settings.keys.algorithms,
-        max_age: settings.jwks.max_age,
-        clock: &*with.clock,
-        wait: &move |time| settling.wait(time),
-        actor: &operator(),
-    };
+    let operations = with.key_operations();
+    let (wait, actor) = (with.wait(), operator());
+    let context = with.key_context(&operations, &*wait, &actor);
     keys::run(&context, &mut Terminal, out, command).await
+}
+
+async fn look_after_log(
+    with: &StoreParts<'_>,
+    out: &mut Output<'_>,
+    command: LogCommand,
+) -> Result<(), CliError> {
+    let StoreParts { settings, store, .. } = *with;
+    let (keys, operations) = (with.server_keys().await?, with.key_operations());
+    let (wait, actor) = (with.wait(), operator());
+    let unfenced = Arc::new(store.clone()) as Arc<dyn RevocationLog>;
+    let (log, why) = match command {
+        LogCommand::Revoke(_) => match node::fenced_log(settings, store).await {
+            Ok(log) => (log, None),
+            // What is revoked must be on the log in any case.
+            Err(error) => (unfenced, Some(format!("{error:#}"))),
+        },
+        LogCommand::Revocations(_) | LogCommand::Verifiers(_) => (unfenced, None),
+    };
+    let issuer = store.issuer().await?;
+    let context = LogContext {
+        store: with.context(&keys, &*wait, &actor),
+        keys: with.key_context(&operations, &*wait, &actor),
+        log: &*log,
+        unfenced: why.as_deref(),
+        records: store,
+        sessions: store,
+        reports: store,
+        issuer: issuer.as_ref().map_or("", |(_, issuer)| issuer),
+        pause: &|time| tokio::time::sleep(time).boxed(),
+    };
+    on_log(&context, &mut Terminal, out, command).await
+}
+
+impl StoreParts<'_> {
+    /// Waits until running servers go by a change.
+    fn wait(&self) -> Box<Wait> {
+        let settling = self.settling.clone();
+        Box::new(move |time| settling.wait(time))
+    }
+
+    async fn server_keys(&self) -> Result<ServerKeys, CliError> {
+        open_server_keys(self.store, &self.settings.keys.encryption_keys, &SystemRng)
+            .await
+            .map_err(failed)
+    }
+
+    fn key_operations(&self) -> KeyOperations {
+        KeyOperations::new(
+            Arc::new(self.store.clone()),
+            share_encryption_keys(self.settings.keys.encryption_keys.clone()),
+            node::rotation_config(self.settings),
+            self.clock.clone(),
+            Arc::new(SystemRng),
+        )
+    }
+
+    fn context<'a>(&'a self, keys: &'a ServerKeys, wait: &'a Wait, actor: &'a str) -> Context<'a> {
+        Context {
+            admin: self.store,
+            facts: self.store,
+            secrets: &keys.client_secrets,
+            cursors: &keys.cursors,
+            clock: &*self.clock,
+            rng: &SystemRng,
+            wait,
+            actor,
+            password_cost: node::password_cost(self.settings),
+            algorithms: &self.settings.keys.algorithms,
+        }
+    }
+
+    fn key_context<'a>(
+        &'a self,
+        operations: &'a KeyOperations,
+        wait: &'a Wait,
+        actor: &'a str,
+    ) -> KeyContext<'a> {
+        KeyContext {
+            operations,
+            keys: self.store,
+            secrets: self.store,
+            encryption_keys: &self.settings.keys.encryption_keys,
+            algorithms: &self.settings.keys.algorithms,
+            max_age: self.settings.jwks.max_age,
+            clock: &*self.clock,
+            wait,
+            actor,
+        }
+    }
 }
 
 /// Whoever runs this process, for the record.

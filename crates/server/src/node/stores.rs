@@ -172,6 +172,17 @@ impl Redis {
     }
 }
 
+/// The revocation log for what is revoked beside the servers: with its fences in Redis, where that is configured.
+///
+/// # Errors
+/// Redis can't be reached.
+pub async fn fenced_log(settings: &Settings, sql: &SqlStore) -> anyhow::Result<Arc<dyn RevocationLog>> {
+    Ok(match &settings.redis {
+        Some(redis) => Redis::connect(redis, sql).await?.log,
+        None => Arc::new(sql.clone()),
+    })
+}
+
 /// Raises every fence in Redis to what the database's log holds now, so that a change that was made beside the servers
 /// reaches nodes that are cut off from the database. Does nothing where Redis is not configured.
 ///

@@ -75,7 +75,7 @@ pub async fn run(
 }
 
 /// The client of that client id, or else of that uid.
-async fn find(context: &Context<'_>, text: &str) -> Result<Client, CliError> {
+pub(super) async fn find(context: &Context<'_>, text: &str) -> Result<Client, CliError> {
     if let Ok(id) = text.parse::<ClientId>()
         && let Some(client) = context.facts.client(&id).await?
     {

@@ -161,7 +161,7 @@ fn rsa_alg(text: &str) -> Result<SigningAlg, String> {
 }
 
 /// Reads `--reason`: it goes on the record, which cuts longer ones off.
-fn reason(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if (1..=200).contains(&text.chars().count()) && !text.contains(char::is_control) {
         Ok(text.to_owned())

@@ -17,14 +17,23 @@ pub(super) struct Order {
     pub(super) dry_run: bool,
 }
 
-/// Makes the change, or only plans it, and shows what it comes to. Returns once every server that can read the
-/// store goes by it.
+/// [`carry_out`], and shows what it comes to.
 pub(super) async fn run(
     context: &KeyContext<'_>,
     out: &mut Output<'_>,
     order: &Order,
 ) -> Result<(), CliError> {
     let now = context.clock.now();
+    let plan = carry_out(context, out, order).await?;
+    view::show_plan(out, &plan, order, now)
+}
+
+/// Makes the change, or only plans it. Returns once every server that can read the store goes by it.
+pub(super) async fn carry_out(
+    context: &KeyContext<'_>,
+    out: &mut Output<'_>,
+    order: &Order,
+) -> Result<Plan, CliError> {
     let plan = if order.dry_run {
         context.operations.plan(&order.operation).await
     } else {
@@ -35,7 +44,7 @@ pub(super) async fn run(
         (context.wait)(LEASE).await;
     }
     warn(out, &plan)?;
-    view::show_plan(out, &plan, order, now)
+    Ok(plan)
 }
 
 /// Writes what the operator should know.

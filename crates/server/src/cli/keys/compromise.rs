@@ -6,15 +6,55 @@ use super::super::context::{Console, KeyContext, confirm};
 use super::super::error::CliError;
 use super::super::output::{Output, Remark};
 use super::change::{self, Order};
-use super::{KeysCompromise, refused};
+use super::{KeysCompromise, refused, view};
 
-/// Asks, withdraws the keys, and says what is left to do.
+/// Asks, withdraws the keys, shows what became of each, and says what is left to do.
 pub(super) async fn run(
     context: &KeyContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     args: KeysCompromise,
 ) -> Result<(), CliError> {
+    let all = args.all;
+    let now = context.clock.now();
+    let order = ask(context, console, out, args).await?;
+    let plan = change::carry_out(context, out, &order).await?;
+    view::show_plan(out, &plan, &order, now)?;
+    if order.dry_run {
+        return Ok(());
+    }
+    say_what_is_left(context, out, all)
+}
+
+/// Asks and withdraws the key, or only plans it. See [`say_what_is_left`].
+pub(in crate::cli) async fn withdraw(
+    context: &KeyContext<'_>,
+    console: &mut dyn Console,
+    out: &mut Output<'_>,
+    args: KeysCompromise,
+) -> Result<Plan, CliError> {
+    let order = ask(context, console, out, args).await?;
+    change::carry_out(context, out, &order).await
+}
+
+/// Says what no command of this server can do.
+pub(in crate::cli) fn say_what_is_left(
+    context: &KeyContext<'_>,
+    out: &mut Output<'_>,
+    all: bool,
+) -> Result<(), CliError> {
+    left_to_do(context, all)
+        .iter()
+        .try_for_each(|note| out.remark(Remark::Note, note))
+}
+
+/// The order that was given and confirmed.
+async fn ask(
+    context: &KeyContext<'_>,
+    console: &mut dyn Console,
+    out: &mut Output<'_>,
+    args: KeysCompromise,
+) -> Result<Order, CliError> {
     let dry_run = args.dry_run.dry_run;
     let order = Order {
         operation: KeyOperation::Compromise {
@@ -31,13 +71,7 @@ pub(super) async fn run(
         change::warn(out, &plan)?;
         confirm(console, false, &question(&plan))?;
     }
-    change::run(context, out, &order).await?;
-    if dry_run {
-        return Ok(());
-    }
-    left_to_do(context, args.all)
-        .iter()
-        .try_for_each(|note| out.remark(Remark::Note, note))
+    Ok(order)
 }
 
 fn question(plan: &Plan) -> String {
@@ -55,13 +89,12 @@ fn question(plan: &Plan) -> String {
     }
 }
 
-/// What no command of this server can do.
 fn left_to_do(context: &KeyContext<'_>, all: bool) -> Vec<String> {
     let mut notes = vec![
         format!(
-            "introspection refuses what was signed; verifiers that keep the key set go on accepting it until they read \
-             the key set anew, at most {} (`jwks.max_age`) and a minute from now where they follow its Cache-Control: \
-             restart those that keep it longer",
+            "introspection refuses what was signed, and so do verifiers that follow the revocation feed; others that keep \
+             the key set go on accepting it until they read it anew, at most {} (`jwks.max_age`) and a minute from now \
+             where they follow its Cache-Control: restart those that keep it longer",
             spell(context.max_age)
         ),
         "this database alone has lost the private key: destroy every other copy, in `keys.import_dir`, files and \

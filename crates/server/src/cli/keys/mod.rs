@@ -1,13 +1,13 @@
 //! `keys`: the signing keys.
 
-mod args;
+pub(super) mod args;
 mod change;
-mod compromise;
+pub(super) mod compromise;
 mod export;
 mod import;
 mod list;
 mod rewrap;
-mod view;
+pub(super) mod view;
 
 use clap::Subcommand;
 use symbolon_jwks_publisher::{KeyOperation, KeyOperationError, KeyringError, Refusal};
@@ -123,7 +123,7 @@ pub async fn run(
 }
 
 /// Says why an operation on keys was not carried out.
-fn refused(error: KeyOperationError) -> CliError {
+pub(super) fn refused(error: KeyOperationError) -> CliError {
     match error {
         KeyOperationError::Keyring(error) => failed(error),
         KeyOperationError::Refused(refusal) => {

@@ -17,6 +17,26 @@ pub(super) fn show_plan(
     order: &Order,
     now: UnixMillis,
 ) -> Result<(), CliError> {
+    let steps = steps(plan, now);
+    let outcome = if order.dry_run {
+        "dry run: nothing was changed"
+    } else {
+        "done: every running server that can read the database goes by it"
+    };
+    let mut object = json!({
+        "steps": step_views(plan),
+        "warnings": plan.warnings,
+    });
+    if order.dry_run {
+        object["dry_run"] = true.into();
+    } else {
+        object["done"] = order.done.into();
+    }
+    out.result(&object, &format!("{steps}\n\n{outcome}"))
+}
+
+/// The steps of a plan as a table.
+pub(in crate::cli) fn steps(plan: &Plan, now: UnixMillis) -> String {
     let row = |step: &PlannedStep| {
         [
             step.alg.to_string(),
@@ -31,22 +51,12 @@ pub(super) fn show_plan(
         ]
     };
     let rows: Vec<_> = plan.steps.iter().map(row).collect();
-    let steps = table(["ALG", "KID", "FROM", "TO", "WHEN"], &rows);
-    let outcome = if order.dry_run {
-        "dry run: nothing was changed"
-    } else {
-        "done: every running server that can read the database goes by it"
-    };
-    let mut object = json!({
-        "steps": plan.steps.iter().map(view).collect::<Vec<_>>(),
-        "warnings": plan.warnings,
-    });
-    if order.dry_run {
-        object["dry_run"] = true.into();
-    } else {
-        object["done"] = order.done.into();
-    }
-    out.result(&object, &format!("{steps}\n\n{outcome}"))
+    table(["ALG", "KID", "FROM", "TO", "WHEN"], &rows)
+}
+
+/// The steps of a plan for scripts.
+pub(in crate::cli) fn step_views(plan: &Plan) -> Vec<Value> {
+    plan.steps.iter().map(view).collect()
 }
 
 fn view(step: &PlannedStep) -> Value {

@@ -1,9 +1,11 @@
 //! Commands over a real store, from the arguments to the exit code and what is written.
 
 mod clients;
+mod evidence;
 mod keys;
 mod parsing;
 mod passwords;
+mod revoke;
 mod settings;
 mod users;
 
@@ -18,7 +20,9 @@ use futures_util::FutureExt as _;
 use secrecy::SecretString;
 use serde_json::Value;
 use symbolon_core::cursor::Cursors;
+use symbolon_core::evidence::Report;
 use symbolon_core::password::PasswordCost;
+use symbolon_core::ports::VerifierReports as _;
 use symbolon_core::revocation::LEASE;
 use symbolon_core::secret::{ClientSecrets, ServerSecret};
 use symbolon_core::{Clock, SystemRng, UnixMillis};
@@ -30,7 +34,7 @@ use super::args::{Cli, Command};
 use super::context::{Console, Context, Wait};
 use super::error::ErrorKind;
 use super::output::Output;
-use super::{StoreCommand, administer};
+use super::{LogCommand, StoreCommand, administer};
 use keys::KeyBench;
 
 /// When the clock of these tests starts: 2023-11-14T22:13:20Z.
@@ -116,6 +120,10 @@ struct Bench {
     secrets: ClientSecrets,
     cursors: Cursors,
     keys: KeyBench,
+    /// What verifiers report while a command waits, one after the other.
+    reports: Arc<Mutex<VecDeque<Vec<Report>>>>,
+    /// Why Redis can't be told of revocations.
+    unfenced: Option<&'static str>,
     dir: tempfile::TempDir,
 }
 
@@ -145,6 +153,8 @@ impl Bench {
             clock,
             secrets: ClientSecrets::new(vec![secret(1)]),
             cursors: Cursors::new(&secret(2)),
+            reports: Arc::default(),
+            unfenced: None,
             dir,
         }
     }
@@ -172,34 +182,47 @@ impl Bench {
         let cli = Cli::try_parse_from([&["symbolon"], args].concat()).expect("the arguments parse");
         let waited = Arc::new(Mutex::new(Vec::new()));
         let (log, clock) = (waited.clone(), self.clock.clone());
+        let (store, reports) = (self.store.clone(), self.reports.clone());
         let wait = move |time: Duration| {
             log.lock().unwrap().push(time);
             clock.0.fetch_add(time.as_millis() as u64, Ordering::Relaxed);
-            std::future::ready(()).boxed()
+            let (store, reports) = (store.clone(), reports.lock().unwrap().pop_front());
+            async move { store.record_reports(&reports.unwrap_or_default()).await.unwrap() }.boxed()
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let (mut written, mut said) = (Vec::new(), Vec::new());
         let mut output = Output {
-            out: &mut out,
-            err: &mut err,
+            out: &mut written,
+            err: &mut said,
             json: cli.global.json,
         };
-        let context = self.context(&wait);
-        let command = match cli.command {
-            Command::Client(command) => Ok(StoreCommand::Client(command)),
-            Command::Keys(command) => Err(command),
-            Command::Role(command) => Ok(StoreCommand::Role(command)),
-            Command::User(command) => Ok(StoreCommand::User(command)),
-            other => panic!("{other:?} does not run on a store"),
+        let (context, out) = (self.context(&wait), &mut output);
+        let on_store = async |script: &mut Script, out: &mut Output<'_>, command| {
+            administer(&context, script, out, command).await
         };
-        let result = match command {
-            Ok(command) => administer(&context, script, &mut output, command).await,
-            Err(command) => self.run_keys(&context, script, &mut output, command).await,
+        let result = match cli.command {
+            Command::Client(command) => on_store(script, out, StoreCommand::Client(command)).await,
+            Command::Keys(command) => self.run_keys(&context, script, out, command).await,
+            Command::Revocations(command) => {
+                self.run_log(&context, script, out, LogCommand::Revocations(command))
+                    .await
+            }
+            Command::Revoke(command) => {
+                self.run_log(&context, script, out, LogCommand::Revoke(command))
+                    .await
+            }
+            Command::Role(command) => on_store(script, out, StoreCommand::Role(command)).await,
+            Command::User(command) => on_store(script, out, StoreCommand::User(command)).await,
+            Command::Verifiers(command) => {
+                self.run_log(&context, script, out, LogCommand::Verifiers(command))
+                    .await
+            }
+            other => panic!("{other:?} does not run on a store"),
         };
         let waited = waited.lock().unwrap().clone();
         Outcome {
             error: result.err().map(|error| (error.kind, error.to_string())),
-            out: String::from_utf8(out).unwrap(),
-            err: String::from_utf8(err).unwrap(),
+            out: String::from_utf8(written).unwrap(),
+            err: String::from_utf8(said).unwrap(),
             waited,
             asked: std::mem::take(&mut script.asked),
         }

@@ -2,6 +2,7 @@
 
 use clap::{CommandFactory as _, Parser as _};
 
+use super::super::revoke::RevokeCommand;
 use super::*;
 
 fn refusal(line: &str) -> String {
@@ -18,7 +19,14 @@ fn the_definition_is_sound() {
 #[test]
 fn help_tells_the_exit_codes() {
     let help = Cli::command().render_long_help().to_string();
-    for code in ["0  done", "1  failed", "2  usage", "3  not found", "4  taken"] {
+    for code in [
+        "0  done",
+        "1  failed",
+        "2  usage",
+        "3  not found",
+        "4  taken",
+        "5  unconfirmed",
+    ] {
         assert!(help.contains(code), "{help}");
     }
 }
@@ -51,13 +59,11 @@ fn key_ids_may_begin_with_a_hyphen() {
             format!("keys compromise --reason x {kid} --json"),
             format!("keys export-public --json {kid}"),
             format!("keys retire --dangerous-now {kid} --json"),
+            format!("revoke key --reason x {kid} --json"),
         ] {
             let cli = Cli::try_parse_from(format!("symbolon {line}").split(' ')).unwrap();
-            let Command::Keys(command) = cli.command else {
-                panic!("{line}");
-            };
             assert!(
-                cli.global.json && format!("{command:?}").contains(&format!("{kid:?}")),
+                cli.global.json && format!("{:?}", cli.command).contains(&format!("{kid:?}")),
                 "{line}"
             );
         }
@@ -298,4 +304,43 @@ fn refuses_what_is_malformed() {
 fn a_password_is_not_repeated_from_the_arguments() {
     let text = refusal("symbolon user add alice --password=hunter2");
     assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_revocation_has_a_reason_and_a_bounded_wait() {
+    let wait = |line: &str| {
+        let line = format!("symbolon revoke subject alice --reason x{line}");
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Revoke(RevokeCommand::Subject(args)) => {
+                (args.order.wait.as_millis(), args.order.no_wait)
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(wait(""), (10_000, false));
+    assert_eq!(wait(" --wait"), (10_000, false));
+    assert_eq!(wait(" --wait=1m"), (60_000, false));
+    assert!(wait(" --no-wait").1);
+    for (line, said) in [
+        ("symbolon revoke subject alice", "--reason"),
+        ("symbolon revoke subject alice --reason x --wait=0s", "1ms to 10m"),
+        (
+            "symbolon revoke subject alice --reason x --wait=11m",
+            "1ms to 10m",
+        ),
+        (
+            "symbolon revoke subject alice --reason x --wait=1s --no-wait",
+            "cannot be used with",
+        ),
+        ("symbolon revoke token --reason x", "required"),
+        (
+            "symbolon revoke token 0199b1f0-7c00-7000-8000-000000000001 --token-stdin --reason x",
+            "cannot be used with",
+        ),
+        ("symbolon revoke session alice --reason x", "invalid"),
+        ("symbolon revoke key a/b --reason x", "key id"),
+    ] {
+        let refusal = refusal(line);
+        assert!(refusal.contains(said), "{line}: {refusal}");
+    }
 }

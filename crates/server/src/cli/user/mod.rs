@@ -195,7 +195,7 @@ fn distinct_roles(roles: Vec<RoleName>) -> Result<Vec<RoleName>, CliError> {
 }
 
 /// The user of that subject, or else of that name.
-async fn find(context: &Context<'_>, text: &str) -> Result<User, CliError> {
+pub(super) async fn find(context: &Context<'_>, text: &str) -> Result<User, CliError> {
     if let Ok(subject) = Uuid::try_parse(text)
         && let Some(user) = context.facts.user(Subject(subject)).await?
     {

@@ -25,9 +25,10 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-const UNKNOWN_TO_VERIFIERS: &str = "introspection refuses what was signed; verifiers that keep the key set go on accepting \
-                                    it until they read the key set anew, at most 15m (`jwks.max_age`) and a minute from \
-                                    now where they follow its Cache-Control: restart those that keep it longer";
+const UNKNOWN_TO_VERIFIERS: &str = "introspection refuses what was signed, and so do verifiers that follow the \
+                                    revocation feed; others that keep the key set go on accepting it until they read it \
+                                    anew, at most 15m (`jwks.max_age`) and a minute from now where they follow its \
+                                    Cache-Control: restart those that keep it longer";
 const OTHER_COPIES: &str = "this database alone has lost the private key: destroy every other copy, in \
                             `keys.import_dir`, files and backups";
 const KEY_ENCRYPTION_KEY: &str = "whoever can still read the database reads the new keys, too, with the \

@@ -70,7 +70,7 @@ fn id_of(number: u8) -> String {
 
 impl Bench {
     /// A server with these algorithms that has started once.
-    async fn started(algorithms: &[SigningAlg]) -> Self {
+    pub(super) async fn started(algorithms: &[SigningAlg]) -> Self {
         let mut bench = Self::new().await;
         bench.keys.rotation.algorithms = algorithms.to_vec();
         bench.start().await.unwrap();
@@ -79,6 +79,11 @@ impl Bench {
 
     /// Starts a server, which makes what is missing.
     async fn start(&self) -> Result<(), KeyringError> {
+        self.keyring().await.map(drop)
+    }
+
+    /// The keys of a server that starts.
+    pub(super) async fn keyring(&self) -> Result<Keyring, KeyringError> {
         self.pass(Duration::ZERO).await;
         let keys = &self.keys.encryption_keys;
         open_server_keys(&self.store, keys, &SystemRng).await.unwrap();
@@ -97,7 +102,7 @@ impl Bench {
             Arc::new(SystemRng) as Arc<dyn Rng>,
         );
         let opened = Keyring::open(store, config, keys, Arc::new(log), around);
-        opened.await.map(drop)
+        opened.await
     }
 
     /// Lets time pass that a server watches.
@@ -145,15 +150,28 @@ impl Bench {
         out: &mut Output<'_>,
         command: KeysCommand,
     ) -> Result<(), CliError> {
-        let operations = KeyOperations::new(
+        let operations = self.key_operations();
+        let context = self.key_context(context, &operations);
+        keys::run(&context, script, out, command).await
+    }
+
+    pub(super) fn key_operations(&self) -> KeyOperations {
+        KeyOperations::new(
             Arc::new(self.store.clone()),
             share_encryption_keys(self.keys.encryption_keys.clone()),
             self.keys.rotation.clone(),
             self.clock.clone(),
             Arc::new(SystemRng),
-        );
-        let context = KeyContext {
-            operations: &operations,
+        )
+    }
+
+    pub(super) fn key_context<'a>(
+        &'a self,
+        context: &Context<'a>,
+        operations: &'a KeyOperations,
+    ) -> KeyContext<'a> {
+        KeyContext {
+            operations,
             keys: &self.store,
             secrets: &*self.keys.secrets,
             encryption_keys: &self.keys.encryption_keys,
@@ -162,8 +180,7 @@ impl Bench {
             clock: context.clock,
             wait: context.wait,
             actor: context.actor,
-        };
-        keys::run(&context, script, out, command).await
+        }
     }
 
     /// Every key that there ever was.
@@ -173,7 +190,7 @@ impl Bench {
 
     /// The only key in that state.
     #[track_caller]
-    fn in_state(&self, state: &str) -> impl Future<Output = SigningKeyRecord> {
+    pub(super) fn in_state(&self, state: &str) -> impl Future<Output = SigningKeyRecord> {
         let caller = std::panic::Location::caller();
         let store = self.store.clone();
         let state = state.to_owned();

@@ -1,0 +1,290 @@
+//! `revoke`: ends tokens, sessions, or all of a user, a client, a key or the issuer, and waits until verifiers know.
+
+mod key;
+mod target;
+mod token;
+mod view;
+mod wait;
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Subcommand};
+use symbolon_core::UnixMillis;
+use symbolon_core::revocation::Reach;
+use symbolon_jose::Kid;
+use symbolon_oauth_types::revocation::Effect;
+use uuid::Uuid;
+
+use super::context::{Console, LogContext, confirm};
+use super::error::CliError;
+use super::keys::args::reason;
+use super::output::Output;
+use target::Target;
+
+/// `revoke`.
+#[derive(Debug, Subcommand)]
+pub enum RevokeCommand {
+    /// End every session and refuse every access token that was issued until now.
+    ///
+    /// Everybody has to log in again, and every client to ask for new tokens.
+    All(RevokeAll),
+    /// End all sessions of a client and refuse its access tokens, those of its own included.
+    ///
+    /// What begins afterwards is good. To refuse the client until further notice use `symbolon client disable`.
+    Client(RevokeClient),
+    /// Refuse whatever a key signed, for good.
+    ///
+    /// A key that is on record is withdrawn, and replaced where it is published, as by `symbolon keys compromise`. One that
+    /// is not, since the database lost it, goes on the revocation log alone. Sessions go on: their next refresh gets a token
+    /// by another key. It can't be undone.
+    Key(RevokeKey),
+    /// End one session: its refresh token and all of its access tokens.
+    Session(RevokeSession),
+    /// End all sessions of a user and refuse their access tokens.
+    ///
+    /// What begins afterwards is good: whoever has the password logs in again. To keep them out use `symbolon user
+    /// disable` or `symbolon user set-password`.
+    Subject(RevokeSubject),
+    /// Refuse one access token; its session goes on.
+    ///
+    /// Give the token itself on standard input where you have it: then it is refused for as long as it lives and counts
+    /// for its session, which ends as a whole when 64 of its tokens are revoked. By its jti alone nothing is known of it
+    /// but when it was made: it is refused for as long as the longest access token lives, and no more than 64 such entries
+    /// may be in force at a time.
+    Token(RevokeToken),
+}
+
+/// `revoke all`.
+#[derive(Args, Debug)]
+pub struct RevokeAll {
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// How.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// `revoke client`.
+#[derive(Args, Debug)]
+pub struct RevokeClient {
+    /// The client id.
+    #[arg(value_name = "CLIENT_ID")]
+    pub client: String,
+    /// How.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// `revoke key`.
+#[derive(Args, Debug)]
+pub struct RevokeKey {
+    /// The key.
+    // A key id is base64url, which may begin with a hyphen.
+    #[arg(value_parser = Kid::parse, allow_hyphen_values = true)]
+    pub kid: Kid,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// How.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// `revoke session`.
+#[derive(Args, Debug)]
+pub struct RevokeSession {
+    /// The session: `sid` in its tokens.
+    #[arg(value_name = "SID")]
+    pub session: Uuid,
+    /// How.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// `revoke subject`.
+#[derive(Args, Debug)]
+pub struct RevokeSubject {
+    /// User name, e-mail address or subject.
+    pub subject: String,
+    /// How.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// `revoke token`.
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("which").required(true).args(["jti", "token_stdin"])))]
+pub struct RevokeToken {
+    /// The token: `jti` in it.
+    pub jti: Option<Uuid>,
+    /// Read the access token from standard input.
+    #[arg(long)]
+    pub token_stdin: bool,
+    /// How.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// How something is revoked.
+#[derive(Args, Clone, Debug)]
+pub struct OrderArgs {
+    /// Why, for the record: at most 200 characters. The record does not say whom it is about: say so here.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub reason: String,
+    /// Only show how many sessions it would end.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait for at most so long, up to 10m, until every live verifier has reported that it applied it.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "10s",
+        default_missing_value = "10s",
+        value_parser = patience,
+        conflicts_with = "no_wait"
+    )]
+    pub wait: Duration,
+    /// Do not wait for verifiers.
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+impl OrderArgs {
+    /// How long to wait for verifiers.
+    fn patience(&self) -> Option<Duration> {
+        (!self.no_wait).then_some(self.wait)
+    }
+}
+
+/// Longest wait for verifiers.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+
+/// Reads `--wait`.
+fn patience(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_millis(1)..=MAX_WAIT).contains(&time) {
+        Ok(time)
+    } else {
+        Err("give 1ms to 10m, or --no-wait".to_owned())
+    }
+}
+
+/// Runs a command that revokes.
+///
+/// # Errors
+/// [`CliError`]; nothing was revoked, unless it is [`super::ErrorKind::Unconfirmed`] or says otherwise.
+pub async fn run(
+    context: &LogContext<'_>,
+    console: &mut dyn Console,
+    out: &mut Output<'_>,
+    command: RevokeCommand,
+) -> Result<(), CliError> {
+    let (target, order) = match command {
+        RevokeCommand::All(RevokeAll { yes, order }) => {
+            if !order.dry_run {
+                confirm(
+                    console,
+                    yes,
+                    "End every session and refuse every access token issued until now?",
+                )?;
+            }
+            (target::all(context), order)
+        }
+        RevokeCommand::Client(args) => (target::client(context, &args.client).await?, args.order),
+        RevokeCommand::Key(args) => {
+            if key::can_be_withdrawn(context, &args.kid).await? {
+                return key::withdraw(context, console, out, args).await;
+            }
+            (key::target(context, console, &args).await?, args.order)
+        }
+        RevokeCommand::Session(args) => (target::session(context, args.session).await?, args.order),
+        RevokeCommand::Subject(args) => (target::subject(context, &args.subject).await?, args.order),
+        RevokeCommand::Token(args) => {
+            let target = match args.jti {
+                Some(jti) => token::by_id(context, jti).await?,
+                None => token::from_input(context, console).await?,
+            };
+            (target, args.order)
+        }
+    };
+    if order.dry_run {
+        return view::dry_run(context, out, &target, None).await;
+    }
+    let made = append(context, &target, &order).await?;
+    finish(
+        context,
+        out,
+        &Done {
+            target,
+            made,
+            plan: None,
+        },
+        &order,
+    )
+    .await
+}
+
+/// An entry that is on the log.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    log: Uuid,
+    seq: u64,
+    at: UnixMillis,
+    reach: Reach,
+}
+
+/// What was done.
+struct Done {
+    target: Target,
+    made: Made,
+    /// What became of the signing keys, where that is a part of it.
+    plan: Option<symbolon_jwks_publisher::Plan>,
+}
+
+/// Puts the entry on the log, and returns once what begins from then on is judged to be younger.
+async fn append(context: &LogContext<'_>, target: &Target, order: &OrderArgs) -> Result<Made, CliError> {
+    let clock = context.store.clock;
+    let entry = target.entry.clone().because(&order.reason, context.store.actor);
+    let at = clock.now();
+    let appended = context.log.append(&entry, at).await?; // the commit point
+    if let Effect::Cutoff(moment) | Effect::Lift(moment) = entry.entry.effect {
+        // Until every clock has passed it.
+        let left = moment.plus(1).since(clock.passed());
+        (context.pause)(Duration::from_millis(left)).await;
+    }
+    Ok(Made {
+        log: appended.head.log,
+        seq: appended.head.seq,
+        at,
+        reach: reach(context, appended.reach),
+    })
+}
+
+/// Without the fences that there should be, nobody has promised anything.
+fn reach(context: &LogContext<'_>, promised: Reach) -> Reach {
+    match context.unfenced {
+        Some(_) => Reach::Logged,
+        None => promised,
+    }
+}
+
+/// Waits for verifiers, tells what came of it, and fails where some of them have not confirmed it.
+async fn finish(
+    context: &LogContext<'_>,
+    out: &mut Output<'_>,
+    done: &Done,
+    order: &OrderArgs,
+) -> Result<(), CliError> {
+    let waited = match order.patience() {
+        Some(patience) => Some(wait::for_verifiers(context, &done.made, patience).await?),
+        None => None,
+    };
+    view::done(context, out, done, waited.as_ref())?;
+    match waited {
+        Some(waited) => waited.outcome(&done.made),
+        None => Ok(()),
+    }
+}
