@@ -76,7 +76,7 @@ pub(super) fn done(
         waited.verifiers.iter().map(view).collect::<Vec<_>>()
     }));
     let mut text = vec![format!(
-        "{}: revoked, as entry {} of the log; {} refused",
+        "{}: revoked, as entry {} of the log\nrefused: {}",
         target.name, made.seq, target.tokens
     )];
     if let Some(plan) = plan {
