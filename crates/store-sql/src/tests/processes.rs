@@ -145,7 +145,7 @@ async fn processes_that_start_together_take_each_step_once(place: &Place) {
     let outcomes = tasks.join_all().await;
     let logs: BTreeSet<_> = outcomes.iter().map(|(_, log)| *log).collect();
     let taken: u32 = outcomes.iter().map(|(taken, _)| taken).sum();
-    assert_eq!((taken, logs.len()), (3, 1));
+    assert_eq!((taken, logs.len()), (4, 1));
 }
 
 /// A record that the store has lost is adopted by one of many, whichever process they come to.
