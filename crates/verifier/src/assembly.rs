@@ -58,16 +58,15 @@ impl Builder {
                 let mut follower = self.follower(&feed, feed_keys, &discovery);
                 let begin_to_follow = async {
                     let wait = feed_keeper.refresh().await;
+                    // A document may want it to fetch again.
+                    let feed_keeper = spawn(feed_keeper.run(wait));
                     // What takes longer goes on in the background.
                     let _ = timeout(self.timeout, follower.poll()).await;
-                    wait
+                    [feed_keeper, spawn(follower.run())]
                 };
-                let (wait, feed_wait) = tokio::join!(keeper.refresh(), begin_to_follow);
-                let mut tasks = vec![
-                    spawn(keeper.run(wait)),
-                    spawn(feed_keeper.run(feed_wait)),
-                    spawn(follower.run()),
-                ];
+                let (wait, tasks) = tokio::join!(keeper.refresh(), begin_to_follow);
+                let mut tasks = Vec::from(tasks);
+                tasks.push(spawn(keeper.run(wait)));
                 if let Some(evidence) = self.evidence.take().flatten() {
                     let reporter = Reporter {
                         evidence,

@@ -167,14 +167,14 @@ impl State {
         if candidate == Continued::Apart {
             self.candidate = None;
         }
+        let apart = (applied == Continued::Apart).then(|| {
+            self.lost = true;
+            self.want(Resync::EntriesLost)
+        });
         match (applied, candidate) {
-            (Continued::Apart, _) => {
-                self.lost = true;
-                self.want(Resync::EntriesLost)
-            }
             (Continued::TooMany, _) | (_, Continued::TooMany) => Outcome::TooMany,
             (Continued::Applied, _) | (_, Continued::Applied) => self.settle(Outcome::Applied),
-            _ => Outcome::Ignored,
+            _ => apart.unwrap_or(Outcome::Ignored),
         }
     }
 

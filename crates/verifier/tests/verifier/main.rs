@@ -5,6 +5,7 @@
     reason = "in tests a broken assumption must fail loudly"
 )]
 
+mod feed;
 mod fuzz;
 mod hostile;
 mod http;
