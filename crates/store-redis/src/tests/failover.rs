@@ -53,7 +53,7 @@ async fn commands_come_back_by_themselves_after_sentinels_failed_over() {
     )
     .await;
     assert_eq!(raised.unwrap(), Raised::Done);
-    assert!(replica.cli(&["ROLE"]).starts_with("master"));
+    replica.wait_for(&["ROLE"], "master");
 }
 
 /// The user of the servers and that of the Sentinels are two.
