@@ -11,6 +11,7 @@ mod reply;
 mod request;
 mod tap;
 mod tap_keys;
+mod via;
 
 pub use fixtures::{AUDIENCE, ClientSpec, PASSWORD, SCOPE, TestClient, TestUser};
 pub use footprint::{Footprint, Record};
@@ -18,3 +19,4 @@ pub use harness::{Deployment, Harness, HarnessOptions, post_request};
 pub use reply::Reply;
 pub use request::{basic, call, form_request};
 pub use tap::{Call, Hold, Point, Tap};
+pub use via::Via;

@@ -3,6 +3,7 @@
 mod clocks;
 mod failure_table;
 mod faults;
+mod feed;
 mod restored;
 
 use std::sync::Arc;

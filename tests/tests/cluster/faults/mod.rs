@@ -34,21 +34,21 @@ use figures::Figures;
 use load::{Load, Spec};
 
 /// Users with sessions.
-const USERS: [&str; 3] = ["alice", "bob", "carol"];
+pub(crate) const USERS: [&str; 3] = ["alice", "bob", "carol"];
 /// Users who are disabled.
-const DOOMED: [&str; 2] = ["mallory", "trent"];
+pub(crate) const DOOMED: [&str; 2] = ["mallory", "trent"];
 /// Cheap passwords: they are not what this is about. And a node that can't do without PostgreSQL says so before its
 /// clients have lost patience.
-const SETTINGS: &str = "passwords.memory_kib = 8192\npasswords.iterations = 1\n\
+pub(crate) const SETTINGS: &str = "passwords.memory_kib = 8192\npasswords.iterations = 1\n\
                         database.acquire_timeout = \"500ms\"\ndatabase.statement_timeout = \"1s\"\n";
 /// How long a server is away.
 const AWAY: Duration = Duration::from_millis(800);
 
 /// An application and a resource server.
 #[derive(Clone)]
-struct Cast {
-    app: Credentials,
-    api: Credentials,
+pub(crate) struct Cast {
+    pub(crate) app: Credentials,
+    pub(crate) api: Credentials,
 }
 
 /// What all runs stand on.
@@ -59,7 +59,7 @@ struct Stage {
 }
 
 /// The database in which everybody is known, of which each cluster has a copy.
-const TEMPLATE: &str = "test_0";
+pub(crate) const TEMPLATE: &str = "test_0";
 
 impl Stage {
     async fn set() -> Self {
@@ -99,7 +99,8 @@ impl Stage {
     }
 }
 
-async fn hire(site: &Site) -> Cast {
+/// Makes them, and the users, in an installation that is new.
+pub(crate) async fn hire(site: &Site) -> Cast {
     site.json("migrate").await;
     let first = [
         format!("client add --name API --client-id api --serves {AUDIENCE}"),
