@@ -279,11 +279,10 @@ fn resident() -> Option<u64> {
 
 fn memory(clock: &SystemClock) {
     let now = clock.now();
-    let snapshot = snapshot(MANY, now);
-    let json = json!(snapshot).to_string();
     let before = resident();
-    let candidate = Candidate::from(snapshot);
+    let candidate = Candidate::from(snapshot(MANY, now));
     let after = resident();
+    let json = json!(snapshot(MANY, now)).to_string();
     if let Some((before, after)) = before.zip(after) {
         let bytes = after.saturating_sub(before) * 1024;
         println!(

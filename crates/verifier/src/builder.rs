@@ -26,7 +26,7 @@ pub(crate) const MAX_REMEMBERED: usize = 1_000_000;
 /// The longest audience, in bytes.
 pub(crate) const MAX_AUDIENCE_LEN: usize = 1024;
 
-/// Settings of a [`Verifier`]. Issuer and audience are all that is needed.
+/// Settings of a [`Verifier`](crate::Verifier). Issuer and audience are all that is needed.
 #[must_use = "nothing is verified before it is built"]
 pub struct Builder {
     pub(crate) issuer: String,

@@ -147,7 +147,6 @@ fn explanation(refused: &Refused) -> &'static str {
         Refused::Header(_) => "a header member is absent, malformed or refused",
         Refused::Issuer => "`iss` is not the issuer",
         Refused::KeyUnknown => "the feed has no key with this `kid`",
-        Refused::KeysUnavailable => "the keys of the feed could not be fetched yet",
         Refused::Signature => "the signature does not verify",
         Refused::TooLong => "it is too long",
         Refused::Type => "`typ` is that of something else",

@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     },
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    #[error("the keys of the feed could not be fetched yet")]
+    KeysUnavailable,
     #[error("the head is from the future: the clocks of issuer and verifier differ by too much")]
     Future,
     /// What lies behind a position is not, or not yet, where it was asked for.
@@ -56,6 +58,7 @@ impl Failure {
             Self::Document { .. } => "document",
             Self::Fetch(error) => error.reason(),
             Self::Future => "future",
+            Self::KeysUnavailable => "keys_unavailable",
             Self::Missing => "missing",
             Self::NoFeed => "no_feed",
             Self::Resync => "resync",
@@ -117,10 +120,10 @@ impl Source {
             error,
         };
         let text = String::from_utf8(text).map_err(|_| refused(Refused::Malformed.into()))?;
-        let key = self
-            .key::<D>(&text)
-            .await
-            .map_err(|error| refused(error.into()))?;
+        let key = self.key::<D>(&text).await.map_err(|error| match error {
+            Refused::KeysUnavailable => Failure::KeysUnavailable,
+            error => refused(error.into()),
+        })?;
         let issuer = self.discovery.issuer.as_str();
         if text.len() <= MAX_INLINE_BYTES {
             return read::<D>(&text, issuer, &key).map(then).map_err(refused);

@@ -6,6 +6,7 @@ mod histories;
 mod policies;
 mod publisher;
 mod rules;
+mod vectors;
 mod wire;
 
 use serde_json::{Value, json};
