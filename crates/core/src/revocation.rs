@@ -9,6 +9,7 @@ use symbolon_oauth_types::{AccessTokenClaims, UnixMillis};
 use uuid::Uuid;
 
 use crate::client::{MAX_ACCESS_TOKEN_SECS, MAX_SESSION_SECS};
+use crate::keys::MAX_UNCONFIRMED;
 use crate::{ClientId, SessionId, Subject, TokenId};
 
 /// How far the log and the facts have come.
@@ -92,14 +93,10 @@ impl Logged {
     /// The entry as verifiers get it, who judge access tokens alone: it expires when every one is dead that it concerns.
     pub fn on_feed(&self) -> FeedEntry {
         let Entry { kind, expires, .. } = self.entry;
-        // Whatever it concerns, nothing was issued after it that it does not let live. Which keys are bad is never
-        // forgotten: whoever has one can date a token as they like.
+        // Which keys are bad is never forgotten: whoever has one can date a token as they like.
         let last = match kind {
             RevocationKind::Key => expires,
-            _ => expires.min(
-                self.at
-                    .plus(u64::from(MAX_ACCESS_TOKEN_SECS) * 1000 + CLOCK_SLACK_MS),
-            ),
+            _ => expires.min(self.at.plus(FEED_HORIZON_MS)),
         };
         FeedEntry {
             expires: last,
@@ -107,6 +104,11 @@ impl Logged {
         }
     }
 }
+
+/// How long an entry stays on the feed, in milliseconds: a node that can't read the log may issue tokens that the entry
+/// concerns for as long as it signs without the database, and the last of them may live as long as any.
+pub const FEED_HORIZON_MS: u64 =
+    (MAX_UNCONFIRMED.as_secs() + MAX_ACCESS_TOKEN_SECS as u64) * 1000 + CLOCK_SLACK_MS;
 
 /// How far the promise of a revocation reaches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -303,3 +305,37 @@ impl NewRevocation {
 /// Entries outlive the tokens they are about by this much, so that no verifier's clock can revive one: 10 minutes,
 /// in milliseconds.
 const CLOCK_SLACK_MS: u64 = 600_000;
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_stays_on_the_feed_until_no_token_can_be_alive_that_it_concerns() {
+        let (at, hour) = (UnixMillis(1_000_000), 3_600_000);
+        let subject = Subject(Uuid::from_u128(1));
+        let on_feed = |revocation: NewRevocation| {
+            let logged = Logged {
+                seq: 1,
+                entry: revocation.entry,
+                at,
+                tip: None,
+            };
+            logged.on_feed().expires
+        };
+        // Signed at the last moment by a node that could not read the log for an hour, and ten minutes for clocks.
+        let last = at.plus(2 * hour + 600_000);
+        assert_eq!(on_feed(NewRevocation::subject_blocked(subject)), last);
+        assert_eq!(on_feed(NewRevocation::all(at)), last);
+        let ended = NewRevocation::session(SessionId(Uuid::from_u128(2)), at.plus(hour));
+        assert_eq!(
+            on_feed(ended),
+            at.plus(hour + 600_000),
+            "no token outlives its session"
+        );
+        let key = NewRevocation::key(&Kid::parse("k1").unwrap());
+        assert_eq!(on_feed(key), UnixMillis::NEVER);
+    }
+}
