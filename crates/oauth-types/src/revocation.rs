@@ -183,11 +183,13 @@ impl Cutoffs {
         }
     }
 
-    /// Keeps in force what `other` holds besides: where one of the two revokes, both together do.
+    /// Keeps in force what `other` held besides: earlier knowledge of the same log, some of which the log may have lost.
+    /// Where both know of something the later cutoff counts, and whether it is blocked is for whoever keeps it longer to
+    /// say: of entries that are kept equally long that is the later one, and what is kept for ever stays.
     pub fn merge(&mut self, other: Self) {
         for (digest, kept) in other.states {
             let state = self.states.entry(digest).or_insert(kept);
-            state.blocked |= kept.blocked;
+            state.blocked |= kept.blocked && kept.expires > state.expires;
             state.cutoff = state.cutoff.max(kept.cutoff);
             state.expires = state.expires.max(kept.expires);
         }
@@ -371,6 +373,36 @@ mod tests {
                 assert_eq!(here, there, "{log:?} at {started}");
             }
         }
+    }
+
+    #[test]
+    fn merging_keeps_what_was_known_and_lifts_what_was_lifted() {
+        let subject = SUBJECT.to_string();
+        let of = |effect, expires| Entry {
+            expires: UnixMillis(expires),
+            ..entry(RevocationKind::Subject, &subject, effect)
+        };
+        let merged = |now: &[Entry], before: &[Entry]| {
+            let mut cutoffs = folded(now);
+            cutoffs.merge(folded(before));
+            [300, 401, 9_999].map(|started| cutoffs.revokes(&token(started)).is_some())
+        };
+        let (block, lift) = (
+            of(Effect::Block, 10_000),
+            of(Effect::Lift(UnixMillis(400)), 10_400),
+        );
+        assert_eq!(merged(&[], &[block]), [true; 3], "the log lost it");
+        assert_eq!(merged(&[block, lift], &[block]), [true, false, false]);
+        assert_eq!(
+            merged(&[of(Effect::Cutoff(UnixMillis(300)), 9_000)], &[block]),
+            [true; 3]
+        );
+        assert_eq!(
+            merged(&[lift], &[of(Effect::Block, u64::MAX)]),
+            [true; 3],
+            "kept for ever"
+        );
+        assert_eq!(merged(&[block], &[lift]), [true; 3]);
     }
 
     #[test]
