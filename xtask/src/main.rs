@@ -40,7 +40,7 @@ enum Task {
     ///
     /// Without a subcommand: requests per second and latencies of every endpoint beside three bare handlers
     /// (`--seconds`, `--rounds`, `--connections`, `--out FILE`). `storm`: refresh latency beside a thousand
-    /// logins at once. `start`: time from start to first token, idle memory.
+    /// logins at once. `feed`: the revocation feed. `start`: time from start to first token, idle memory.
     Bench {
         /// Cargo profile to build with; anything but `release` only tries the harness out
         #[arg(long, default_value = "release")]

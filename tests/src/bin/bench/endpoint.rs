@@ -37,6 +37,22 @@ impl TryFrom<String> for Endpoint {
 }
 
 impl Endpoint {
+    /// The same resource at another address.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
+    /// Another resource at the same address.
+    pub(crate) fn with_path(&self, path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// A complete `GET` request.
     pub(crate) fn get(&self) -> Vec<u8> {
         format!("GET {} HTTP/1.1\r\nhost: {}\r\n\r\n", self.path, self.authority).into_bytes()

@@ -9,6 +9,7 @@
 
 mod connection;
 mod endpoint;
+mod feed;
 mod machine;
 mod place;
 mod process;
@@ -52,6 +53,16 @@ enum Measurement {
         #[command(flatten)]
         output: Output,
     },
+    /// The revocation feed: latency at 20 verifiers, a thousand streams, a hundred thousand entries
+    Feed {
+        #[command(flatten)]
+        options: feed::Options,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Follows the feed in a process of its own, for `feed`
+    #[command(hide = true)]
+    Follow(feed::FollowOptions),
     /// Time from process start to ready and to the first token, and idle memory
     Start {
         #[command(flatten)]
@@ -97,6 +108,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             output,
             runtime.block_on(sessions::run(&options))?,
         ),
+        Some(Measurement::Feed { options, output }) => {
+            ("bench-feed", output, runtime.block_on(feed::run(&options))?)
+        }
+        Some(Measurement::Follow(options)) => return runtime.block_on(feed::follow(&options)),
         Some(Measurement::Start { options, output }) => {
             ("bench-start", output, runtime.block_on(start::run(&options))?)
         }

@@ -45,6 +45,17 @@ impl Place {
     /// # Errors
     /// If one of them can't be used.
     pub(crate) async fn make(postgres: &Postgres) -> anyhow::Result<Self> {
+        Self::make_with(postgres, &[]).await
+    }
+
+    /// The same with more settings.
+    ///
+    /// # Errors
+    /// As [`Place::make`], and where a setting is refused.
+    pub(crate) async fn make_with(
+        postgres: &Postgres,
+        more: &[(&'static str, &str)],
+    ) -> anyhow::Result<Self> {
         let redis = Redis::start(&APPEND_ONLY);
         let url = postgres.fresh_database().await;
         let database = url
@@ -55,7 +66,7 @@ impl Place {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let issuer = format!("http://{listen}");
         let key = KeyEncryptionKey::generate(&mut |bytes| SystemRng.fill(bytes));
-        let values = vec![
+        let mut values = vec![
             ("issuer", issuer.clone()),
             ("server.listen", listen.to_string()),
             ("server.worker_threads", "1".to_owned()),
@@ -66,6 +77,7 @@ impl Place {
             ("redis.response_timeout", "10s".to_owned()),
             ("keys.encryption_key", key.to_base64().to_string()),
         ];
+        values.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
         let settings = settings(&values)?;
         let clock = node::cluster_clock(&settings, Arc::new(SystemClock::new()));
         let stores = Stores::open(&settings, clock.clone(), &SystemRng).await?;
@@ -96,8 +108,20 @@ impl Place {
     /// # Errors
     /// As [`Server::start`].
     pub(crate) fn start(&self, cores: &Cores) -> anyhow::Result<Server> {
+        self.start_with(cores, &[])
+    }
+
+    /// Starts one more node, there.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn start_beside(&self, cores: &Cores, listen: SocketAddr) -> anyhow::Result<Server> {
+        self.start_with(cores, &["--listen", &listen.to_string()])
+    }
+
+    fn start_with(&self, cores: &Cores, arguments: &[&str]) -> anyhow::Result<Server> {
         let mut command = Command::new(symbolon::sibling("symbolon")?);
-        command.args(["serve", "--json"]);
+        command.args(["serve", "--json"]).args(arguments);
         for (key, value) in &self.values {
             command.env(variable(key), value);
         }

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context as _, anyhow, bail, ensure};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::de::DeserializeOwned;
 
@@ -151,16 +151,7 @@ impl Server {
 
     /// Resident memory in KiB: now (`VmRSS`), and at most since its start (`VmHWM`).
     pub(crate) fn memory_kib(&self) -> anyhow::Result<Memory> {
-        let status = self.proc("status")?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-            number.with_context(|| format!("no {name} in /proc"))
-        };
-        Ok(Memory {
-            now: field("VmRSS:")?,
-            peak: field("VmHWM:")?,
-        })
+        parse_memory(&self.proc("status")?)
     }
 
     /// Processor time used so far by all threads.
@@ -209,6 +200,44 @@ impl Drop for Server {
 pub(crate) struct Memory {
     pub(crate) now: u64,
     pub(crate) peak: u64,
+}
+
+/// Resident memory of this process.
+pub(crate) fn own_memory() -> anyhow::Result<Memory> {
+    parse_memory(&std::fs::read_to_string("/proc/self/status")?)
+}
+
+fn parse_memory(status: &str) -> anyhow::Result<Memory> {
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        number.with_context(|| format!("no {name} in /proc"))
+    };
+    Ok(Memory {
+        now: field("VmRSS:")?,
+        peak: field("VmHWM:")?,
+    })
+}
+
+/// Lets this process open so many files; `fewer` is the option to ask less of it by.
+///
+/// # Errors
+/// The hard limit does not allow it.
+pub(crate) fn allow_open_files(needed: u64, fewer: &str) -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    ensure!(
+        limit.maximum.is_none_or(|maximum| maximum >= needed),
+        "this process may open {:?} files and needs {needed}: raise the hard limit (ulimit -Hn), or use fewer {fewer}",
+        limit.maximum
+    );
+    if limit.current.is_some_and(|current| current < needed) {
+        let raised = Rlimit {
+            current: Some(needed),
+            maximum: limit.maximum,
+        };
+        setrlimit(Resource::Nofile, raised).context("cannot raise the limit of open files")?;
+    }
+    Ok(())
 }
 
 /// Processor time used so far by this process.

@@ -111,7 +111,8 @@ fn requests(ready: &Ready, known: Option<TokenRequests>) -> anyhow::Result<Token
     }
 }
 
-fn milliseconds_since_start(server: &Server) -> f64 {
+/// How long ago the process was started.
+pub(crate) fn milliseconds_since_start(server: &Server) -> f64 {
     server.started.elapsed().as_secs_f64() * 1000.0
 }
 

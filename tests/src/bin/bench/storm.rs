@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;
-use crate::process::{Cores, Memory};
+use crate::process::{Cores, Memory, allow_open_files};
 use crate::report::Report;
 use crate::statistics::{Latencies, microseconds};
 use crate::symbolon::{self, Session, TokenRequests};
@@ -89,7 +88,10 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Report> {
     let folder = tempfile::tempdir()?;
     let (server, ready) = symbolon::start(&cores, folder.path())?;
     // After the start, so that the server runs under the limit that it would have anyway.
-    raise_open_file_limit(u64::from(options.logins) + u64::from(options.sessions) + 64)?;
+    allow_open_files(
+        u64::from(options.logins) + u64::from(options.sessions) + 64,
+        "--logins",
+    )?;
     let requests = TokenRequests::new(&ready)?;
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -244,24 +246,4 @@ async fn log_in_at_once(
         logins.entry(answer).or_default().push(latency);
     }
     Ok((begin.context("no socket for a login could be connected")?, logins))
-}
-
-/// Lets this process open `needed` files.
-fn raise_open_file_limit(needed: u64) -> anyhow::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    ensure!(
-        limit.maximum.is_none_or(|maximum| maximum >= needed),
-        "this process may open {:?} files and needs {needed}: raise the hard limit (ulimit -Hn), or use fewer --logins",
-        limit.maximum
-    );
-    if limit.current.is_some_and(|current| current < needed) {
-        setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: Some(needed),
-                maximum: limit.maximum,
-            },
-        )?;
-    }
-    Ok(())
 }

@@ -15,7 +15,9 @@ use crate::process::{Cores, Server};
 #[derive(Deserialize)]
 pub(crate) struct Ready {
     pub(crate) token_endpoint: Endpoint,
+    pub(crate) issuer: String,
     pub(crate) introspection_endpoint: Endpoint,
+    pub(crate) revocation_endpoint: Endpoint,
     pub(crate) jwks_uri: Endpoint,
     pub(crate) user: User,
     pub(crate) confidential_client: Client,
@@ -38,7 +40,7 @@ pub(crate) struct Client {
 pub(crate) struct ResourceServer {
     #[serde(flatten)]
     client: Client,
-    audience: String,
+    pub(crate) audience: String,
 }
 
 /// Starts the server of this build on a free port of 127.0.0.1 with one worker thread and its data in `data`.
@@ -130,6 +132,11 @@ impl TokenRequests {
             ("password", &self.password),
             ("resource", &self.audience),
         ])
+    }
+
+    /// The revocation of a token there.
+    pub(crate) fn revocation(&self, endpoint: &Endpoint, token: &str) -> Vec<u8> {
+        endpoint.post(&self.authorization, &[("token", token)])
     }
 
     pub(crate) fn refresh(&self, refresh_token: &str) -> Vec<u8> {
