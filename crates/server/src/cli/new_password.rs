@@ -16,7 +16,7 @@ pub struct PasswordArgs {
     /// Read the password from standard input: one line of 8 to 1024 bytes.
     #[arg(long, conflicts_with = "password_hash_stdin")]
     pub password_stdin: bool,
-    /// Read an Argon2id hash in PHC form from standard input in place of a password.
+    /// Read a password hash from standard input in place of a password: Argon2, bcrypt, scrypt or PBKDF2.
     #[arg(long)]
     pub password_hash_stdin: bool,
 }
@@ -79,10 +79,14 @@ fn ask_twice(console: &mut dyn Console) -> Result<SecretString, CliError> {
 
 fn refused(error: PasswordHashError) -> CliError {
     let remedy = match error {
-        PasswordHashError::Algorithm | PasswordHashError::Malformed => {
-            "hash the password with argon2id, or give the password itself with --password-stdin"
+        PasswordHashError::Algorithm
+        | PasswordHashError::Bytes
+        | PasswordHashError::Malformed(_)
+        | PasswordHashError::Output
+        | PasswordHashError::Salt => {
+            "see `Importing users` in the manual, or give the password itself with --password-stdin"
         }
-        PasswordHashError::Ceiling => "hash the password with less, or give it with --password-stdin",
+        PasswordHashError::Ceiling(_) => "hash the password with less, or give it with --password-stdin",
         PasswordHashError::Cost => "correct the parameters, or the `passwords.*` settings",
         PasswordHashError::Length => "choose another one",
     };

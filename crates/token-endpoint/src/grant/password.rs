@@ -106,7 +106,8 @@ impl Service {
         })
     }
 
-    /// Whether the password is good, and its hash of today's cost where the kept one is of another.
+    /// Whether the password is good, and its hash of today's cost where the kept one is of another, or was made by
+    /// another system. That one is made whatever the password is, so that a wrong one takes no less time.
     async fn hash(
         &self,
         turn: Turn<'_>,
@@ -117,14 +118,13 @@ impl Service {
             .map_or(&self.decoy, |credential| &credential.password)
             .clone();
         let (cost, rng) = (self.parts.password_cost, self.parts.rng.clone());
-        // A disabled user is judged before the work, so that a right password is not hashed anew for one: that would
-        // take longer than a wrong one.
+        // A disabled user is judged before the work: the answer is that to a wrong password, hash and all.
         let may_log_in = found.is_some_and(|credential| credential.user.active);
         let job = turn.run(move |memory| {
             let good = hash.verify(&password, memory) && may_log_in;
-            let outdated = good && hash.cost() != cost;
+            let outdated = !hash.is_of(cost);
             let fresh = outdated.then(|| PasswordHash::create(&password, cost, &*rng, memory));
-            (good, fresh.and_then(Result::ok))
+            (good, fresh.and_then(Result::ok).filter(|_| good))
         });
         Ok(job.await?)
     }

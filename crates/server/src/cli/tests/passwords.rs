@@ -109,10 +109,10 @@ async fn hashes_are_imported_within_the_ceiling() {
     let bench = Bench::new().await;
     let line = "user add alice --password-hash-stdin";
     for (stdin, said) in [
-        ("correct horse", "not a PHC string"),
-        (&HASH.replace("m=256", "m=4294967295"), "more memory or passes"),
-        (&HASH.replace("argon2id", "argon2i"), "only argon2id"),
-        (&"$".repeat(5000), "not a PHC string"),
+        ("correct horse", "none of the known forms"),
+        (&HASH.replace("m=256", "m=4294967295"), "Argon2 may take 1 GiB"),
+        (&HASH.replace("v=19", "v=18"), "not of the form $argon2id$v=19"),
+        (&"$".repeat(5000), "at most 256 bytes"),
     ] {
         bench.run_typed(stdin, line).await.refused(2, said);
     }
