@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use symbolon_core::client::Client;
 use symbolon_core::password::PasswordHash;
-use symbolon_core::ports::{AdminStore, Change, NewUser, Page, StoreResult};
+use symbolon_core::ports::{AdminStore, Change, ImportMode, Imported, NewUser, Page, StoreResult};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ClientSecretHash;
 use symbolon_core::user::{Role, RoleName, User};
@@ -34,6 +34,10 @@ pub(crate) fn position(after: Option<&str>) -> StoreResult<Option<Uuid>> {
 impl AdminStore for SqlStore {
     async fn add_user(&self, user: &NewUser) -> StoreResult<Change> {
         retried(|| self.insert_user(user)).await
+    }
+
+    async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>> {
+        retried(|| self.insert_users(users, mode)).await
     }
 
     async fn users(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<User>> {

@@ -160,7 +160,8 @@ pub(crate) async fn take_subject(tx: &Transaction, id: Uuid, kind: &str) -> Stor
     Ok(unless_taken(inserted)?.is_some())
 }
 
-fn row(new: &NewUser) -> users::ActiveModel {
+/// The row of a user who is to be made.
+pub(crate) fn row(new: &NewUser) -> users::ActiveModel {
     let user = &new.user;
     users::ActiveModel {
         subject: Set(user.subject.0),

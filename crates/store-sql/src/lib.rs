@@ -24,6 +24,7 @@ mod edit_users;
 mod entity;
 mod error;
 mod facts;
+mod import;
 mod key_schedule;
 mod keys;
 mod lane;

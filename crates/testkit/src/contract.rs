@@ -1,6 +1,7 @@
 //! What every store must do, as tests. [`store_contract`](crate::store_contract) runs all of it against one.
 
 pub mod clients;
+pub mod imports;
 pub mod key_changes;
 pub mod key_schedule;
 pub mod keys;
@@ -67,6 +68,14 @@ macro_rules! store_contract {
             roles_decide_what_a_user_may,
             unknown_users_and_roles_change_nothing,
             users_are_listed_page_by_page,
+        ]);
+        $crate::store_contract!(@cases $make, imports, [
+            a_batch_is_bounded,
+            a_batch_says_of_each_what_came_of_it,
+            a_batch_without_anybody_new_changes_nothing,
+            foreign_hashes_are_kept_and_renewed,
+            looking_at_a_batch_changes_nothing,
+            racing_batches_make_each_user_once,
         ]);
         $crate::store_contract!(@cases $make, clients, [
             a_client_id_that_comes_back_is_another_client,

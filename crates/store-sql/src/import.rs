@@ -1,0 +1,172 @@
+//! Making many users at once.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use symbolon_core::ports::{ImportMode, Imported, MAX_IMPORT_BATCH, NewUser, StoreResult};
+use symbolon_core::user::{LoginName, RoleName};
+use uuid::Uuid;
+
+use crate::SqlStore;
+use crate::convert::refused;
+use crate::edit_users::row;
+use crate::entity::{roles, subjects, user_names, user_roles, users};
+use crate::error::store_error;
+use crate::log::advance_facts;
+use crate::transaction::{Lock, Transaction, commit};
+
+/// Most rows of one statement: both databases bound the values that one may have.
+const ROWS: usize = 1000;
+
+impl SqlStore {
+    /// A handful of statements for the whole batch: the one writer of SQLite is free again after a few milliseconds.
+    pub(crate) async fn insert_users(&self, new: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>> {
+        if new.len() > MAX_IMPORT_BATCH {
+            return Err(refused(format_args!(
+                "a batch has at most {MAX_IMPORT_BATCH} users"
+            )));
+        }
+        let tx = match mode {
+            ImportMode::Check => self.snapshot().await?,
+            // Whoever makes users is alone, so that what is free now is free until the end.
+            ImportMode::Write => self.writing(Lock::HeadAlone).await?,
+        };
+        let outcomes = Judge::of(&tx, new).await?.judge_all(new);
+        let added: Vec<&NewUser> = new
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| **outcome == Imported::Added)
+            .map(|(user, _)| user)
+            .collect();
+        if mode == ImportMode::Write && !added.is_empty() {
+            insert(&tx, &added).await?;
+            advance_facts(&tx).await?;
+            commit(tx).await?;
+        }
+        Ok(outcomes)
+    }
+}
+
+/// What decides whether users of a batch can be made.
+struct Judge {
+    /// Names that somebody has.
+    names: HashMap<String, Uuid>,
+    /// Subjects that somebody has or had.
+    subjects: HashSet<Uuid>,
+    /// Roles that there are.
+    roles: HashSet<String>,
+    /// Names of earlier users of the batch.
+    promised: HashSet<String>,
+}
+
+impl Judge {
+    async fn of(tx: &Transaction, new: &[NewUser]) -> StoreResult<Self> {
+        let names: Vec<&str> = new
+            .iter()
+            .flat_map(|user| &user.names)
+            .map(LoginName::as_str)
+            .collect();
+        let ids: Vec<Uuid> = new.iter().map(|user| user.user.subject.0).collect();
+        let names = user_names::Entity::find()
+            .filter(user_names::Column::Name.is_in(names))
+            .all(tx)
+            .await
+            .map_err(store_error)?;
+        let subjects: Vec<Uuid> = subjects::Entity::find()
+            .select_only()
+            .column(subjects::Column::Id)
+            .filter(subjects::Column::Id.is_in(ids))
+            .into_tuple()
+            .all(tx)
+            .await
+            .map_err(store_error)?;
+        let roles = if new.iter().all(|user| user.user.roles.is_empty()) {
+            Vec::new()
+        } else {
+            // There are fewer of them than a batch may name.
+            roles::Entity::find()
+                .limit(crate::users::MAX_ROLES)
+                .all(tx)
+                .await
+                .map_err(store_error)?
+        };
+        Ok(Self {
+            names: names.into_iter().map(|row| (row.name, row.subject)).collect(),
+            subjects: subjects.into_iter().collect(),
+            roles: roles.into_iter().map(|row| row.name).collect(),
+            promised: HashSet::new(),
+        })
+    }
+
+    fn judge_all(mut self, new: &[NewUser]) -> Vec<Imported> {
+        new.iter().map(|user| self.judge(user)).collect()
+    }
+
+    /// In the order in which [`SqlStore::insert_user`] looks.
+    fn judge(&mut self, new: &NewUser) -> Imported {
+        let subject = new.user.subject.0;
+        if self.subjects.contains(&subject) {
+            return Imported::Taken("subject");
+        }
+        let owner = |name: &LoginName| self.names.get(name.as_str());
+        let first = new.names.first().and_then(owner);
+        if first.is_some() && new.names.iter().all(|name| owner(name) == first) {
+            return Imported::Exists;
+        }
+        let taken = |name: &&LoginName| owner(name).is_some() || self.promised.contains(name.as_str());
+        if let Some(name) = new.names.iter().find(taken) {
+            let username = new.user.username.parse::<LoginName>().ok();
+            let is_username = username.as_ref() == Some(name);
+            return Imported::Taken(if is_username { "username" } else { "email" });
+        }
+        let known = |role: &RoleName| self.roles.contains(role.as_str());
+        if !new.user.roles.iter().all(known) {
+            return Imported::Unknown("role");
+        }
+        self.subjects.insert(subject);
+        let names = new.names.iter().map(|name| name.as_str().to_owned());
+        self.promised.extend(names);
+        Imported::Added
+    }
+}
+
+async fn insert(tx: &Transaction, added: &[&NewUser]) -> StoreResult<()> {
+    let (mut taken, mut made, mut names, mut held) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for new in added {
+        let subject = new.user.subject.0;
+        taken.push(subjects::ActiveModel {
+            id: Set(subject),
+            kind: Set("user".to_owned()),
+        });
+        made.push(row(new));
+        let own_names: BTreeSet<_> = new.names.iter().collect();
+        names.extend(own_names.into_iter().map(|name| user_names::ActiveModel {
+            name: Set(name.as_str().to_owned()),
+            subject: Set(subject),
+        }));
+        let own_roles: BTreeSet<_> = new.user.roles.iter().collect();
+        held.extend(own_roles.into_iter().map(|role| user_roles::ActiveModel {
+            subject: Set(subject),
+            role: Set(role.as_str().to_owned()),
+        }));
+    }
+    insert_rows::<subjects::Entity, _>(tx, taken).await?;
+    insert_rows::<users::Entity, _>(tx, made).await?;
+    insert_rows::<user_names::Entity, _>(tx, names).await?;
+    insert_rows::<user_roles::Entity, _>(tx, held).await
+}
+
+async fn insert_rows<E, A>(tx: &Transaction, rows: Vec<A>) -> StoreResult<()>
+where
+    E: EntityTrait,
+    A: ActiveModelTrait<Entity = E> + Clone + Send,
+{
+    for some in rows.chunks(ROWS) {
+        E::insert_many(some.to_vec())
+            .exec_without_returning(tx)
+            .await
+            .map_err(store_error)?;
+    }
+    Ok(())
+}
