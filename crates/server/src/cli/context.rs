@@ -1,6 +1,6 @@
 //! What commands work with. Everything comes in from outside, so that a command runs the same in a test.
 
-use std::io;
+use std::io::{self, BufRead};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -179,6 +179,12 @@ pub trait Console {
     /// # Errors
     /// It can't be read.
     fn read(&mut self, limit: usize) -> io::Result<Zeroizing<Vec<u8>>>;
+
+    /// Standard input, to be read line by line.
+    fn lines(&mut self) -> Box<dyn BufRead + '_>;
+
+    /// Whether progress is shown: standard error is a terminal.
+    fn shows_progress(&self) -> bool;
 
     /// Asks for a text that is not shown while it is typed.
     ///

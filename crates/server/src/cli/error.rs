@@ -16,6 +16,7 @@ Exit codes:
   3  not found: there is no such user, client, role, audience or key; nothing changed
   4  taken: the name belongs to somebody else already, or the key is there; nothing changed
   5  unconfirmed: it is revoked, but not every live verifier has reported in time that it applied it
+  6  incomplete: some lines of a file were refused, and the others done
 
 Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"error\": <kind>, \"message\": <text>}.";
 
@@ -24,6 +25,8 @@ Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"erro
 pub enum ErrorKind {
     /// The store or another file could not be read or written.
     Failed,
+    /// Some lines of a file were refused, and the others done.
+    Incomplete,
     /// There is no such record.
     NotFound,
     /// The command line, the configuration or a value was refused.
@@ -39,6 +42,7 @@ impl ErrorKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
+            Self::Incomplete => "incomplete",
             Self::NotFound => "not_found",
             Self::Refused => "refused",
             Self::Taken => "taken",
@@ -54,6 +58,7 @@ impl ErrorKind {
             Self::NotFound => 3,
             Self::Taken => 4,
             Self::Unconfirmed => 5,
+            Self::Incomplete => 6,
         }
     }
 }

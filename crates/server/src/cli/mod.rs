@@ -11,6 +11,7 @@ pub mod keys;
 pub mod migrate;
 pub mod new_password;
 mod output;
+mod progress;
 pub mod revocations;
 pub mod revoke;
 pub mod role;

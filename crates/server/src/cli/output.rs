@@ -59,6 +59,19 @@ impl Output<'_> {
         self.err.write_all(line.as_bytes()).map_err(output_failed)
     }
 
+    /// Writes what is known of one item of many to standard error, as `value` or as `text`.
+    ///
+    /// # Errors
+    /// Standard error can't be written.
+    pub(super) fn aside(&mut self, value: &impl Serialize, text: &str) -> Result<(), CliError> {
+        let line = if self.json {
+            json_line(value)?
+        } else {
+            escape(text, false) + "\n"
+        };
+        self.err.write_all(line.as_bytes()).map_err(output_failed)
+    }
+
     /// Writes an error to standard error. That this fails too is not reported: there is nowhere left.
     pub fn error(&mut self, error: &CliError) {
         let object = json!({ "error": error.kind.as_str(), "message": error.to_string() });
@@ -88,8 +101,8 @@ impl Remark {
     }
 }
 
-/// A value as one line of JSON. Characters that a terminal obeys and JSON allows in strings are escaped too.
-fn json_line(value: &impl Serialize) -> Result<String, CliError> {
+/// A value as one line of JSON, its end included. Characters that a terminal obeys and JSON allows in strings are escaped too.
+pub(super) fn json_line(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_json::to_string(value).map_err(|error| {
         CliError::failed(
             format_args!("the result is not JSON: {error}"),

@@ -1,6 +1,6 @@
 //! The console of this process.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, BufRead, IsTerminal as _, Read as _, Write as _};
 
 use secrecy::SecretString;
 use zeroize::Zeroizing;
@@ -34,6 +34,14 @@ impl Console for Terminal {
         }
         bytes.truncate(filled);
         Ok(bytes)
+    }
+
+    fn lines(&mut self) -> Box<dyn BufRead + '_> {
+        Box::new(io::stdin().lock())
+    }
+
+    fn shows_progress(&self) -> bool {
+        io::stderr().is_terminal()
     }
 
     fn ask_hidden(&mut self, prompt: &str) -> io::Result<SecretString> {

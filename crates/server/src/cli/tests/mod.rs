@@ -2,6 +2,7 @@
 
 mod clients;
 mod evidence;
+mod imports;
 mod keys;
 mod parsing;
 mod passwords;
@@ -70,6 +71,14 @@ impl Console for Script {
     fn read(&mut self, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
         let end = self.stdin.len().min(limit);
         Ok(Zeroizing::new(self.stdin[..end].to_vec()))
+    }
+
+    fn lines(&mut self) -> Box<dyn io::BufRead + '_> {
+        Box::new(self.stdin.as_slice())
+    }
+
+    fn shows_progress(&self) -> bool {
+        false
     }
 
     fn ask_hidden(&mut self, prompt: &str) -> io::Result<SecretString> {

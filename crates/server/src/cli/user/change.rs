@@ -1,12 +1,13 @@
 //! Changes of users who exist, each with the entry on the revocation log that goes with it.
 
+use symbolon_core::profile::distinct_roles;
 use symbolon_core::revocation::NewRevocation;
 
 use super::super::context::{Console, Context, confirm};
 use super::super::error::CliError;
 use super::super::new_password::new_password;
 use super::super::output::Output;
-use super::{UserDelete, UserRef, UserSetPassword, UserSetRoles, distinct_roles, find, view};
+use super::{UserDelete, UserRef, UserSetPassword, UserSetRoles, find, too_many_roles, view};
 
 /// `user enable` and `user disable`.
 pub(super) async fn set_active(
@@ -74,7 +75,7 @@ pub(super) async fn set_roles(
     args: &UserSetRoles,
 ) -> Result<(), CliError> {
     let mut user = find(context, &args.user).await?;
-    let roles = distinct_roles(args.roles.clone())?;
+    let roles = distinct_roles(args.roles.clone()).map_err(too_many_roles)?;
     context
         .commit(context.admin.set_user_roles(user.subject, &roles))
         .await?;

@@ -1,11 +1,13 @@
 //! `user`: who logs in.
 
 mod change;
+mod export;
+mod import;
 mod view;
 
 use clap::{Args, Subcommand};
 use symbolon_core::Subject;
-use symbolon_core::ports::NewUser;
+use symbolon_core::profile::{Profile, ProfileError};
 use symbolon_core::user::{LoginName, RoleName, User};
 use uuid::Uuid;
 
@@ -15,8 +17,7 @@ use super::error::CliError;
 use super::new_password::{PasswordArgs, new_password};
 use super::output::{Output, quoted};
 
-/// Most roles that one user may hold.
-const MAX_ROLES: usize = 64;
+pub use import::UserImport;
 
 /// `user`.
 #[derive(Debug, Subcommand)]
@@ -29,6 +30,10 @@ pub enum UserCommand {
     Disable(UserRef),
     /// Allow logins again; what was before stays ended.
     Enable(UserRef),
+    /// Write all users as JSON lines, without passwords and their hashes.
+    Export,
+    /// Make users of JSON lines, also with password hashes of other systems.
+    Import(UserImport),
     /// List users.
     List(PageArgs),
     /// Set a new password and end all sessions.
@@ -110,6 +115,8 @@ pub async fn run(
         UserCommand::Delete(args) => change::delete(context, console, out, &args).await,
         UserCommand::Disable(args) => change::set_active(context, out, &args, false).await,
         UserCommand::Enable(args) => change::set_active(context, out, &args, true).await,
+        UserCommand::Export => export::export(context, out).await,
+        UserCommand::Import(args) => import::import(context, console, out, &args).await,
         UserCommand::List(page) => view::list_users(context, out, &page).await,
         UserCommand::SetPassword(args) => change::set_password(context, console, out, &args).await,
         UserCommand::SetRoles(args) => change::set_roles(context, out, &args).await,
@@ -126,72 +133,33 @@ async fn add(
     out: &mut Output<'_>,
     args: UserAdd,
 ) -> Result<(), CliError> {
-    let names = names(&args.username, args.email.as_deref())?;
-    let roles = distinct_roles(args.roles)?;
+    let profile = profile(args.username, args.email, args.roles)?;
     let password = new_password(context, console, args.password)?;
-    let now = context.clock.now();
-    let new = NewUser {
-        user: User {
-            subject: Subject::new(now, context.rng),
-            username: args.username,
-            email: args.email,
-            active: true,
-            roles,
-            scope: Default::default(),
-            created: now,
-        },
-        names,
-        password,
-    };
+    let new = profile.into_new_user(true, password, context.clock.now(), context.rng);
     context.commit(context.admin.add_user(&new)).await?;
     view::done(out, "added", &new.user)
 }
 
-/// All names that lead to the user, in their one form.
-fn names(username: &str, email: Option<&str>) -> Result<Vec<LoginName>, CliError> {
-    if Uuid::try_parse(username).is_ok() {
-        return Err(CliError::refused(
-            "a user name that is a UUID could be taken for the subject of another user",
-            "choose another one",
-        ));
-    }
-    let name = |text: &str| {
-        text.parse::<LoginName>().map_err(|error| {
-            CliError::refused(format_args!("{}: {error}", quoted(text)), "choose another one")
-        })
-    };
-    let mut names = vec![name(username)?];
-    if let Some(email) = email {
-        let has_parts = |(local, domain): (&str, &str)| !local.is_empty() && !domain.is_empty();
-        if !email.rsplit_once('@').is_some_and(has_parts) {
-            return Err(CliError::refused(
-                format_args!("{} is not an e-mail address", quoted(email)),
-                "give one of the form name@example.org",
-            ));
-        }
-        let email = name(email)?;
-        if !names.contains(&email) {
-            names.push(email);
-        }
-    }
-    Ok(names)
+/// What is known of a user who is to be made.
+fn profile(username: String, email: Option<String>, roles: Vec<RoleName>) -> Result<Profile, CliError> {
+    let (name, address) = (
+        quoted(&username),
+        email.as_deref().map(quoted).unwrap_or_default(),
+    );
+    Profile::new(username, email, roles).map_err(|error| match error {
+        ProfileError::Email(why) => CliError::refused(format_args!("{address}: {why}"), "choose another one"),
+        ProfileError::EmailForm => CliError::refused(
+            format_args!("{address} is not an e-mail address"),
+            "give one of the form name@example.org",
+        ),
+        ProfileError::TooManyRoles => too_many_roles(error),
+        ProfileError::Username(why) => CliError::refused(format_args!("{name}: {why}"), "choose another one"),
+        ProfileError::UsernameIsSubject => CliError::refused(error, "choose another one"),
+    })
 }
 
-/// The roles without repeats, in the order given.
-fn distinct_roles(roles: Vec<RoleName>) -> Result<Vec<RoleName>, CliError> {
-    let mut distinct: Vec<RoleName> = Vec::new();
-    for role in roles {
-        if !distinct.contains(&role) {
-            distinct.push(role);
-        }
-    }
-    if distinct.len() > MAX_ROLES {
-        return Err(CliError::refused(
-            format_args!("a user holds at most {MAX_ROLES} roles"),
-            "put the scopes of several into one",
-        ));
-    }
-    Ok(distinct)
+fn too_many_roles(error: ProfileError) -> CliError {
+    CliError::refused(error, "put the scopes of several into one")
 }
 
 /// The user of that subject, or else of that name.

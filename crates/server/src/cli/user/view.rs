@@ -13,8 +13,9 @@ use super::super::output::{Output, fields, list, rfc3339, table};
 /// The name that cursors of this list are made for.
 const LIST: &str = "users";
 
+/// A user without secrets.
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     subject: Subject,
     username: &'a str,
     email: Option<&'a str>,
