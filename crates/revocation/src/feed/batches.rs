@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use symbolon_core::UnixMillis;
+use symbolon_core::revocation::FEED_HORIZON_MS;
 use symbolon_documents::Document;
 use symbolon_oauth_types::feed::{FeedEntry, MAX_BATCH_ENTRIES, Tip};
 use uuid::Uuid;
 
-/// A batch without an entry that expires is kept for this long, in milliseconds: as long as one with an entry that does.
-const KEEP_MS: u64 = 70 * 60_000;
 /// Most batches that are kept, and their bytes, beyond those that the snapshot needs.
 const MAX_KEPT: usize = 512;
 const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
@@ -25,26 +24,84 @@ pub(crate) struct Span {
     pub(crate) tip: Option<Tip>,
 }
 
+/// A batch to be signed.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) span: Span,
+    /// Of the positions between `from` and `to`, one for each; nothing where they are too many, or none is known.
+    pub(crate) tips: Vec<Option<Tip>>,
+    pub(crate) entries: Vec<FeedEntry>,
+}
+
+impl Span {
+    /// How many positions there are behind `from`, up to and with `to`.
+    pub(crate) fn positions(&self) -> usize {
+        usize::try_from(self.to - self.from).unwrap_or(usize::MAX)
+    }
+}
+
+impl Draft {
+    /// `tips` has one for each position between `from` and `to`.
+    pub(crate) fn new(span: Span, tips: impl Iterator<Item = Option<Tip>>, entries: Vec<FeedEntry>) -> Self {
+        let are_few = span.positions() <= MAX_BATCH_ENTRIES;
+        let tips: Vec<_> = tips.take(MAX_BATCH_ENTRIES).collect();
+        let is_any_known = tips.iter().any(Option::is_some);
+        Self {
+            span,
+            tips: if are_few && is_any_known { tips } else { Vec::new() },
+            entries,
+        }
+    }
+
+    /// What neighbours come to as one. Also what has expired: it may undo something that a reader still knows of, which a
+    /// later entry would make last.
+    fn joined(first: &Kept, run: &[Arc<Kept>], last: &Kept) -> Self {
+        let span = Span {
+            to: last.span.to,
+            tip: last.span.tip,
+            ..first.span
+        };
+        let tips = run.iter().flat_map(|kept| {
+            let between = kept.span.positions() - 1;
+            let within = (0..between).map(|at| kept.tips.get(at).copied().flatten());
+            // The last position of one is between those of the next.
+            within.chain((kept.span.to < span.to).then_some(kept.span.tip))
+        });
+        let entries = run.iter().flat_map(|kept| &kept.entries).copied();
+        Self::new(span, tips, entries.collect())
+    }
+}
+
 /// A signed batch.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) span: Span,
     pub(crate) entries: Vec<FeedEntry>,
+    /// See [`Draft::tips`].
+    tips: Vec<Option<Tip>>,
     pub(crate) document: Document,
     /// From then on nobody needs it who does not need the snapshot.
     until: UnixMillis,
 }
 
 impl Kept {
-    pub(crate) fn new(span: Span, entries: Vec<FeedEntry>, document: Document, now: UnixMillis) -> Self {
+    pub(crate) fn new(draft: Draft, document: Document, now: UnixMillis) -> Self {
+        let Draft { span, tips, entries } = draft;
         let ends = entries.iter().map(|entry| entry.expires);
         let last = ends.filter(|expires| *expires != UnixMillis::NEVER).max();
+        // One without an entry that expires is kept as long as others.
         Self {
             span,
             entries,
+            tips,
             document,
-            until: last.unwrap_or(now.plus(KEEP_MS)),
+            until: last.unwrap_or(now.plus(FEED_HORIZON_MS)),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tips(&self) -> &[Option<Tip>] {
+        &self.tips
     }
 
     /// The batch for streams.
@@ -62,6 +119,11 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
+    #[cfg(test)]
+    pub(crate) fn of(kept: Vec<Arc<Kept>>) -> Self {
+        Self { kept }
+    }
+
     pub(crate) fn all(&self) -> &[Arc<Kept>] {
         &self.kept
     }
@@ -76,9 +138,9 @@ impl Batches {
         self.kept.push(batch);
     }
 
-    /// Neighbours that should become one: the newest such run, as long as it can be.
-    pub(crate) fn to_merge(&self) -> Option<&[Arc<Kept>]> {
-        let len = |index: usize| self.kept[index].entries.len();
+    /// What neighbours come to that should become one: the newest such run, as long as it can be.
+    pub(crate) fn to_merge(&self) -> Option<Draft> {
+        let len = |index: usize| self.kept[index].span.positions();
         (1..self.kept.len()).rev().find_map(|last| {
             let (mut first, mut sum) = (last, len(last));
             while first > 0
@@ -88,7 +150,8 @@ impl Batches {
                 first -= 1;
                 sum += len(first);
             }
-            (first < last).then(|| &self.kept[first..=last])
+            let (ends, run) = ((&self.kept[first], &self.kept[last]), &self.kept[first..=last]);
+            (first < last).then(|| Draft::joined(ends.0, run, ends.1))
         })
     }
 
@@ -139,16 +202,6 @@ pub(crate) fn containing(batches: &[Arc<Kept>], seq: u64) -> Option<usize> {
 }
 
 /// Batches of one class are of about equal size.
-fn size_class(entries: usize) -> u32 {
-    (entries + 1).ilog2()
-}
-
-/// The span of neighbours.
-pub(crate) fn joined(run: &[Arc<Kept>]) -> Option<Span> {
-    let (first, last) = (run.first()?.span, run.last()?.span);
-    Some(Span {
-        to: last.to,
-        tip: last.tip,
-        ..first
-    })
+fn size_class(positions: usize) -> u32 {
+    positions.max(1).ilog2()
 }

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use symbolon_core::revocation::{Logged, UNKNOWN_TIP};
+use symbolon_core::UnixMillis;
+use symbolon_core::revocation::{FEED_HORIZON_MS, Logged, UNKNOWN_TIP};
 use symbolon_oauth_types::feed::{FeedEntry, Tip};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -25,6 +26,8 @@ pub(crate) struct Placed {
     pub(crate) seq: u64,
     pub(crate) tip: Option<Tip>,
     pub(crate) entry: FeedEntry,
+    /// From then on nothing can be alive that an entry of its time concerns, whatever it is about.
+    pub(crate) moot: UnixMillis,
 }
 
 /// The log was found further on, or to be another.
@@ -43,6 +46,7 @@ impl Advance {
             seq: logged.seq,
             tip: known(logged.tip),
             entry: logged.on_feed(),
+            moot: logged.at.plus(FEED_HORIZON_MS),
         };
         Self {
             to: Position {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use symbolon_core::UnixMillis;
-use symbolon_oauth_types::feed::{FeedEntry, MAX_BATCH_ENTRIES};
+use symbolon_oauth_types::feed::{MAX_BATCH_ENTRIES, Tip};
 use symbolon_oauth_types::revocation::Cutoffs;
 
-use super::batches::{Batches, Kept, Span};
+use super::batches::{Batches, Draft, Kept, Span};
 use super::inbox::{Advance, Placed, Position};
 use crate::reading::History;
 
@@ -24,13 +24,6 @@ pub(crate) struct Ledger {
     /// How often the log was found to be another, or to have lost what it held: what is under way for an earlier one is
     /// void.
     pub(crate) epoch: u64,
-}
-
-/// A batch to be signed.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    pub(crate) span: Span,
-    pub(crate) entries: Vec<FeedEntry>,
 }
 
 impl Ledger {
@@ -68,25 +61,18 @@ impl Ledger {
         }
     }
 
-    /// The batches with what is in none yet, but for what has expired.
+    /// The batches with what is in none yet. The first begins behind what is moot: whoever comes from further back knows
+    /// too much that has expired.
     pub(crate) fn drafts(&self, now: UnixMillis) -> Vec<Draft> {
         let Some(at) = self.at else {
             return Vec::new();
         };
-        let begin = self.batched.unwrap_or(Position {
-            log: at.log,
-            seq: 0,
-            tip: None,
-        });
+        let begin = self.batched.unwrap_or_else(|| self.beginning(at, now));
         if begin.seq >= at.seq {
             return Vec::new();
         }
-        let live: Vec<_> = self
-            .unbatched
-            .iter()
-            .filter(|placed| placed.entry.expires > now)
-            .collect();
-        let mut chunks = live.chunks(MAX_BATCH_ENTRIES).peekable();
+        let first = self.unbatched.partition_point(|placed| placed.seq <= begin.seq);
+        let mut chunks = self.unbatched[first..].chunks(MAX_BATCH_ENTRIES).peekable();
         let (mut drafts, mut from) = (Vec::new(), begin);
         loop {
             let chunk = chunks.next().unwrap_or_default();
@@ -98,21 +84,38 @@ impl Ledger {
                 },
                 _ => at,
             };
-            drafts.push(Draft {
-                span: Span {
-                    log: at.log,
-                    from: from.seq,
-                    to: to.seq,
-                    prev: from.tip,
-                    tip: to.tip,
-                },
-                entries: chunk.iter().map(|placed| placed.entry).collect(),
-            });
+            let span = Span {
+                log: at.log,
+                from: from.seq,
+                to: to.seq,
+                prev: from.tip,
+                tip: to.tip,
+            };
+            let entries = chunk.iter().map(|placed| placed.entry).collect();
+            drafts.push(Draft::new(span, self.tips_within(&span), entries));
             if to.seq == at.seq {
                 return drafts;
             }
             from = to;
         }
+    }
+
+    /// Where batches begin that nothing is in yet.
+    fn beginning(&self, at: Position, now: UnixMillis) -> Position {
+        let moot = self.unbatched.iter().rfind(|placed| placed.moot <= now);
+        let (seq, tip) = moot.map_or((0, None), |moot| (moot.seq, moot.tip));
+        Position {
+            log: at.log,
+            seq,
+            tip,
+        }
+    }
+
+    /// The tips of the positions between the ends of a span, as far as they are known.
+    fn tips_within(&self, span: &Span) -> impl Iterator<Item = Option<Tip>> {
+        let first = self.unbatched.partition_point(|placed| placed.seq <= span.from);
+        let mut known = self.unbatched[first..].iter().peekable();
+        (span.from + 1..span.to).map(move |seq| known.next_if(|placed| placed.seq == seq)?.tip)
     }
 
     /// The drafts were signed.

@@ -12,8 +12,8 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 
 use super::Feed;
-use super::batches::{Kept, joined};
-use super::ledger::{Draft, Ledger};
+use super::batches::{Draft, Kept};
+use super::ledger::Ledger;
 use super::signer::Signer;
 use super::view::{SignedHead, SignedSnapshot, View};
 
@@ -105,7 +105,10 @@ impl<'a> Publisher<'a> {
     /// Signs and publishes what was handed over, and a head. A failure is told once; what could not be signed is kept for
     /// the next time.
     async fn publication(&mut self, now: Instant) {
-        (self.head_due, self.not_before) = (now + HEARTBEAT, now + GAP);
+        self.head_due = now + HEARTBEAT;
+        if !self.feed.inbox.is_empty() {
+            self.not_before = now + GAP;
+        }
         match self.sign().await {
             Ok(()) if std::mem::take(&mut self.failing) => {
                 tracing::info!("the revocation feed can be signed again");
@@ -213,21 +216,11 @@ impl<'a> Publisher<'a> {
         if self.merging.is_some() || !std::mem::take(&mut self.untidy) {
             return;
         }
-        let Some((run, span)) = self
-            .ledger
-            .batches
-            .to_merge()
-            .and_then(|run| Some((run.to_vec(), joined(run)?)))
-        else {
+        let Some(draft) = self.ledger.batches.to_merge() else {
             return;
         };
-        let signer = self.feed.signer.clone();
-        let (now, past) = (self.feed.clock.now(), self.feed.clock.safely_past());
-        let merge = tokio::task::spawn_blocking(move || {
-            let entries = run.iter().flat_map(|batch| &batch.entries);
-            let live = entries.filter(|entry| entry.expires > past).copied();
-            signer.batch(span, live.collect(), now)
-        });
+        let (signer, now) = (self.feed.signer.clone(), self.feed.clock.now());
+        let merge = tokio::task::spawn_blocking(move || signer.batch(draft, now));
         self.merging = Some((self.ledger.epoch, merge));
     }
 
@@ -314,12 +307,7 @@ async fn sign_batches(
     now: UnixMillis,
 ) -> Result<Vec<Kept>, SignError> {
     let entries: usize = drafts.iter().map(|draft| draft.entries.len()).sum();
-    let sign = move || {
-        drafts
-            .into_iter()
-            .map(|Draft { span, entries }| signer.batch(span, entries, now))
-            .collect()
-    };
+    let sign = move || drafts.into_iter().map(|draft| signer.batch(draft, now)).collect();
     if entries <= MANY_ENTRIES {
         return sign();
     }

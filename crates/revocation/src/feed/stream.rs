@@ -62,6 +62,11 @@ impl Streams {
         OnDrop(self)
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().is_some()
+    }
+
     /// Sends what was published, as the frame of that number.
     pub(crate) fn send(&self, number: u64, events: Bytes) {
         if let Some(frames) = &*self.lock() {
