@@ -114,6 +114,7 @@ fn values_at_their_bounds_are_accepted() {
                 let said = errors.to_string();
                 assert!(
                     said.contains("is longer than `tokens.session_lifetime`")
+                        || said.contains("would leave nobody else a connection")
                         || said.contains("--dangerous-key-timings"),
                     "{} {bound}: {said}",
                     spec.key
@@ -291,4 +292,43 @@ fn dev_takes_what_is_required_from_overrides_and_stays_on_loopback() {
         "the configuration is refused:\n  server.listen (--listen): 0.0.0.0:8080 is not loopback, where alone --dev \
          listens\n    remedy: give an address such as 127.0.0.1:8080, or start without --dev"
     );
+}
+
+#[test]
+fn what_the_feed_goes_by_is_derived_where_nobody_set_it() {
+    let feed = |environment: &[(&str, &str)]| settings(&complete("", environment)).feed;
+    let plain = feed(&[]);
+    assert_eq!(
+        (plain.max_stale, plain.max_streams),
+        (Duration::from_secs(300), 5000)
+    );
+    let derived = feed(&[
+        ("SYMBOLON_TOKENS_ACCESS_TOKEN_LIFETIME", "10m"),
+        ("SYMBOLON_SERVER_MAX_CONNECTIONS", "1000000"),
+    ]);
+    assert_eq!(
+        (derived.max_stale, derived.max_streams),
+        (Duration::from_secs(600), 10_000)
+    );
+    let given = feed(&[
+        ("SYMBOLON_FEED_MAX_STALE", "1m"),
+        ("SYMBOLON_FEED_MAX_STREAMS", "0"),
+    ]);
+    assert_eq!((given.max_stale, given.max_streams), (Duration::from_secs(60), 0));
+}
+
+#[test]
+fn streams_may_not_take_every_connection() {
+    let environment = |streams| {
+        [
+            ("SYMBOLON_SERVER_MAX_CONNECTIONS", "100"),
+            ("SYMBOLON_FEED_MAX_STREAMS", streams),
+        ]
+    };
+    let said = refusal(&complete("", &environment("100")));
+    assert!(
+        said.contains("100 streams would leave nobody else a connection"),
+        "{said}"
+    );
+    assert_eq!(settings(&complete("", &environment("99"))).feed.max_streams, 99);
 }
