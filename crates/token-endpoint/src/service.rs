@@ -9,6 +9,7 @@ use symbolon_core::throttle::LoginThrottle;
 use symbolon_core::tokens::AccessTokens;
 use symbolon_core::{Clock, Rng};
 
+use crate::grant::detour::Detour;
 use crate::{Evidence, HashLane, Metrics};
 
 /// Lifetimes and rotation rules that hold where a client has none of its own.
@@ -71,13 +72,16 @@ pub struct Service {
     pub(crate) parts: ServiceParts,
     /// What names that nobody has are verified against.
     pub(crate) decoy: PasswordHash,
+    /// What hashes that are not of today's cost take longer.
+    pub(crate) detour: Detour,
 }
 
 impl Service {
     /// Composes the endpoints.
     pub fn new(parts: ServiceParts) -> Arc<Self> {
         let decoy = PasswordHash::decoy(parts.password_cost, &*parts.rng);
-        Arc::new(Self { parts, decoy })
+        let detour = Detour::default();
+        Arc::new(Self { parts, decoy, detour })
     }
 
     /// What verifiers report, to be written beside requests.

@@ -1,6 +1,7 @@
 //! One file per grant. No HTTP here.
 
 mod client_credentials;
+pub(crate) mod detour;
 mod password;
 pub(crate) mod refresh_token;
 

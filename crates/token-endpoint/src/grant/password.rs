@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use secrecy::SecretString;
 use symbolon_core::authorize::{KeyBinding, Purpose, Refusal};
 use symbolon_core::password::PasswordHash;
@@ -27,6 +29,15 @@ struct Verified {
     subject: Subject,
     name: LoginName,
     hash: PasswordHash,
+}
+
+/// What the hash lane says of a password.
+struct Judged {
+    good: bool,
+    /// Its hash of today's cost, where it is good and the kept one is another.
+    fresh: Option<PasswordHash>,
+    /// How long a kept hash of another kind or cost took, beside that of today's cost.
+    detour: Option<Duration>,
 }
 
 impl Service {
@@ -92,13 +103,20 @@ impl Service {
         let turn = self.parts.lane.enter().await?;
         // Failures that were counted while this request waited for its turn hold for it, too.
         self.check_throttle(key).await?;
-        let (good, fresh) = self.hash(turn, found.as_ref(), password).await?;
-        let Some(credential) = found.filter(|_| good) else {
+        let judged = self.hash(turn, found.as_ref(), password).await?;
+        if let Some(time) = judged.detour {
+            self.detour.took(time);
+        }
+        let Some(credential) = found.filter(|_| judged.good) else {
+            // First, so that guesses made at once are counted at once.
             self.parts.throttle.failed(key).await?;
+            if judged.detour.is_none() {
+                self.detour.wait().await;
+            }
             return Err(TokenError::PasswordWrong);
         };
         self.parts.throttle.succeeded(key).await?;
-        let hash = self.rehash(&credential, fresh).await;
+        let hash = self.rehash(&credential, judged.fresh).await;
         Ok(Verified {
             subject: credential.user.subject,
             name,
@@ -113,18 +131,25 @@ impl Service {
         turn: Turn<'_>,
         found: Option<&Credential>,
         password: SecretString,
-    ) -> Result<(bool, Option<PasswordHash>), TokenError> {
+    ) -> Result<Judged, TokenError> {
         let hash = found
             .map_or(&self.decoy, |credential| &credential.password)
             .clone();
         let (cost, rng) = (self.parts.password_cost, self.parts.rng.clone());
         // A disabled user is judged before the work: the answer is that to a wrong password, hash and all.
         let may_log_in = found.is_some_and(|credential| credential.user.active);
+        let clock = self.parts.clock.clone();
         let job = turn.run(move |memory| {
+            let begun = clock.monotonic();
             let good = hash.verify(&password, memory) && may_log_in;
+            let took = clock.monotonic().saturating_sub(begun);
             let outdated = !hash.is_of(cost);
             let fresh = outdated.then(|| PasswordHash::create(&password, cost, &*rng, memory));
-            (good, fresh.and_then(Result::ok).filter(|_| good))
+            Judged {
+                good,
+                fresh: fresh.and_then(Result::ok).filter(|_| good),
+                detour: outdated.then_some(took),
+            }
         });
         Ok(job.await?)
     }
