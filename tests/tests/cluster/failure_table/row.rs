@@ -3,11 +3,15 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use axum::body::Body;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::Request;
 use secrecy::ExposeSecret;
+use symbolon_core::{Clock as _, UnixMillis};
 use symbolon_tests::binary::{self, Process, Transcript};
 use symbolon_tests::{PASSWORD, Reply};
+use tower::ServiceExt as _;
 
 use super::cast::Cast;
 use super::{SETTINGS, Scene};
@@ -27,6 +31,8 @@ pub(super) enum Row {
     RevokeAgain,
     Jwks,
     Metadata,
+    FeedHead,
+    FeedDocuments,
     Healthz,
     Readyz,
     DisableUser,
@@ -51,7 +57,7 @@ impl Round {
 }
 
 impl Row {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Password,
         Self::RefreshCached,
         Self::RefreshUncached,
@@ -64,6 +70,8 @@ impl Row {
         Self::RevokeAgain,
         Self::Jwks,
         Self::Metadata,
+        Self::FeedHead,
+        Self::FeedDocuments,
         Self::Healthz,
         Self::Readyz,
         Self::DisableUser,
@@ -90,6 +98,8 @@ impl Row {
             Self::RevokeAgain => "revocation, asked for again",
             Self::Jwks => "JWKS",
             Self::Metadata => "metadata",
+            Self::FeedHead => "revocation feed: head",
+            Self::FeedDocuments => "revocation feed: keys, snapshot, batches, stream",
             Self::Healthz => "`/healthz`",
             Self::Readyz => "`/readyz`",
             Self::DisableUser => "`symbolon user disable`",
@@ -166,6 +176,8 @@ impl Row {
                 let path = "/.well-known/oauth-authorization-server";
                 document(&h.get(path).await, "token_endpoint")
             }
+            Self::FeedHead => feed_head(scene).await,
+            Self::FeedDocuments => feed_documents(scene).await,
             Self::Healthz | Self::Readyz => {
                 let path = self.heading().trim_matches('`');
                 h.get(path).await.status.as_u16().to_string()
@@ -231,6 +243,45 @@ fn document(reply: &Reply, member: &str) -> String {
         200 if reply.json().get(member).is_some() => "200".to_owned(),
         _ => odd(reply),
     }
+}
+
+/// Younger than this a head is fresh.
+const FRESH_MS: u64 = 3_000;
+
+/// The payload of a head of the revocation feed.
+fn said(reply: &Reply) -> serde_json::Value {
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    let payload = text.split('.').nth(1).unwrap_or_default();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap_or_default()).unwrap_or_default()
+}
+
+async fn feed_head(scene: &Scene) -> String {
+    let h = &scene.node.h;
+    let reply = h.get("/revocations/head").await;
+    let Some(as_of) = said(&reply)["as_of"].as_u64() else {
+        return odd(&reply);
+    };
+    let age = h.node.health.clock().now().since(UnixMillis(as_of));
+    if age < FRESH_MS { "fresh" } else { "stale" }.to_owned()
+}
+
+/// All of them, the stream only as far as it begins.
+async fn feed_documents(scene: &Scene) -> String {
+    let h = &scene.node.h;
+    let head = said(&h.get("/revocations/head").await);
+    let batches = format!(
+        "/revocations/batches/{}/0",
+        head["log"].as_str().unwrap_or_default()
+    );
+    for path in ["/revocations/keys", "/revocations/snapshot", &batches] {
+        let reply = h.get(path).await;
+        if reply.status != 200 {
+            return odd(&reply);
+        }
+    }
+    let stream = Request::get("/revocations/stream").body(Body::empty()).unwrap();
+    let stream = h.router.clone().oneshot(stream).await.unwrap();
+    stream.status().as_u16().to_string()
 }
 
 /// The token with another character in its middle.

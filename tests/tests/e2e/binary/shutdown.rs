@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 use symbolon_tests::binary::{Remote, Site, loopback};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{Dev, eventually};
@@ -85,6 +86,37 @@ async fn an_interrupt_stops_an_idle_server_at_once() {
     dev.server.process.signal(Signal::INT);
     let ended = dev.server.process.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
+}
+
+/// They would last for an hour.
+#[tokio::test]
+async fn streams_of_the_revocation_feed_do_not_hold_a_stop_up() {
+    let mut site = Site::dev();
+    site.set("SYMBOLON_SERVER_SHUTDOWN_GRACE", "60s");
+    let mut dev = Dev::start_on(site).await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(dev.server.address()).await.unwrap();
+        let request = b"GET /revocations/stream HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        streams.push(stream);
+    }
+    let open = async || dev.remote.metric("symbolon_feed_streams").await;
+    eventually("all streams are open", async || open().await == 3).await;
+    dev.server.process.signal(Signal::TERM);
+    let ended = dev.server.process.end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(
+        ended.err.contains("\"finished\":3,\"aborted\":0"),
+        "{}",
+        ended.err
+    );
+    for mut stream in streams {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert!(text.contains("event: head\n"), "{text}");
+        assert!(text.ends_with("0\r\n\r\n"), "it ends as it should: {text}");
+    }
 }
 
 #[tokio::test]

@@ -33,11 +33,14 @@ async fn all_endpoints_are_below_the_path_and_nothing_at_the_root() {
             ("introspection_endpoint", "/oauth2/introspect"),
             ("jwks_uri", "/.well-known/jwks.json"),
             ("revocation_endpoint", "/oauth2/revoke"),
+            ("revocation_feed_uri", "/revocations"),
             ("token_endpoint", "/oauth2/token"),
         ] {
             assert_eq!(metadata[member], format!("{issuer}{below}"));
         }
         h.get(&format!("{path}/.well-known/jwks.json")).await.ok();
+        h.get(&format!("{path}/revocations/keys")).await.ok();
+        assert_eq!(h.get("/revocations/keys").await.status, 404, "{path}");
         for root in DOCUMENTS {
             assert_eq!(h.get(root).await.status, 404, "{path} {root}");
         }
