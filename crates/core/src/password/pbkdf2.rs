@@ -10,10 +10,8 @@ use super::{PasswordHashError, check_lengths, encoding};
 
 const FORM: &str = "$pbkdf2-sha256$i=..$salt$hash, $pbkdf2-sha256$iterations$salt$hash or \
                     pbkdf2_sha256$iterations$salt$hash, with other digests likewise";
-const CEILING: &str = "PBKDF2 may take 4194304 iterations, times the number of digests that the hash is long";
-
-/// The most iterations times blocks of output: one or two seconds.
-const MAX_WORK: u64 = 1 << 22;
+const CEILING: &str = "PBKDF2 may take 4194304 iterations, with SHA-512 2097152, times the number of digests that the \
+                       hash is long";
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Prf {
@@ -38,6 +36,14 @@ impl Prf {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha512 => 64,
+        }
+    }
+
+    /// The most iterations times blocks of output: about two seconds, less where the processor helps.
+    fn max_work(self) -> u64 {
+        match self {
+            Self::Sha1 | Self::Sha256 => 1 << 22,
+            Self::Sha512 => 1 << 21,
         }
     }
 }
@@ -89,7 +95,7 @@ impl Pbkdf2Hash {
     fn new(prf: Prf, iterations: u64, salt: Vec<u8>, output: Vec<u8>) -> Result<Self, PasswordHashError> {
         check_lengths(&salt, &output)?;
         let blocks = output.len().div_ceil(prf.output_bytes()) as u64;
-        if iterations.saturating_mul(blocks) > MAX_WORK {
+        if iterations.saturating_mul(blocks) > prf.max_work() {
             return Err(PasswordHashError::Ceiling(CEILING));
         }
         match u32::try_from(iterations) {

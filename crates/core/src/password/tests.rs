@@ -201,6 +201,7 @@ fn refuses_what_demands_too_much() {
         format!("$pbkdf2-sha256$i=4194305{TAIL}"),
         format!("$pbkdf2-sha256$i=18446744073709551616,l=32{TAIL}"),
         format!("$pbkdf2-sha1$2097153{TAIL}"),
+        format!("$pbkdf2-sha512$2097153{TAIL}"),
         "pbkdf2_sha256$99999999999999999999$seasalt12345$nf65EOgLrQMR/uIPnA4rEg==".to_owned(),
     ] {
         let refused = hash.parse::<PasswordHash>().unwrap_err();
@@ -222,6 +223,7 @@ fn accepts_what_is_just_within_the_ceilings() {
         format!("$scrypt$ln=15,r=8,p=16{TAIL}"),
         format!("$pbkdf2-sha256$i=4194304{TAIL}"),
         format!("$pbkdf2-sha1$2097152{TAIL}"),
+        format!("$pbkdf2-sha512$2097152{TAIL}"),
     ] {
         read(&hash);
     }
