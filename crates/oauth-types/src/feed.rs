@@ -24,6 +24,9 @@ pub const MAX_HEAD_BYTES: usize = 8 * 1024;
 /// Longest signed [`Batch`], in bytes: more than [`MAX_BATCH_ENTRIES`] of the longest come to, with a tip for each.
 pub const MAX_BATCH_BYTES: usize = 640 * 1024;
 
+/// Longest signed [`Snapshot`], in bytes: about 900,000 entries.
+pub const MAX_SNAPSHOT_BYTES: usize = 64 * 1024 * 1024;
+
 /// What of the feed's documents stands below its address.
 pub mod paths {
     /// The keys that sign the feed, a JWKS (RFC 7517 section 5).

@@ -8,8 +8,8 @@ use symbolon_core::secret::ServerSecret;
 use symbolon_documents::{Document, gzip, open};
 use symbolon_jose::{JwkSet, KeyError, PrivateKey, SignError};
 use symbolon_oauth_types::feed::{
-    BATCH_TYPE, Batch, FeedEntry, HEAD_TYPE, Head, MAX_BATCH_BYTES, MAX_HEAD_BYTES, SNAPSHOT_TYPE, Snapshot,
-    Tip,
+    BATCH_TYPE, Batch, FeedEntry, HEAD_TYPE, Head, MAX_BATCH_BYTES, MAX_HEAD_BYTES, MAX_SNAPSHOT_BYTES,
+    SNAPSHOT_TYPE, Snapshot, Tip,
 };
 
 use super::batches::{Draft, Kept};
@@ -161,7 +161,7 @@ impl Signer {
             as_of,
             entries,
         };
-        let jwt = self.sign(SNAPSHOT_TYPE, &json(&snapshot), usize::MAX, now)?;
+        let jwt = self.sign(SNAPSHOT_TYPE, &json(&snapshot), MAX_SNAPSHOT_BYTES, now)?;
         let compressed = gzip(jwt.as_bytes());
         let document = Document::new(MEDIA_TYPE, jwt.into(), CACHE_SNAPSHOT, &open::HEADERS);
         Ok(SignedSnapshot {
