@@ -44,7 +44,12 @@ async fn keys(State(feed): State<Arc<Feed>>, request: HeaderMap) -> Response {
 }
 
 async fn head(State(feed): State<Arc<Feed>>, request: HeaderMap) -> Response {
-    feed.answer(&request, |view| Some(&view.head.document))
+    let view = feed.view.load();
+    match view.as_ref() {
+        None => not_yet(),
+        Some(view) if feed.is_blind(view) => unavailable("1", "this node does not see the log at present"),
+        Some(view) => view.head.document.answer(&request),
+    }
 }
 
 async fn snapshot(State(feed): State<Arc<Feed>>, request: HeaderMap) -> Response {

@@ -33,6 +33,9 @@ pub use self::endpoints::router;
 pub(crate) use self::inbox::Slot;
 pub use self::signer::{FeedKeyError, FeedKeys};
 
+/// A node whose head is older does not see the log, and sends readers elsewhere.
+const BLIND_AFTER_MS: u64 = 5_000;
+
 /// What the feed is made by.
 #[derive(Clone, Debug)]
 pub struct FeedConfig {
@@ -121,6 +124,11 @@ impl Feed {
     /// The log that it is of, as this node applies it.
     pub fn log(&self) -> Arc<LiveLog> {
         self.log.clone()
+    }
+
+    /// Whether this node has not seen the log for some time. Readers that are told so may find a node that has.
+    fn is_blind(&self, view: &View) -> bool {
+        self.clock.now().since(view.head.as_of) > BLIND_AFTER_MS
     }
 
     /// What operators see.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use symbolon_core::UnixMillis;
 use symbolon_core::facts::Revocations as _;
+use symbolon_core::keys::MAX_UNCONFIRMED;
 use symbolon_jose::SignError;
 use tokio::sync::MutexGuard;
 use tokio::task::{JoinError, JoinHandle};
@@ -126,7 +127,7 @@ impl<'a> Publisher<'a> {
     async fn sign(&mut self) -> Result<(), SignError> {
         let feed = self.feed;
         // Before the entries are taken: then all of them are there that had come by then.
-        let observed = feed.log.applied().observed;
+        let observed = self.observed();
         for advance in feed.inbox.take() {
             let (epoch, advances) = (self.ledger.epoch, advance.history);
             self.ledger.absorb(advance);
@@ -157,7 +158,17 @@ impl<'a> Publisher<'a> {
         let number = self.show(head);
         feed.publications.fetch_add(1, Ordering::Relaxed);
         feed.streams.send(number, frame.into());
+        if feed.view.load().as_ref().is_some_and(|view| feed.is_blind(view)) {
+            feed.streams.end();
+        }
         Ok(())
+    }
+
+    /// When the log was observed last. Somebody's word that nothing was promised beyond what is applied counts for as long as
+    /// the node signs by it.
+    fn observed(&self) -> Duration {
+        let applied = self.feed.log.applied();
+        applied.observed.min(applied.read + MAX_UNCONFIRMED)
     }
 
     /// The wall time of a moment of the monotonic clock, no later than it was.

@@ -11,8 +11,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use symbolon_core::Rng;
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Sleep, timeout};
 use uuid::Uuid;
 
 use super::batches::Kept;
@@ -23,6 +23,9 @@ const FRAMES: usize = 256;
 /// How long a stream lasts at most, and by how much less at random, so that readers do not all come back at once.
 const LIFETIME: Duration = Duration::from_secs(3600);
 const JITTER_MS: u64 = 20 * 60_000;
+/// How long a reader may leave what is there for it. It is judged here and not by the connection, which may have other
+/// streams that are read.
+const UNREAD: Duration = Duration::from_secs(30);
 /// Tells a reader to read the snapshot and to connect again.
 const RESYNC: Bytes = Bytes::from_static(b"event: resync\ndata: {}\n\n");
 
@@ -65,6 +68,13 @@ impl Streams {
     #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
         self.lock().is_some()
+    }
+
+    /// Ends the streams that there are.
+    pub(crate) fn end(&self) {
+        if let Some(frames) = &mut *self.lock() {
+            *frames = broadcast::Sender::new(FRAMES);
+        }
     }
 
     /// Sends what was published, as the frame of that number.
@@ -138,7 +148,8 @@ struct Reader {
 }
 
 impl Feed {
-    /// The body of a stream; nothing where there are too many, or nobody publishes.
+    /// The body of a stream; nothing where there are too many, or nobody publishes or sees the log. A task of its own keeps
+    /// what belongs to it, so that a body that nobody polls keeps nothing.
     pub(crate) fn stream(self: Arc<Self>, begin: Begin) -> Option<Body> {
         let Ok(place) = self.streams.places.clone().try_acquire_owned() else {
             self.streams.refused.fetch_add(1, Ordering::Relaxed);
@@ -146,7 +157,7 @@ impl Feed {
         };
         // Before what is published is looked at: what comes afterwards is in one of the two.
         let frames = self.streams.lock().as_ref()?.subscribe();
-        let view = self.view.load_full()?;
+        let view = self.view.load_full().filter(|view| !self.is_blind(view))?;
         let backlog = match begin {
             Begin::Now => Some([].as_slice()),
             Begin::Behind(None) => None,
@@ -163,15 +174,36 @@ impl Feed {
             feed: self,
             _place: place,
         };
-        let events = futures_util::stream::unfold(reader, async |mut reader| {
-            let event = reader.next().await?;
-            Some((Ok::<_, Infallible>(event), reader))
+        let (sender, taken) = mpsc::channel(1);
+        tokio::spawn(reader.run(sender));
+        let events = futures_util::stream::unfold(taken, async |mut taken| {
+            let event = taken.recv().await?;
+            Some((Ok::<_, Infallible>(event), taken))
         });
         Some(Body::from_stream(events))
     }
 }
 
 impl Reader {
+    /// Hands over one event after the other, until the stream is over or nobody takes them.
+    async fn run(mut self, events: mpsc::Sender<Bytes>) {
+        loop {
+            let event = tokio::select! {
+                event = self.next() => event,
+                () = events.closed() => None,
+            };
+            let Some(event) = event else { return };
+            match timeout(UNREAD, events.send(event)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    self.feed.streams.lagged.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+    }
+
     async fn next(&mut self) -> Option<Bytes> {
         if let Some(batch) = self.backlog.next() {
             return Some(batch.event());

@@ -216,11 +216,54 @@ async fn a_reader_that_is_too_slow_is_sent_to_the_snapshot() {
         site.revoked([session(n)]).await;
         while quick.next_of_either().await != n as u64 {}
     }
+    // What was on its way when it stopped to read.
+    slow.head().await;
+    slow.batch().await;
     slow.head().await;
     slow.resync().await;
     assert_eq!(site.feed.status().lagged, 1);
     site.revoked([session(301)]).await;
     while quick.next_of_either().await != 301 {}
+}
+
+/// Also where the connection goes on with other streams, so that nobody drops the body.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_read_keeps_no_place() {
+    let site = Site::start().await;
+    let unread = site.stream(None).await;
+    site.wait(20 * SECOND).await;
+    assert_eq!(site.feed.status().streams, 1);
+    site.wait(15 * SECOND).await;
+    assert_eq!((site.feed.status().streams, site.feed.status().lagged), (0, 1));
+    drop(unread);
+}
+
+/// Readers may find another node that does.
+#[tokio::test(start_paused = true)]
+async fn streams_end_and_are_refused_while_the_log_is_not_seen() {
+    let site = Site::start().await;
+    let mut stream = site.stream(None).await;
+    site.log.go_down(true);
+    let reading = async { while stream.next().await.is_some() {} };
+    tokio::join!(reading, site.wait(10 * SECOND));
+    for path in ["/stream", "/head"] {
+        assert_eq!(
+            site.get(path).await.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{path}"
+        );
+    }
+    assert_eq!(site.get("/snapshot").await.status, StatusCode::OK);
+    site.log.go_down(false);
+    site.wait(2 * SECOND).await;
+    site.stream(None).await.head().await;
+}
+
+impl Site {
+    /// Waits until so many streams have a place.
+    async fn until_streams(&self, count: usize) {
+        self.until(|site| site.feed.status().streams == count).await;
+    }
 }
 
 impl Stream {
@@ -247,16 +290,17 @@ async fn there_are_no_more_streams_than_there_may_be() {
     assert_eq!(refused.headers()[RETRY_AFTER], "10");
     assert_eq!(site.feed.status().refused, 1);
     streams.pop();
+    site.until_streams(2).await;
     assert_eq!(
         site.open(&[]).await.status(),
         StatusCode::OK,
         "a place that was given back"
     );
+    site.until_streams(2).await;
     // One that was sent away gives its place back, too.
     let mut gone = site.stream(Some("x")).await;
     gone.resync().await;
-    drop(gone);
-    assert_eq!(site.feed.status().streams, 2);
+    site.until_streams(2).await;
 }
 
 #[tokio::test(start_paused = true)]
