@@ -169,7 +169,10 @@ async fn touches_nothing_where_a_record_can_not_be_opened() {
     );
     bench.run("keys rewrap").await.refused(1, &said);
     let after = wrapped(&bench).await;
-    assert_eq!(before.iter().filter(|jwe| after.contains(jwe)).count(), before.len() - 1);
+    assert_eq!(
+        before.iter().filter(|jwe| after.contains(jwe)).count(),
+        before.len() - 1
+    );
 }
 
 /// Server secrets that somebody else keeps encrypting under the old key.
