@@ -1,4 +1,4 @@
-//! Users from other systems: one JSON object per line.
+//! Users from other systems: one JSON object per line, and what came of making them.
 
 use std::collections::HashMap;
 
@@ -137,6 +137,31 @@ fn password(plain: Option<Value>, hash: Option<Value>) -> Result<LinePassword, L
         }
     }
 }
+
+/// Whether users are made, or only looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ImportMode {
+    /// Say what would come of it.
+    Check,
+    /// Make them.
+    Write,
+}
+
+/// What came of one user of a batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Imported {
+    /// Made; or would be.
+    Added,
+    /// There is a user whom all these names lead to; nothing changed.
+    Exists,
+    /// The name belongs to somebody else, or to an earlier one of the batch; nothing changed.
+    Taken(&'static str),
+    /// There is no such record; nothing changed.
+    Unknown(&'static str),
+}
+
+/// Most users of one batch.
+pub const MAX_BATCH: usize = 500;
 
 /// Why a line was refused.
 #[derive(Clone, Debug, Eq, PartialEq)]

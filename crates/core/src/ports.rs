@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::evidence::{ListedVerifier, Report};
+use crate::import::{ImportMode, Imported};
 use crate::keys::{
     KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, ScheduleTime, SigningKeyRecord,
 };
@@ -293,31 +294,6 @@ pub struct NewUser {
     pub password: PasswordHash,
 }
 
-/// Whether users are made, or only looked at.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ImportMode {
-    /// Say what would come of it.
-    Check,
-    /// Make them.
-    Write,
-}
-
-/// What came of one user of a batch.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Imported {
-    /// Made; or would be.
-    Added,
-    /// There is a user whom all these names lead to; nothing changed.
-    Exists,
-    /// The name belongs to somebody else, or to an earlier one of the batch; nothing changed.
-    Taken(&'static str),
-    /// There is no such record; nothing changed.
-    Unknown(&'static str),
-}
-
-/// Most users of one batch.
-pub const MAX_IMPORT_BATCH: usize = 500;
-
 /// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
@@ -334,7 +310,7 @@ pub trait AdminStore: Send + Sync {
     /// Makes a user. [`Change::Taken`] names `username` or `email`; [`Change::Unknown`] names `role`.
     async fn add_user(&self, user: &NewUser) -> StoreResult<Change>;
 
-    /// Makes many users, at most [`MAX_IMPORT_BATCH`], in one transaction, and says of each in turn what came of it:
+    /// Makes many users, at most [`crate::import::MAX_BATCH`], in one transaction, and says of each in turn what came of it:
     /// whoever can't be made holds nobody else up. [`Imported::Taken`] and [`Imported::Unknown`] name what
     /// [`AdminStore::add_user`] names.
     async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>>;

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use symbolon_core::client::Client;
+use symbolon_core::import::{ImportMode, Imported};
 use symbolon_core::password::PasswordHash;
-use symbolon_core::ports::{AdminStore, Change, ImportMode, Imported, NewUser, Page, StoreResult};
+use symbolon_core::ports::{AdminStore, Change, NewUser, Page, StoreResult};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ClientSecretHash;
 use symbolon_core::user::{Role, RoleName, User};

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
-use symbolon_core::ports::{ImportMode, Imported, MAX_IMPORT_BATCH, NewUser, StoreResult};
+use symbolon_core::import::{ImportMode, Imported, MAX_BATCH};
+use symbolon_core::ports::{NewUser, StoreResult};
 use symbolon_core::user::{LoginName, RoleName};
 use uuid::Uuid;
 
@@ -22,10 +23,8 @@ const ROWS: usize = 1000;
 impl SqlStore {
     /// A handful of statements for the whole batch: the one writer of SQLite is free again after a few milliseconds.
     pub(crate) async fn insert_users(&self, new: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>> {
-        if new.len() > MAX_IMPORT_BATCH {
-            return Err(refused(format_args!(
-                "a batch has at most {MAX_IMPORT_BATCH} users"
-            )));
+        if new.len() > MAX_BATCH {
+            return Err(refused(format_args!("a batch has at most {MAX_BATCH} users")));
         }
         let tx = match mode {
             ImportMode::Check => self.snapshot().await?,

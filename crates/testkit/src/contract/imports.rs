@@ -1,8 +1,9 @@
 //! Users that are made in batches.
 
 use symbolon_core::Subject;
+use symbolon_core::import::{ImportMode, Imported, MAX_BATCH};
 use symbolon_core::password::PasswordHash;
-use symbolon_core::ports::{ImportMode, Imported, MAX_IMPORT_BATCH, NewUser};
+use symbolon_core::ports::NewUser;
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::user::{Credential, LoginName, Role};
 
@@ -147,16 +148,13 @@ pub async fn a_batch_is_bounded(fixture: &Fixture) {
     }
     let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
     let hash = password_hash("password");
-    let mut batch: Vec<_> = (0..MAX_IMPORT_BATCH)
+    let mut batch: Vec<_> = (0..MAX_BATCH)
         .map(|n| {
             let mother = user(&format!("user{n}")).email(&format!("user{n}@example.com"));
             mother.roles(&roles).password(hash.clone()).build_new()
         })
         .collect();
-    assert_eq!(
-        import(fixture, &batch).await,
-        vec![Imported::Added; MAX_IMPORT_BATCH]
-    );
+    assert_eq!(import(fixture, &batch).await, vec![Imported::Added; MAX_BATCH]);
     let last = credential(fixture, "user499@example.com").await.unwrap();
     assert_eq!(last.user.roles.len(), 8);
     batch.push(user("one-more").password(hash).build_new());

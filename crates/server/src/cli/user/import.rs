@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use symbolon_core::import::{EarlierNames, LineError, LinePassword, MAX_LINE_BYTES, UserLine};
+use symbolon_core::import::{
+    EarlierNames, ImportMode, Imported, LineError, LinePassword, MAX_LINE_BYTES, UserLine,
+};
 use symbolon_core::password::{HashMemory, PasswordHash};
-use symbolon_core::ports::{ImportMode, Imported, NewUser};
+use symbolon_core::ports::NewUser;
 use symbolon_core::revocation::LEASE;
 use zeroize::Zeroizing;
 
