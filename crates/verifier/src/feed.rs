@@ -5,13 +5,15 @@
 
 mod document;
 mod events;
+mod outcome;
 mod state;
 mod track;
 
 pub use document::{Document, DocumentError, FeedKeys, TippedBatch, read};
 pub(crate) use document::{form, read_verified};
 pub use events::{Event, Events, TooLong};
-pub use state::{Adopted, Moment, Need, Outcome, Position, Resync, State};
+pub use outcome::{Adopted, Need, Outcome, Resync};
+pub use state::{Moment, Position, State};
 pub use symbolon_oauth_types::feed::{Batch, FeedEntry, Head, Snapshot, Tip};
 pub use symbolon_oauth_types::revocation::{Digest, Effect, Lookup};
 pub use track::Candidate;
