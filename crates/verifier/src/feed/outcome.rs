@@ -57,7 +57,7 @@ pub enum Outcome {
     Behind,
     /// The state is caught up with a newer head than before.
     CaughtUp,
-    /// It changes nothing: it is old, was there before, or comes from a node that lags.
+    /// It makes nothing fresher: it is old, was there before, or comes from a node that lags.
     Ignored,
     /// The head is from the future.
     TooNew,

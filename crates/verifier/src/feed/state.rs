@@ -54,6 +54,8 @@ pub struct State {
     applied: Option<Track>,
     /// The newest head that what is in force was caught up with.
     caught_up: Option<Seen>,
+    /// Its `as_of`, at or before which every other is old; none where the clock shows that it was from the future.
+    known: Option<UnixMillis>,
     /// What is about to take the place of what is in force.
     candidate: Option<Candidate>,
     /// The newest head that is not reached yet.
@@ -70,6 +72,7 @@ impl State {
             ahead: u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX),
             applied: None,
             caught_up: None,
+            known: None,
             candidate: None,
             target: None,
             resync: None,
@@ -79,9 +82,11 @@ impl State {
 
     /// Takes a head in.
     pub fn head(&mut self, head: Head, now: Moment) -> Outcome {
-        if head.as_of > now.wall.plus(self.ahead) {
+        let latest = now.wall.plus(self.ahead);
+        if head.as_of > latest {
             return Outcome::TooNew;
         }
+        self.distrust_future(latest);
         let age = Duration::from_millis(now.wall.since(head.as_of));
         self.judge(Seen {
             head,
@@ -211,14 +216,24 @@ impl State {
         self.applied.as_ref().map_or(0, |track| track.cutoffs.len())
     }
 
+    /// Whatever is later than any head may be now was made before clocks were set right. It does not stand in the way of
+    /// what comes now.
+    fn distrust_future(&mut self, latest: UnixMillis) {
+        self.known = self.known.filter(|known| *known <= latest);
+        self.target.take_if(|target| target.head.as_of > latest);
+        if let Some(candidate) = &mut self.candidate {
+            candidate.as_of = candidate.as_of.min(latest);
+        }
+    }
+
     /// Rules 2, 3, 5, 6 and 7 for a head that is not from the future.
     fn judge(&mut self, seen: Seen) -> Outcome {
         let as_of = seen.head.as_of;
-        let known = self.as_of();
-        if known.is_some_and(|known| as_of <= known) {
+        if self.known.is_some_and(|known| as_of <= known) {
+            self.aim_at(seen);
             return Outcome::Ignored;
         }
-        let lags = known.is_some_and(|known| as_of.since(known) <= LAG_MS);
+        let lags = self.known.is_some_and(|known| as_of.since(known) <= LAG_MS);
         let mut resync = None;
         if let Some(applied) = &self.applied {
             match applied.where_lies(&seen.head) {
@@ -252,6 +267,14 @@ impl State {
             self.target = Some(seen);
         }
         resync.map_or(Outcome::Behind, |resync| self.want(resync))
+    }
+
+    /// A head that is old makes nothing fresher, but what it shows to be missing is read, unless more is known to be amiss.
+    fn aim_at(&mut self, old: Seen) {
+        let missing = |track: &Track| track.where_lies(&old.head) == Lies::Ahead;
+        if self.target.is_none() && self.resync.is_none() && self.applied.as_ref().is_some_and(missing) {
+            self.target = Some(old);
+        }
     }
 
     /// Judges the head again that was not reached before.
@@ -289,6 +312,7 @@ impl State {
         if self.target.as_ref().is_some_and(reached) {
             self.target = None;
         }
+        self.known = Some(seen.head.as_of);
         self.caught_up = Some(seen);
         self.candidate = None;
         self.resync = None;

@@ -149,6 +149,88 @@ fn rule_3_old_heads_and_those_from_the_future() {
     );
 }
 
+/// Both clocks were ahead by an hour, and are set right.
+#[test]
+fn rule_3_clocks_that_are_set_right() {
+    let log = history(2);
+    let ahead = Moment {
+        wall: UnixMillis(at(3600)),
+        ..moment(1)
+    };
+    let right = |secs| moment(secs);
+    let mut more = log.clone().with([stranger(7)]);
+    let mut state = caught_up(&log);
+    assert_eq!(state.head(log.head(at(3600)), ahead), Outcome::CaughtUp);
+    // What is to be reached was made by the wrong clock, too.
+    assert_eq!(state.head(more.head(at(3601)), ahead), Outcome::Behind);
+    assert_eq!(state.head(more.head(at(2)), right(2)), Outcome::Behind);
+    assert_eq!(state.batch(&more.batch(2, 3)), Outcome::CaughtUp);
+    assert_eq!(state.as_of(), Some(UnixMillis(at(2))));
+    assert!(state.is_caught_up());
+    // Old heads are old again.
+    assert_eq!(state.head(more.head(at(1)), right(3)), Outcome::Ignored);
+    // A snapshot of that time gives way to what is there.
+    state.told_to_resync();
+    assert_eq!(
+        state.snapshot(candidate(more.snapshot(at(3600)))),
+        Outcome::Applied
+    );
+    more = log.cut(1);
+    assert_eq!(
+        state.head(more.head(at(20)), right(20)),
+        Outcome::Behind,
+        "a snapshot is wanted already"
+    );
+    assert_eq!(state.head(more.head(at(34)), right(34)), Outcome::Behind);
+    assert_eq!(state.need(), Need::Snapshot);
+    assert_eq!(
+        state.snapshot(candidate(more.snapshot(at(34)))),
+        Outcome::Adopted(Adopted::Merged)
+    );
+}
+
+#[test]
+fn rule_3_an_old_head_makes_nobody_fresh_but_what_is_before_it_is_read() {
+    let log = history(2);
+    let more = log.clone().with([session(), stranger(7)]);
+    let mut state = caught_up(&log);
+    assert_eq!(state.head(log.head(at(9)), moment(9)), Outcome::CaughtUp);
+    assert_eq!(state.head(more.head(at(5)), moment(10)), Outcome::Ignored);
+    assert_eq!(state.need(), Need::Batch(position(2)));
+    assert_eq!(state.batch(&more.batch(2, 3)), Outcome::Applied);
+    assert_eq!(state.need(), Need::Batch(position(3)));
+    assert_eq!(state.batch(&more.batch(3, 4)), Outcome::Applied);
+    assert!(is_revoked(&state) && state.is_caught_up());
+    assert_eq!(
+        (state.need(), state.as_of()),
+        (Need::Head, Some(UnixMillis(at(9))))
+    );
+    assert_eq!(state.age(moment(12)), Some(Duration::from_secs(3)));
+}
+
+/// From before the log lost what it speaks of, or from another log.
+#[test]
+fn rule_3_an_old_head_that_is_replayed_is_forgotten_with_the_next_one() {
+    let log = history(2);
+    let lost = log.clone().with([stranger(7)]);
+    let elsewhere = History::new(OTHER_LOG).with((0..9).map(stranger));
+    let mut state = caught_up(&log);
+    assert_eq!(state.head(elsewhere.head(at(0)), moment(1)), Outcome::Ignored);
+    assert_eq!(state.need(), Need::Head);
+    assert_eq!(state.head(lost.head(at(0)), moment(1)), Outcome::Ignored);
+    assert_eq!(state.need(), Need::Batch(position(2)));
+    assert_eq!(state.head(log.head(at(1)), moment(1)), Outcome::CaughtUp);
+    assert_eq!((state.need(), state.is_caught_up()), (Need::Head, true));
+    // Also where a snapshot was asked for in between.
+    assert_eq!(state.head(lost.head(at(0)), moment(2)), Outcome::Ignored);
+    state.unavailable(position(2));
+    assert_eq!(state.snapshot(candidate(log.snapshot(at(2)))), Outcome::Applied);
+    assert_eq!(state.head(lost.head(at(0)), moment(2)), Outcome::Ignored);
+    assert_eq!(state.need(), Need::Head);
+    assert_eq!(state.head(log.head(at(2)), moment(2)), Outcome::CaughtUp);
+    assert!(state.is_caught_up());
+}
+
 #[test]
 fn rule_3_a_node_that_lags_is_not_heard() {
     let log = history(3);
