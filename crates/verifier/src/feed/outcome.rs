@@ -40,9 +40,9 @@ impl Resync {
 pub enum Adopted {
     /// There was nothing.
     First,
-    /// It stays in force besides: the log has lost entries.
+    /// It stays in force besides: it is of the same log, which may have lost some of it.
     Merged,
-    /// It was forgotten.
+    /// It was forgotten: the log is another one.
     Replaced,
 }
 

@@ -295,7 +295,7 @@ impl State {
         };
         let adopted = match self.applied.take() {
             None => Adopted::First,
-            Some(old) if old.log == track.log && self.lost => {
+            Some(old) if old.log == track.log => {
                 track.cutoffs.merge(old.cutoffs);
                 Adopted::Merged
             }

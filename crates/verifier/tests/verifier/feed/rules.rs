@@ -362,6 +362,22 @@ fn rule_5_a_lower_position_for_more_than_three_seconds() {
     assert_eq!(state.position(), Some(position(1)));
 }
 
+/// The node that knows nothing of the lost entries says no more than that the position is not kept.
+#[test]
+fn rule_7_what_was_known_of_the_same_log_stays_in_force() {
+    let log = history(2).with([session()]);
+    let went_on = log.cut(2).with((50..60).map(stranger));
+    let mut state = caught_up(&log);
+    assert_eq!(state.told_to_resync(), Outcome::Resync(Resync::TooFarBehind));
+    state.snapshot(candidate(went_on.snapshot(at(1))));
+    assert_eq!(
+        state.head(went_on.head(at(1)), moment(1)),
+        Outcome::Adopted(Adopted::Merged)
+    );
+    assert!(is_revoked(&state), "the log has lost it");
+    assert_eq!((state.position(), state.entries()), (Some(position(12)), 13));
+}
+
 #[test]
 fn rule_6_another_log_replaces_everything() {
     let log = history(1).with([session()]);
@@ -426,7 +442,7 @@ fn rule_7_with_what_is_behind_it_an_old_snapshot_is_as_good_as_a_new_one() {
         state.snapshot(candidate(log.cut(4).snapshot(at(0) - 9_999_999))),
         Outcome::Applied
     );
-    assert_eq!(state.batch(&log.batch(4, 7)), Outcome::Adopted(Adopted::Replaced));
+    assert_eq!(state.batch(&log.batch(4, 7)), Outcome::Adopted(Adopted::Merged));
     assert!(is_revoked(&state));
 }
 
