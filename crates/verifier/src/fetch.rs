@@ -25,6 +25,10 @@ pub trait Fetch: Send + Sync + 'static {
         let _ = (url, form, authorization);
         Box::pin(async { Err(FetchError::Unsupported) })
     }
+
+    /// What answers has had nothing new for too long: what is fetched from now on is to go over connections of its own, so
+    /// that something else may answer. Unless it is implemented nothing changes.
+    fn renew(&self) {}
 }
 
 /// A fetch under way.

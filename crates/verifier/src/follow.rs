@@ -221,7 +221,7 @@ impl Feed {
         }
     }
 
-    fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         self.at(self.clock.now())
     }
 

@@ -1,5 +1,8 @@
 use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use flate2::read::MultiGzDecoder;
 use http::HeaderValue;
 use reqwest::header::{
@@ -12,10 +15,13 @@ use url::Url;
 use crate::fetch::{Fetch, FetchError, Fetched, Fetching, NextPiece, Opening, Pieces, Posting};
 
 const EVENT_STREAM: &str = "text/event-stream";
+/// The time from one ping of a connection by HTTP/2 to the next, and the longest that an answer to one may take.
+const PING: Duration = Duration::from_secs(5);
 
-/// Fetches with `reqwest`: TLS by rustls, trust anchors and proxies of the system, no redirects.
+/// Fetches with `reqwest`: TLS by rustls, trust anchors and proxies of the system, no redirects. Clones share the
+/// connections.
 #[derive(Clone, Debug)]
-pub struct HttpFetch(Client);
+pub struct HttpFetch(Arc<ArcSwap<Client>>);
 
 impl HttpFetch {
     /// A client with a connection pool of its own.
@@ -23,13 +29,17 @@ impl HttpFetch {
     /// # Errors
     /// [`FetchError::Transport`] where TLS can't be set up, for example without trust anchors.
     pub fn new() -> Result<Self, FetchError> {
-        let client = Client::builder().redirect(Policy::none()).build();
-        client.map(Self).map_err(transport)
+        let client = client().map_err(transport)?;
+        Ok(Self(Arc::new(ArcSwap::from_pointee(client))))
+    }
+
+    fn client(&self) -> Arc<Client> {
+        self.0.load_full()
     }
 
     async fn fetch(&self, url: &Url, limit: usize) -> Result<Fetched, FetchError> {
         let request = self
-            .0
+            .client()
             .get(url.clone())
             .header(ACCEPT, "application/json, application/jwt")
             .header(ACCEPT_ENCODING, "gzip");
@@ -55,7 +65,7 @@ impl HttpFetch {
 
     async fn open(&self, url: &Url, last_event_id: &str) -> Result<Box<dyn Pieces>, FetchError> {
         let request = self
-            .0
+            .client()
             .get(url.clone())
             .header(ACCEPT, EVENT_STREAM)
             .header("last-event-id", last_event_id);
@@ -75,7 +85,7 @@ impl HttpFetch {
 
     async fn send(&self, url: &Url, form: String, authorization: &HeaderValue) -> Result<(), FetchError> {
         let request = self
-            .0
+            .client()
             .post(url.clone())
             .header(AUTHORIZATION, authorization.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -100,6 +110,23 @@ impl Fetch for HttpFetch {
     fn post<'a>(&'a self, url: &'a Url, form: String, authorization: &'a HeaderValue) -> Posting<'a> {
         Box::pin(self.send(url, form, authorization))
     }
+
+    fn renew(&self) {
+        // What could be set up once can be again; where it can't, the old connections are better than none.
+        if let Ok(client) = client() {
+            self.0.store(Arc::new(client));
+        }
+    }
+}
+
+/// Connections over which nothing comes any more are given up, also while a stream is open.
+fn client() -> reqwest::Result<Client> {
+    Client::builder()
+        .redirect(Policy::none())
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PING)
+        .http2_keep_alive_while_idle(true)
+        .build()
 }
 
 struct Stream(Response);

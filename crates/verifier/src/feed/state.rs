@@ -266,7 +266,12 @@ impl State {
         if newest {
             self.target = Some(seen);
         }
-        resync.map_or(Outcome::Behind, |resync| self.want(resync))
+        match resync {
+            Some(resync) => self.want(resync),
+            None if newest => Outcome::Behind,
+            // It has come before.
+            None => Outcome::Ignored,
+        }
     }
 
     /// A head that is old makes nothing fresher, but what it shows to be missing is read, unless more is known to be amiss.

@@ -14,7 +14,7 @@ use crate::feed::{Candidate, Event, Events, Need, Outcome, Position, TippedBatch
 use crate::fetch::{FetchError, Pieces};
 use crate::{Jitter, Metrics};
 
-/// A stream that brings no new head for so long is dead: one comes each second.
+/// What brings no new head for so long stands still: one comes each second.
 const SILENCE: Duration = Duration::from_secs(5);
 /// The longest time from a failure to the next try.
 const MAX_RETRY: Duration = Duration::from_secs(10);
@@ -66,6 +66,8 @@ pub(crate) struct Progress {
     /// The position behind which there was nothing when it was asked last.
     missing: Option<Position>,
     heads: u32,
+    /// When a head came last that was not there before, by the monotonic clock.
+    news: Duration,
     told_of_staleness: bool,
 }
 
@@ -102,6 +104,7 @@ impl Follower {
             Err(failure) => {
                 self.feed.follows_by(Following::Not);
                 self.failed(&failure).await;
+                self.renew_after(&failure);
                 match failure {
                     Failure::NoFeed => NO_FEED_RETRY,
                     _ => {
@@ -123,7 +126,11 @@ impl Follower {
         if self.take(head) == Outcome::TooNew {
             return Err(Failure::Future);
         }
-        self.settle().await
+        let settled = self.settle().await;
+        match self.feed.now().monotonic.saturating_sub(self.progress.news) >= SILENCE {
+            true => Err(Failure::Silent),
+            false => settled,
+        }
     }
 
     /// Reads what lies before the newest head that has come.
@@ -190,8 +197,10 @@ impl Follower {
             self.feed.prune();
         }
         let outcome = self.feed.change(|state, now| state.head(head, now));
-        if outcome == Outcome::TooNew {
-            self.metrics.feed_refused("head", "future");
+        match outcome {
+            Outcome::Ignored => {}
+            Outcome::TooNew => self.metrics.feed_refused("head", "future"),
+            _ => self.progress.news = self.feed.now().monotonic,
         }
         outcome
     }
@@ -218,6 +227,7 @@ impl Follower {
         let failure = self.read_stream(&mut heads).await;
         tracing::debug!(heads, reason = %failure, "the stream of the revocation feed ended");
         self.metrics.feed_stream_ended(failure.reason());
+        self.renew_after(&failure);
         self.look_at_staleness();
         if matches!(failure, Failure::Fetch(FetchError::Unsupported)) {
             self.pace.stream = false;
@@ -296,6 +306,13 @@ impl Follower {
             let Reading { events, complete, .. } = reading;
             let pushed = events.push(&piece, |event| complete.push_back(event));
             pushed.map_err(|error| FetchError::Document(error.to_string()))?;
+        }
+    }
+
+    /// A node that stands still may stay at the other end for as long as the connection does.
+    fn renew_after(&self, failure: &Failure) {
+        if matches!(failure, Failure::Silent) {
+            self.source.discovery.fetcher.fetch.renew();
         }
     }
 

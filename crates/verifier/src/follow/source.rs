@@ -44,7 +44,7 @@ pub(crate) enum Failure {
     NoFeed,
     #[error("the stream said that the known position is not kept any more")]
     Resync,
-    #[error("the stream brought no new head in time")]
+    #[error("no newer head came in time: what answers seems to stand still")]
     Silent,
     #[error("the stream has ended")]
     StreamEnded,

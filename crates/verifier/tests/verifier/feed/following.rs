@@ -205,12 +205,51 @@ async fn a_stream_that_brings_nothing_new_is_given_up() {
         }
         let told = told.take();
         assert!(told.contains(&"stream silent".to_owned()), "{noise:?}: {told:?}");
+        assert!(std::mem::take(&mut publisher.shop().renewals) > 0, "{noise:?}");
         let age = verifier.feed().unwrap().age.unwrap();
         assert!(
             age <= Duration::from_secs(7),
             "{noise:?}: it is polled meanwhile: {age:?}"
         );
         assert_eq!(outcome(&verifier, &token).await, None);
+    }
+}
+
+/// A node that stands still answers, but its head stays what it is. Whether it is one that is known or one whose entries
+/// are missing, another connection may lead to another node.
+#[tokio::test(start_paused = true)]
+async fn polls_that_bring_nothing_new_are_failures() {
+    for missing in [false, true] {
+        let publisher = Publisher::new();
+        let told = Told::default();
+        let builder = publisher.builder().poll_only().metrics(told.clone());
+        let verifier = builder.build().await.unwrap();
+        seconds(5).await;
+        if missing {
+            publisher.log.lock().unwrap().append(stranger(1));
+        }
+        let frozen = signed_head(&publisher.head());
+        publisher.answer(move |_, path| match path {
+            "/head" => Some(Ok(frozen.clone())),
+            _ => missing.then_some(Err(FetchError::Status(503))),
+        });
+        seconds(4).await;
+        assert!(!told.take().contains(&"failed silent".to_owned()));
+        assert_eq!(publisher.shop().renewals, 0);
+        seconds(7).await;
+        assert!(told.take().contains(&"failed silent".to_owned()));
+        assert!(publisher.shop().renewals >= 1);
+        assert_eq!(verifier.feed().unwrap().following, Following::Not);
+        publisher.recover();
+        seconds(11).await;
+        let status = verifier.feed().unwrap();
+        assert_eq!(
+            (status.following, status.is_caught_up),
+            (Following::Polling, true)
+        );
+        let renewals = publisher.shop().renewals;
+        seconds(60).await;
+        assert_eq!(publisher.shop().renewals, renewals);
     }
 }
 

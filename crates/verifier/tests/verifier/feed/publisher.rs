@@ -74,6 +74,8 @@ pub(crate) struct Shop {
     pub(crate) reports: Vec<(String, String)>,
     pub(crate) report_fails: bool,
     pub(crate) without_feed: bool,
+    /// How often connections were given up.
+    pub(crate) renewals: u32,
 }
 
 #[derive(Clone)]
@@ -283,6 +285,10 @@ impl Fetch for Publisher {
 
     fn stream<'a>(&'a self, url: &'a Url, last_event_id: &'a str) -> Opening<'a> {
         Box::pin(async move { self.open(url, last_event_id) })
+    }
+
+    fn renew(&self) {
+        self.shop().renewals += 1;
     }
 
     fn post<'a>(&'a self, url: &'a Url, form: String, authorization: &'a HeaderValue) -> Posting<'a> {

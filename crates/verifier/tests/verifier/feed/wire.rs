@@ -1,11 +1,12 @@
 //! The feed over real HTTP on a loopback address.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::any;
 use axum::{Router, serve};
@@ -253,4 +254,25 @@ async fn what_is_no_stream_is_not_read_and_what_is_no_success_none() {
             .iter()
             .any(|(path, _)| path == "/elsewhere")
     );
+}
+
+/// A load balancer may choose another node only where there is another connection.
+#[tokio::test]
+async fn connections_are_kept_until_they_are_renewed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: Url = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let peer = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
+    let router = Router::new().fallback(any(peer));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { serve(listener, service).await });
+    let fetch = HttpFetch::new().unwrap();
+    let shared = fetch.clone();
+    let first = fetch.get(&url, 100).await.unwrap().body;
+    assert_eq!(shared.get(&url, 100).await.unwrap().body, first);
+    fetch.renew();
+    let second = shared.get(&url, 100).await.unwrap().body;
+    assert_ne!(second, first);
+    assert_eq!(fetch.get(&url, 100).await.unwrap().body, second);
 }
