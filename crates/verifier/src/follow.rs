@@ -168,13 +168,44 @@ impl Feed {
         self.read().position()
     }
 
-    /// Changes what is known, and tells of what came of it.
+    /// Changes what is known, and tells of what came of it. Only the one task that follows the feed may.
     pub(crate) fn change(&self, change: impl FnOnce(&mut State, Moment) -> Outcome) -> Outcome {
+        if self.read().has_candidate() {
+            return self.change_much(change);
+        }
         let now = self.now();
         let mut state = self.write();
         let outcome = change(&mut state, now);
         let (position, age) = (state.position(), state.age(now));
         drop(state);
+        self.tell(outcome, position, age)
+    }
+
+    /// The same for what may change or free very many entries: no request waits for more than the end of it.
+    pub(crate) fn change_much(&self, change: impl FnOnce(&mut State, Moment) -> Outcome) -> Outcome {
+        let now = self.now();
+        let mut state = self.read().clone();
+        let outcome = change(&mut state, now);
+        let (position, age) = (state.position(), state.age(now));
+        self.replace(state);
+        self.tell(outcome, position, age)
+    }
+
+    /// Only the one task that follows the feed may.
+    pub(crate) fn prune(&self) {
+        let now = self.clock.now();
+        let mut state = self.read().clone();
+        state.prune(now);
+        self.replace(state);
+    }
+
+    fn replace(&self, state: State) {
+        let old = std::mem::replace(&mut *self.write(), state);
+        // It is freed when nobody can wait for it any more.
+        drop(old);
+    }
+
+    fn tell(&self, outcome: Outcome, position: Option<Position>, age: Option<Duration>) -> Outcome {
         match outcome {
             Outcome::Resync(why) => {
                 self.resyncs.fetch_add(1, Ordering::Relaxed);
@@ -192,11 +223,6 @@ impl Feed {
             self.advances.send_modify(|count| *count = count.wrapping_add(1));
         }
         outcome
-    }
-
-    pub(crate) fn prune(&self) {
-        let now = self.clock.now();
-        self.write().prune(now);
     }
 
     fn is_stale(&self, state: &State, now: Moment) -> bool {
@@ -238,5 +264,54 @@ impl Feed {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::{Candidate, Head, Snapshot};
+    use crate::{NoMetrics, SystemClock};
+
+    fn snapshot(as_of: UnixMillis) -> Candidate {
+        Candidate::from(Snapshot {
+            iss: String::new(),
+            log: Uuid::nil(),
+            seq: 0,
+            tip: None,
+            as_of,
+            entries: vec![],
+        })
+    }
+
+    fn head(as_of: UnixMillis) -> Head {
+        Head {
+            iss: String::new(),
+            log: Uuid::nil(),
+            seq: 0,
+            tip: None,
+            as_of,
+            max_stale: 300,
+        }
+    }
+
+    #[test]
+    fn no_request_waits_for_a_snapshot_to_be_taken_in() {
+        let clock = Arc::new(SystemClock::new());
+        let feed = Feed::new(Duration::from_secs(10), None, clock, Arc::new(NoMetrics));
+        let is_free = || assert!(feed.state.try_read().is_ok());
+        let taken = feed.change_much(|state, now| {
+            is_free();
+            state.snapshot(snapshot(now.wall))
+        });
+        assert_eq!((taken, feed.is_stale_now()), (Outcome::Applied, true));
+        let taken = feed.change(|state, now| {
+            is_free();
+            state.head(head(now.wall), now)
+        });
+        assert!(matches!(taken, Outcome::Adopted(_)));
+        assert!(!feed.is_stale_now(), "what was changed is what is asked");
+        feed.prune();
+        assert!(!feed.is_stale_now());
     }
 }

@@ -15,6 +15,8 @@ use url::Url;
 use crate::fetch::{Fetch, FetchError, Fetched, Fetching, NextPiece, Opening, Pieces, Posting};
 
 const EVENT_STREAM: &str = "text/event-stream";
+/// What may become longer is decompressed where it keeps no request waiting.
+const MAX_INLINE_BYTES: usize = 64 * 1024;
 /// The time from one ping of a connection by HTTP/2 to the next, and the longest that an answer to one may take.
 const PING: Duration = Duration::from_secs(5);
 
@@ -58,7 +60,13 @@ impl HttpFetch {
             fetched.body.extend_from_slice(&chunk);
         }
         if compressed {
-            fetched.body = decompressed(&fetched.body, limit)?;
+            let body = std::mem::take(&mut fetched.body);
+            fetched.body = match limit <= MAX_INLINE_BYTES {
+                true => decompressed(&body, limit)?,
+                false => tokio::task::spawn_blocking(move || decompressed(&body, limit))
+                    .await
+                    .map_err(|error| FetchError::Transport(error.to_string()))??,
+            };
         }
         Ok(fetched)
     }

@@ -46,7 +46,7 @@ struct Seen {
 }
 
 /// What is known of an issuer's revocations, and of how far the log has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct State {
     /// How many milliseconds ahead the issuer's clocks may be.
     ahead: u64,
@@ -162,6 +162,11 @@ impl State {
         applied
             .cutoffs
             .prune(UnixMillis(surely.0.saturating_sub(self.ahead)));
+    }
+
+    /// Whether a snapshot waits to take the place of what is in force: the next document may have all entries moved.
+    pub(crate) fn has_candidate(&self) -> bool {
+        self.candidate.is_some()
     }
 
     /// What is to be read.

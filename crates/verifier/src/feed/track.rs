@@ -12,7 +12,7 @@ use super::state::Position;
 const MAX_ENTRIES: usize = 2_000_000;
 
 /// Entries of one log up to one position.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Track {
     pub(super) log: Uuid,
     pub(super) seq: u64,
@@ -100,7 +100,7 @@ pub(super) fn differ(a: Option<Tip>, b: Option<Tip>) -> bool {
 }
 
 /// A snapshot whose entries were applied to nothing, which takes a while where there are many.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Candidate {
     pub(super) track: Track,
     pub(super) as_of: UnixMillis,

@@ -161,7 +161,7 @@ impl Follower {
             .source
             .get(paths::SNAPSHOT, <Candidate as From<Snapshot>>::from)
             .await?;
-        self.feed.change(|state, _| state.snapshot(candidate));
+        self.feed.change_much(|state, _| state.snapshot(candidate));
         Ok(())
     }
 
