@@ -182,9 +182,12 @@ impl State {
         }
     }
 
-    /// Which kind of entry revokes the token, if any is known that does.
+    /// Which kind of entry revokes the token, if any is known that does. Where nothing is in force yet, the snapshot is asked
+    /// that is to be: it is as true as it will be then.
     pub fn revokes(&self, token: &Lookup) -> Option<RevocationKind> {
-        self.applied.as_ref()?.cutoffs.revokes_known(token)
+        let candidate = self.candidate.as_ref().map(|candidate| &candidate.track);
+        let track = self.applied.as_ref().or(candidate)?;
+        track.cutoffs.revokes_known(token)
     }
 
     /// How old what is known is (rule 8); nothing where nothing ever was. Of the two clocks the one counts that says

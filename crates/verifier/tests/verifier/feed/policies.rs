@@ -6,7 +6,8 @@ use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
 use symbolon_verifier::{
-    AccessToken, BearerLayer, Builder, Refused, Rejection, RevocationKind, ScopeSet, Verifier, WhenStale,
+    AccessToken, BearerLayer, Builder, FetchError, Refused, Rejection, RevocationKind, ScopeSet, Verifier,
+    WhenStale,
 };
 use tower::ServiceExt as _;
 
@@ -85,6 +86,23 @@ async fn accepted_where_that_is_wanted_and_told_of() {
         Some(Refused::Revoked(RevocationKind::Session)),
         "what is known to be revoked is refused"
     );
+}
+
+/// A verifier that has read a snapshot, but no head yet, knows already what the snapshot revokes.
+#[tokio::test(start_paused = true)]
+async fn what_the_first_snapshot_revokes_is_not_accepted() {
+    let publisher = Publisher::new();
+    publisher.revoke(block(RevocationKind::Session, SESSION));
+    publisher.answer(|_, path| (path == "/head").then_some(Err(FetchError::Status(503))));
+    let builder = publisher.builder().when_stale(WhenStale::Accept);
+    let verifier = builder.build().await.unwrap();
+    assert!(verifier.feed().unwrap().is_stale);
+    assert_eq!(
+        outcome(&verifier, &publisher.token()).await,
+        Some(Refused::Revoked(RevocationKind::Session))
+    );
+    let other = publisher.token_with(serde_json::json!({ "sid": null }));
+    assert_eq!(outcome(&verifier, &other).await, None);
 }
 
 /// Nobody has to remember to ask again: a token that has the scope is refused where it was not said what is needed.

@@ -149,6 +149,16 @@ fn rule_3_old_heads_and_those_from_the_future() {
     );
 }
 
+/// With [`symbolon_verifier::WhenStale::Accept`] that is all that stands between a revoked token and its acceptance.
+#[test]
+fn rule_1_what_the_first_snapshot_revokes_is_known_to_be_revoked() {
+    let log = history(1).with([session()]);
+    let mut state = state();
+    assert_eq!(state.snapshot(candidate(log.snapshot(at(0)))), Outcome::Applied);
+    assert!(is_revoked(&state));
+    assert_eq!((state.age(moment(0)), state.position()), (None, None));
+}
+
 /// Both clocks were ahead by an hour, and are set right.
 #[test]
 fn rule_3_clocks_that_are_set_right() {
