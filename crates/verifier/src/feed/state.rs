@@ -61,6 +61,8 @@ pub struct State {
     /// The newest head that is not reached yet.
     target: Option<Seen>,
     resync: Option<Resync>,
+    /// Whether a batch had more entries than are kept, and no head was reached since.
+    full: bool,
     /// Whether something has shown that the log lost entries which are in force here.
     lost: bool,
 }
@@ -76,6 +78,7 @@ impl State {
             candidate: None,
             target: None,
             resync: None,
+            full: false,
             lost: false,
         }
     }
@@ -113,8 +116,11 @@ impl State {
             self.want(Resync::EntriesLost)
         });
         match (applied, candidate) {
-            (Continued::TooMany, _) | (_, Continued::TooMany) => Outcome::TooMany,
             (Continued::Applied, _) | (_, Continued::Applied) => self.settle(Outcome::Applied),
+            (Continued::TooMany, _) | (_, Continued::TooMany) => {
+                self.full = true;
+                Outcome::TooMany
+            }
             _ => apart.unwrap_or(Outcome::Ignored),
         }
     }
@@ -216,7 +222,7 @@ impl State {
 
     /// Whether nothing is known to be missing.
     pub fn is_caught_up(&self) -> bool {
-        self.caught_up.is_some() && self.target.is_none() && self.resync.is_none()
+        self.caught_up.is_some() && self.target.is_none() && self.resync.is_none() && !self.full
     }
 
     /// Of how many subjects, clients, sessions, tokens and keys there are entries in force.
@@ -329,6 +335,7 @@ impl State {
         self.caught_up = Some(seen);
         self.candidate = None;
         self.resync = None;
+        self.full = false;
         self.lost = false;
     }
 

@@ -69,6 +69,7 @@ pub(crate) struct Progress {
     /// When a head came last that was not there before, by the monotonic clock.
     news: Duration,
     told_of_staleness: bool,
+    told_of_too_many: bool,
 }
 
 /// A stream that is being read.
@@ -205,12 +206,21 @@ impl Follower {
         outcome
     }
 
-    fn take_batch(&self, batch: &TippedBatch) {
-        if self.feed.change(|state, _| state.batch(batch)) == Outcome::TooMany {
-            self.metrics.feed_refused("batch", "too_many");
-            tracing::error!(
-                "the revocation feed has more entries than a verifier keeps: it can't be followed"
-            );
+    /// That there are too many entries is told once, until a batch can be applied again.
+    fn take_batch(&mut self, batch: &TippedBatch) {
+        match self.feed.change(|state, _| state.batch(batch)) {
+            Outcome::TooMany => {
+                self.metrics.feed_refused("batch", "too_many");
+                if !std::mem::replace(&mut self.progress.told_of_too_many, true) {
+                    tracing::error!(
+                        "the revocation feed has more entries than a verifier keeps: it can't be followed"
+                    );
+                }
+            }
+            Outcome::Applied | Outcome::CaughtUp | Outcome::Adopted(_) => {
+                self.progress.told_of_too_many = false;
+            }
+            _ => {}
         }
     }
 

@@ -290,6 +290,30 @@ fn rule_4_entries_that_come_again_change_nothing() {
     assert!(!is_revoked(&state));
 }
 
+#[test]
+fn rule_4_a_batch_of_too_many_entries_leaves_something_missing() {
+    let log = history(1);
+    let more = log.clone().with((10..12).map(stranger));
+    let mut many = log.snapshot(at(0));
+    many.entries = (0..1_999_999).map(stranger).collect();
+    let mut state = state();
+    state.snapshot(candidate(many));
+    assert_eq!(
+        state.head(log.head(at(0)), moment(0)),
+        Outcome::Adopted(Adopted::First)
+    );
+    assert!(state.is_caught_up());
+    assert_eq!(state.batch(&more.batch(1, 3)), Outcome::TooMany);
+    assert_eq!(
+        (state.position(), state.is_caught_up()),
+        (Some(position(1)), false),
+        "nothing of it was applied"
+    );
+    // Whatever was missing, it is not before this head.
+    assert_eq!(state.head(log.head(at(1)), moment(1)), Outcome::CaughtUp);
+    assert!(state.is_caught_up());
+}
+
 /// Entries were lost, and others came in their place, in a batch that begins before the known position: those before it
 /// never came.
 #[test]
