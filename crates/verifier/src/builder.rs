@@ -183,7 +183,8 @@ impl Builder {
         Self { revoked, ..self }
     }
 
-    /// The longest that one document may take, 1 s to a day. Default: 5 s.
+    /// The longest that one document may take, 1 s to a day. Default: 5 s. A snapshot of the revocation feed may take a
+    /// minute in any case.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }

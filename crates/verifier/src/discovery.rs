@@ -106,7 +106,16 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     pub(crate) async fn get(&self, url: &Url, limit: usize) -> Result<Fetched, FetchError> {
-        let document = timeout(self.timeout, self.fetch.get(url, limit))
+        self.get_within(self.timeout, url, limit).await
+    }
+
+    pub(crate) async fn get_within(
+        &self,
+        time: Duration,
+        url: &Url,
+        limit: usize,
+    ) -> Result<Fetched, FetchError> {
+        let document = timeout(time, self.fetch.get(url, limit))
             .await
             .map_err(|_| FetchError::Timeout)??;
         if document.body.len() > limit {

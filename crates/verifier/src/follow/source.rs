@@ -1,6 +1,7 @@
 //! Where the documents of the feed come from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use symbolon_oauth_types::feed::paths;
 use tokio::time::timeout;
@@ -16,6 +17,11 @@ use crate::{Metrics, Refused};
 
 /// What is longer is read where it keeps no request waiting.
 const MAX_INLINE_BYTES: usize = 64 * 1024;
+
+/// What may be longer, which is the snapshot, may take [`LONG_TIMEOUT`].
+const MAX_PROMPT_BYTES: usize = 1024 * 1024;
+/// So that 64 MiB also come over a slow link: about ten megabits in a second.
+const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why the feed could not be followed, for the time being.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +90,12 @@ impl Source {
         then: fn(D) -> T,
     ) -> Result<T, Failure> {
         let url = below(&self.address().await?, path);
-        let fetched = self.discovery.fetcher.get(&url, D::MAX_BYTES).await?;
+        let fetcher = &self.discovery.fetcher;
+        let time = match D::MAX_BYTES > MAX_PROMPT_BYTES {
+            true => fetcher.timeout.max(LONG_TIMEOUT),
+            false => fetcher.timeout,
+        };
+        let fetched = fetcher.get_within(time, &url, D::MAX_BYTES).await?;
         self.open(fetched.body, then).await
     }
 

@@ -12,7 +12,7 @@ use super::{
     History, LOG, OTHER_LOG, STARTED, block, entry, signed, signed_batch, signed_head, signed_snapshot,
     stranger,
 };
-use crate::support::{SESSION, SUBJECT, TOKEN, es256, key};
+use crate::support::{NOW, SESSION, SUBJECT, TOKEN, es256, key};
 
 fn session() -> symbolon_verifier::feed::FeedEntry {
     block(RevocationKind::Session, SESSION)
@@ -397,6 +397,19 @@ async fn a_log_that_lost_entries() {
         publisher.revoke(block(RevocationKind::Client, "shop"));
         seconds(2).await;
         assert_eq!(verifier.feed().unwrap().seq, 4);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_may_take_a_minute() {
+    for (takes, known) in [(59, true), (61, false)] {
+        let publisher = Publisher::new();
+        publisher.shop().slow_snapshot = Duration::from_secs(takes);
+        let verifier = publisher.verifier().await;
+        let waited = publisher.clock.true_time() - NOW * 1000;
+        assert_eq!(waited, 5000, "nobody's start waits for it");
+        seconds(200).await;
+        assert_eq!(verifier.feed().unwrap().is_caught_up, known, "{takes} s");
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Shop {
     pub(crate) reports: Vec<(String, String)>,
     pub(crate) report_fails: bool,
     pub(crate) without_feed: bool,
+    /// How long a snapshot is under way.
+    pub(crate) slow_snapshot: Duration,
     /// How often connections were given up.
     pub(crate) renewals: u32,
 }
@@ -280,7 +282,13 @@ impl Pieces for Stream {
 
 impl Fetch for Publisher {
     fn get<'a>(&'a self, url: &'a Url, _: usize) -> Fetching<'a> {
-        Box::pin(async { self.fetched(url) })
+        Box::pin(async {
+            if url.path().ends_with("/snapshot") {
+                let slow = self.shop().slow_snapshot;
+                tokio::time::sleep(slow).await;
+            }
+            self.fetched(url)
+        })
     }
 
     fn stream<'a>(&'a self, url: &'a Url, last_event_id: &'a str) -> Opening<'a> {
