@@ -26,6 +26,8 @@ const GOOD_STREAM: u32 = 3;
 const MAX_POLLS_PER_STREAM: u32 = 30;
 /// The longest time from the end of a stream to the next one: a node that stops ends all of its streams at once.
 const RECONNECT: Duration = Duration::from_millis(500);
+/// The longest wait before a snapshot is read again: what makes one verifier read it has the others read it as well.
+const SPREAD: Duration = Duration::from_secs(2);
 /// Where more batches than these are missing, a snapshot is read instead.
 const MAX_BATCHES: usize = 64;
 /// The most documents that are read in a row.
@@ -157,7 +159,11 @@ impl Follower {
         Err(Failure::Behind)
     }
 
+    /// Who knows too little to judge tokens does not wait for the others.
     async fn snapshot(&self) -> Result<(), Failure> {
+        if !self.feed.is_stale_now() {
+            sleep(part(SPREAD, &*self.jitter)).await;
+        }
         let candidate = self
             .source
             .get(paths::SNAPSHOT, <Candidate as From<Snapshot>>::from)

@@ -413,6 +413,34 @@ async fn a_snapshot_may_take_a_minute() {
     }
 }
 
+struct HalfJitter;
+
+impl symbolon_verifier::Jitter for HalfJitter {
+    fn draw(&self) -> u32 {
+        1 << 31
+    }
+}
+
+/// All that follow the log learn of it in the same moment.
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_many_want_is_not_read_at_once() {
+    let publisher = Publisher::with_streams();
+    let builder = publisher.builder().jitter(HalfJitter);
+    let verifier = builder.build().await.unwrap();
+    let waited = publisher.clock.true_time() - NOW * 1000;
+    assert_eq!(
+        (verifier.feed().unwrap().is_caught_up, waited),
+        (true, 0),
+        "the first is"
+    );
+    seconds(5).await;
+    publisher.send("resync", "{}");
+    millis(999).await;
+    assert_eq!(publisher.asked_for("/snapshot"), 1);
+    seconds(1).await;
+    assert_eq!(publisher.asked_for("/snapshot"), 2);
+}
+
 /// Forged documents, those of others and replayed ones change nothing, wherever they come.
 #[tokio::test(start_paused = true)]
 async fn forgeries_and_replays() {
