@@ -31,6 +31,8 @@ const MAX_NAME_LEN: usize = 100;
 const MAX_CREDENTIAL_LEN: usize = 512;
 /// The most keys that a report names.
 const MAX_KIDS: usize = 100;
+/// The longest `kid` that a report names, in bytes: one that is longer has the whole report refused.
+const MAX_KID_LEN: usize = 64;
 
 /// Who reports.
 pub(crate) struct Evidence {
@@ -113,9 +115,7 @@ impl Reporter {
         let (Some(log), Some(as_of)) = (status.log, status.as_of) else {
             return Ok(());
         };
-        let mut kids = self.keys.kids();
-        kids.sort_unstable();
-        kids.truncate(MAX_KIDS);
+        let kids = reportable(self.keys.kids());
         let form = Serializer::new(String::new())
             .append_pair("name", &self.evidence.name)
             .append_pair("log", &log.to_string())
@@ -133,9 +133,26 @@ impl Reporter {
     }
 }
 
+/// As many of the keys as a report may name.
+fn reportable(mut kids: Vec<String>) -> Vec<String> {
+    kids.retain(|kid| kid.len() <= MAX_KID_LEN);
+    kids.sort_unstable();
+    kids.truncate(MAX_KIDS);
+    kids
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_no_more_keys_and_no_longer_ones_than_the_server_reads() {
+        let longest = "k".repeat(64);
+        let kids = vec![longest.clone(), "k".repeat(65), "a".to_owned()];
+        assert_eq!(reportable(kids), ["a".to_owned(), longest]);
+        let many = (0..101).map(|number| format!("{number:03}"));
+        assert_eq!(reportable(many.collect()).len(), 100);
+    }
 
     #[test]
     fn names_and_credentials_are_bounded() {
