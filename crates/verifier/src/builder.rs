@@ -121,7 +121,8 @@ impl Builder {
 
     /// How old what is known of revocations may be, 1 s to a day, instead of what the issuer says. Past that nobody can
     /// tell whether a token is revoked, and [`Builder::when_stale`] decides. A head comes each second: less than 5 s takes
-    /// each hitch of the network for a failure.
+    /// each hitch of the network for a failure. Where this machine's clock is behind, what is known may be older by as much, the
+    /// leeway or 10 s at most, whichever is more.
     pub fn max_stale(self, max_stale: Duration) -> Self {
         let max_stale = Some(max_stale);
         Self { max_stale, ..self }
@@ -170,8 +171,8 @@ impl Builder {
 
     /// Reports to the issuer every few seconds what is applied of the revocation feed and which keys are known, so that
     /// whoever revokes something can see when it has arrived here. It authenticates as a client of the issuer. `name` is what
-    /// this verifier is called, unique within the client: 1 to 100 characters of `A-Z a-z 0-9 . _ : -`. A report that
-    /// fails does no harm.
+    /// this verifier is called, 1 to 100 characters of `A-Z a-z 0-9 . _ : -`. Each process needs a name of its own within
+    /// the client: two with one name confirm for each other. A report that fails does no harm.
     pub fn report_as(self, name: impl Into<String>, client_id: &str, client_secret: &str) -> Self {
         let evidence = Some(Evidence::new(name.into(), client_id, client_secret));
         Self { evidence, ..self }
