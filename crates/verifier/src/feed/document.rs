@@ -3,8 +3,8 @@
 use self::sealed::Members;
 use serde::de::DeserializeOwned;
 use symbolon_oauth_types::feed::{
-    BATCH_TYPE, Batch, HEAD_TYPE, Head, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_HEAD_BYTES, SNAPSHOT_TYPE,
-    Snapshot, Tip,
+    BATCH_TYPE, Batch, HEAD_TYPE, Head, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_HEAD_BYTES,
+    MAX_SNAPSHOT_BYTES, SNAPSHOT_TYPE, Snapshot, Tip,
 };
 
 use crate::json::Object;
@@ -12,8 +12,6 @@ use crate::jws::{Form, Unverified};
 use crate::key::Key;
 use crate::{Algorithm, KeySet, KeySetError, Refused};
 
-/// The longest snapshot that is read, in bytes: that of about 900,000 entries.
-const MAX_SNAPSHOT_BYTES: usize = 64 * 1024 * 1024;
 /// The furthest that one batch may reach: of most positions the entries have expired.
 const MAX_BATCH_TIPS: usize = MAX_BATCH_ENTRIES;
 
