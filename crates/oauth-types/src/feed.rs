@@ -85,6 +85,22 @@ pub struct Batch {
     pub tip: Option<Tip>,
     /// All but some that had expired when it was made: at most [`MAX_BATCH_ENTRIES`].
     pub entries: Vec<FeedEntry>,
+    /// The tips at the positions behind `from` and before `to`, each where it is known; empty where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tips: Vec<Option<Tip>>,
+}
+
+impl Batch {
+    /// The tip at a position at which the batch begins or that lies within it, where it is known.
+    pub fn tip_before_end(&self, seq: u64) -> Option<Tip> {
+        match seq.checked_sub(self.from)? {
+            0 => self.prev,
+            within => {
+                let at = usize::try_from(within - 1).ok()?;
+                self.tips.get(at).copied().flatten()
+            }
+        }
+    }
 }
 
 /// What was in force at one position of the log.

@@ -21,7 +21,7 @@ use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
 use symbolon_jose::{PrivateKey, SigningAlg};
 use symbolon_verifier::feed::{
-    Candidate, Document, Event, Events, FeedKeys, Head, Moment, Outcome, Snapshot, State, TippedBatch, read,
+    Batch, Candidate, Document, Event, Events, FeedKeys, Head, Moment, Outcome, Snapshot, State, read,
 };
 use symbolon_verifier::{Clock, KeySet, SystemClock, UnixMillis, Verifier};
 
@@ -324,11 +324,10 @@ impl Fuzz {
                 "a head alone makes nobody know anything"
             );
         }
-        if let Some(tipped) = self.document::<TippedBatch>(text, &mut accepted, "batch") {
-            let batch = &tipped.batch;
+        if let Some(batch) = self.document::<Batch>(text, &mut accepted, "batch") {
             assert!(batch.iss == ISSUER && batch.from < batch.to && batch.entries.len() <= 4096);
             let mut state = State::new(Duration::from_secs(10));
-            assert_eq!(state.batch(&tipped), Outcome::Ignored);
+            assert_eq!(state.batch(&batch), Outcome::Ignored);
         }
         if let Some(snapshot) = self.document::<Snapshot>(text, &mut accepted, "snapshot") {
             assert_eq!(snapshot.iss, ISSUER);

@@ -9,7 +9,7 @@ mod outcome;
 mod state;
 mod track;
 
-pub use document::{Document, DocumentError, FeedKeys, TippedBatch, read};
+pub use document::{Document, DocumentError, FeedKeys, read};
 pub(crate) use document::{form, read_verified};
 pub use events::{Event, Events, TooLong};
 pub use outcome::{Adopted, Need, Outcome, Resync};

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use symbolon_core::UnixMillis;
 use symbolon_core::secret::ServerSecret;
 use symbolon_documents::{Document, gzip, open};
 use symbolon_jose::{JwkSet, KeyError, PrivateKey, SignError};
 use symbolon_oauth_types::feed::{
     BATCH_TYPE, Batch, FeedEntry, HEAD_TYPE, Head, MAX_BATCH_BYTES, MAX_HEAD_BYTES, MAX_SNAPSHOT_BYTES,
-    SNAPSHOT_TYPE, Snapshot, Tip,
+    SNAPSHOT_TYPE, Snapshot,
 };
 
 use super::batches::{Draft, Kept};
@@ -71,15 +70,6 @@ impl FeedKeys {
     }
 }
 
-/// A batch with the tips within it.
-#[derive(Serialize)]
-struct Tipped {
-    #[serde(flatten)]
-    batch: Batch,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tips: Vec<Option<Tip>>,
-}
-
 /// Signs what one node publishes. Which key is active hangs on the time of the signature, and nothing else does.
 #[derive(Debug)]
 pub(crate) struct Signer {
@@ -122,23 +112,20 @@ impl Signer {
 
     pub(crate) fn batch(&self, draft: Draft, now: UnixMillis) -> Result<Kept, SignError> {
         let Draft { span, tips, entries } = draft;
-        let batch = Tipped {
-            batch: Batch {
-                iss: self.issuer.clone(),
-                log: span.log,
-                from: span.from,
-                to: span.to,
-                prev: span.prev,
-                tip: span.tip,
-                entries,
-            },
+        let batch = Batch {
+            iss: self.issuer.clone(),
+            log: span.log,
+            from: span.from,
+            to: span.to,
+            prev: span.prev,
+            tip: span.tip,
+            entries,
             tips,
         };
         let jwt = self.sign(BATCH_TYPE, &json(&batch), MAX_BATCH_BYTES, now)?;
         let compressed = gzip(jwt.as_bytes());
         let document = Document::new(MEDIA_TYPE, jwt.into(), CACHE_BATCH, &open::HEADERS);
-        let Tipped { batch, tips } = batch;
-        let entries = batch.entries;
+        let Batch { entries, tips, .. } = batch;
         let draft = Draft { span, tips, entries };
         Ok(Kept::new(draft, document.with_gzip(compressed), now))
     }
@@ -179,6 +166,6 @@ impl Signer {
     clippy::expect_used,
     reason = "the documents are made of strings, numbers and lists"
 )]
-fn json(document: &impl Serialize) -> Vec<u8> {
+fn json(document: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(document).expect("strings, numbers and lists serialise")
 }

@@ -4,7 +4,7 @@ use self::sealed::Members;
 use serde::de::DeserializeOwned;
 use symbolon_oauth_types::feed::{
     BATCH_TYPE, Batch, HEAD_TYPE, Head, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_HEAD_BYTES,
-    MAX_SNAPSHOT_BYTES, SNAPSHOT_TYPE, Snapshot, Tip,
+    MAX_SNAPSHOT_BYTES, SNAPSHOT_TYPE, Snapshot,
 };
 
 use crate::json::Object;
@@ -29,7 +29,7 @@ impl FeedKeys {
     }
 }
 
-/// A document of the feed: [`Head`], [`TippedBatch`] or [`Snapshot`].
+/// A document of the feed: [`Head`], [`Batch`] or [`Snapshot`].
 pub trait Document: sealed::Read {
     /// What logs and metrics call it.
     const NAME: &'static str;
@@ -39,42 +39,13 @@ pub trait Document: sealed::Read {
     const MAX_BYTES: usize;
 }
 
-/// A batch, and the tips of the positions within it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TippedBatch {
-    /// The batch.
-    pub batch: Batch,
-    /// The tips at the positions behind [`Batch::from`] and before [`Batch::to`], each where it is known; empty where
-    /// none is.
-    pub tips: Vec<Option<Tip>>,
-}
-
-impl TippedBatch {
-    /// The tip at a position at which the batch begins or that lies within it, where it is known.
-    pub(crate) fn tip_before_end(&self, seq: u64) -> Option<Tip> {
-        match seq.checked_sub(self.batch.from)? {
-            0 => self.batch.prev,
-            within => {
-                let at = usize::try_from(within - 1).ok()?;
-                self.tips.get(at).copied().flatten()
-            }
-        }
-    }
-}
-
-impl From<Batch> for TippedBatch {
-    fn from(batch: Batch) -> Self {
-        Self { batch, tips: vec![] }
-    }
-}
-
 impl Document for Head {
     const NAME: &'static str = "head";
     const TYPE: &'static str = HEAD_TYPE;
     const MAX_BYTES: usize = MAX_HEAD_BYTES;
 }
 
-impl Document for TippedBatch {
+impl Document for Batch {
     const NAME: &'static str = "batch";
     const TYPE: &'static str = BATCH_TYPE;
     const MAX_BYTES: usize = MAX_BATCH_BYTES;
@@ -188,9 +159,9 @@ impl sealed::Read for Head {
     }
 }
 
-impl sealed::Read for TippedBatch {
+impl sealed::Read for Batch {
     fn read(iss: String, members: &Members<'_>) -> Result<Self, DocumentError> {
-        let batch = Batch {
+        let batch = Self {
             iss,
             log: members.required("log")?,
             from: members.required("from")?,
@@ -198,8 +169,8 @@ impl sealed::Read for TippedBatch {
             prev: members.optional("prev")?,
             tip: members.optional("tip")?,
             entries: members.required("entries")?,
+            tips: members.optional("tips")?.unwrap_or_default(),
         };
-        let tips: Vec<Option<Tip>> = members.optional("tips")?.unwrap_or_default();
         let positions = batch.to.saturating_sub(batch.from);
         if positions == 0 {
             return Err(DocumentError(Refused::Claim("to")));
@@ -207,10 +178,11 @@ impl sealed::Read for TippedBatch {
         if batch.entries.len() > MAX_BATCH_ENTRIES || batch.entries.len() as u64 > positions {
             return Err(DocumentError(Refused::Claim("entries")));
         }
-        if !tips.is_empty() && (tips.len() as u64 != positions - 1 || tips.len() > MAX_BATCH_TIPS) {
+        let tips = batch.tips.len();
+        if tips > 0 && (tips as u64 != positions - 1 || tips > MAX_BATCH_TIPS) {
             return Err(DocumentError(Refused::Claim("tips")));
         }
-        Ok(Self { batch, tips })
+        Ok(batch)
     }
 }
 

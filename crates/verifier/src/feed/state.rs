@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use symbolon_oauth_types::UnixMillis;
-use symbolon_oauth_types::feed::Head;
+use symbolon_oauth_types::feed::{Batch, Head};
 use symbolon_oauth_types::revocation::{Lookup, RevocationKind};
 use uuid::Uuid;
 
-use super::document::TippedBatch;
 use super::outcome::{Adopted, Need, Outcome, Resync};
 use super::track::{Candidate, Continued, Lies, Track, differ};
 
@@ -99,7 +98,7 @@ impl State {
     }
 
     /// Takes a batch in, where it continues what is in force or the snapshot that is to be.
-    pub fn batch(&mut self, batch: &TippedBatch) -> Outcome {
+    pub fn batch(&mut self, batch: &Batch) -> Outcome {
         let applied = match &mut self.applied {
             Some(track) => track.continue_with(batch),
             None => Continued::Gap,

@@ -1,11 +1,10 @@
 //! One line of entries, and how heads and batches lie to it.
 
 use symbolon_oauth_types::UnixMillis;
-use symbolon_oauth_types::feed::{Head, Snapshot, Tip};
+use symbolon_oauth_types::feed::{Batch, Head, Snapshot, Tip};
 use symbolon_oauth_types::revocation::Cutoffs;
 use uuid::Uuid;
 
-use super::document::TippedBatch;
 use super::state::Position;
 
 /// The most digests that are kept: about 130 MB. A feed that has more can't be followed.
@@ -71,15 +70,14 @@ impl Track {
     }
 
     /// Rule 4 of the specification.
-    pub(super) fn continue_with(&mut self, tipped: &TippedBatch) -> Continued {
-        let batch = &tipped.batch;
+    pub(super) fn continue_with(&mut self, batch: &Batch) -> Continued {
         if batch.log != self.log || batch.from > self.seq {
             return Continued::Gap;
         }
         if batch.to <= self.seq {
             return Continued::Old;
         }
-        if differ(tipped.tip_before_end(self.seq), self.tip) {
+        if differ(batch.tip_before_end(self.seq), self.tip) {
             return Continued::Apart;
         }
         if self.cutoffs.len() + batch.entries.len() > MAX_ENTRIES {

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::source::{Failure, Source};
 use super::{Feed, Following};
 use crate::environment::{part, shortened};
-use crate::feed::{Candidate, Event, Events, Need, Outcome, Position, TippedBatch};
+use crate::feed::{Batch, Candidate, Event, Events, Need, Outcome, Position};
 use crate::fetch::{FetchError, Pieces};
 use crate::{Jitter, Metrics};
 
@@ -174,7 +174,7 @@ impl Follower {
 
     async fn batch(&mut self, behind: Position) -> Result<(), Failure> {
         let path = format!("{}/{}/{}", paths::BATCHES, behind.log, behind.seq);
-        match self.source.get(&path, |batch: TippedBatch| batch).await {
+        match self.source.get(&path, |batch: Batch| batch).await {
             Ok(batch) => {
                 self.take_batch(&batch);
             }
@@ -213,7 +213,7 @@ impl Follower {
     }
 
     /// That there are too many entries is told once, until a batch can be applied again.
-    fn take_batch(&mut self, batch: &TippedBatch) {
+    fn take_batch(&mut self, batch: &Batch) {
         match self.feed.change(|state, _| state.batch(batch)) {
             Outcome::TooMany => {
                 self.metrics.feed_refused("batch", "too_many");
@@ -295,11 +295,7 @@ impl Follower {
             while let Some(Event { name, data }) = reading.complete.pop_front() {
                 match name.as_str() {
                     "batch" => {
-                        if let Ok(batch) = self
-                            .source
-                            .open(data.into_bytes(), |batch: TippedBatch| batch)
-                            .await
-                        {
+                        if let Ok(batch) = self.source.open(data.into_bytes(), |batch: Batch| batch).await {
                             self.take_batch(&batch);
                         }
                     }

@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
 use symbolon_jose::{PrivateKey, SigningAlg};
-use symbolon_verifier::feed::{Document, FeedKeys, Head, Snapshot, TippedBatch, read};
+use symbolon_verifier::feed::{Batch, Document, FeedKeys, Head, Snapshot, read};
 use symbolon_verifier::{KeySetError, RevocationKind};
 
 use super::{
@@ -58,7 +58,7 @@ fn reads_what_the_issuer_signs() {
     let log = log();
     let head: Head = read(&signed_head(&log.head(at(0))), ISSUER, &keys()).unwrap();
     assert_eq!(head, log.head(at(0)));
-    let batch: TippedBatch = read(&signed_batch(&log.batch(0, 3)), ISSUER, &keys()).unwrap();
+    let batch: Batch = read(&signed_batch(&log.batch(0, 3)), ISSUER, &keys()).unwrap();
     assert_eq!(batch, log.batch(0, 3));
     assert_eq!(batch.tips.len(), 2);
     let snapshot: Snapshot = read(&signed_snapshot(&log.snapshot(at(0))), ISSUER, &keys()).unwrap();
@@ -207,7 +207,7 @@ fn j5_documents_and_tokens_are_not_taken_for_each_other() {
             }
         };
         is(types[0], &|| refusal::<Head>(&signed(typ, &head)));
-        is(types[1], &|| refusal::<TippedBatch>(&signed(typ, &batch)));
+        is(types[1], &|| refusal::<Batch>(&signed(typ, &batch)));
         is(types[2], &|| refusal::<Snapshot>(&signed(typ, &snapshot)));
     }
 }
@@ -290,7 +290,7 @@ fn entries_that_are_not_understood_make_the_document_invalid() {
         let mut batch = batch_json(&log.batch(0, 3));
         batch["entries"][1] = bad.clone();
         assert_eq!(
-            refusal::<TippedBatch>(&signed("revocation-batch+jwt", &batch)),
+            refusal::<Batch>(&signed("revocation-batch+jwt", &batch)),
             "claim",
             "{bad}"
         );
@@ -318,14 +318,11 @@ fn batches_that_can_not_be() {
         ("tips", json!(null)),
     ] {
         let text = signed("revocation-batch+jwt", &with(good.clone(), name, value.clone()));
-        assert_eq!(refusal::<TippedBatch>(&text), "claim", "{name} = {value}");
+        assert_eq!(refusal::<Batch>(&text), "claim", "{name} = {value}");
     }
     let many: Vec<_> = (0..4097).map(|_| entry.clone()).collect();
     let many = json!({ "iss": ISSUER, "log": LOG, "from": 0, "to": 5000, "entries": many });
-    assert_eq!(
-        refusal::<TippedBatch>(&signed("revocation-batch+jwt", &many)),
-        "claim"
-    );
+    assert_eq!(refusal::<Batch>(&signed("revocation-batch+jwt", &many)), "claim");
 }
 
 #[test]
@@ -336,7 +333,7 @@ fn documents_are_bounded() {
         "too_long"
     );
     assert_eq!(
-        refusal::<TippedBatch>(&long("revocation-batch+jwt", 512 * 1024)),
+        refusal::<Batch>(&long("revocation-batch+jwt", 512 * 1024)),
         "too_long"
     );
     assert_eq!(refusal::<Snapshot>(&"x".repeat(64 * 1024 * 1024 + 1)), "too_long");

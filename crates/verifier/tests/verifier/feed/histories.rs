@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::Config;
-use symbolon_verifier::feed::{Candidate, Effect, FeedEntry, Moment, Need, Outcome, State, TippedBatch};
+use symbolon_verifier::feed::{Batch, Candidate, Effect, FeedEntry, Moment, Need, Outcome, State};
 use symbolon_verifier::{RevocationKind, UnixMillis, Uuid};
 
 use super::{History, LOG, entry, lookup_of};
@@ -260,7 +260,7 @@ proptest! {
             }
         }
         if at < log.seq() {
-            let rest: TippedBatch = log.batch(at, log.seq());
+            let rest: Batch = log.batch(at, log.seq());
             prop_assert_eq!(state.batch(&rest), Outcome::Applied);
         }
         let mut whole = State::new(Duration::from_secs(10));

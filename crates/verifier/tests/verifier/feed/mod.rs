@@ -11,7 +11,7 @@ mod wire;
 
 use serde_json::{Value, json};
 use symbolon_jose::{PrivateKey, SigningAlg};
-use symbolon_verifier::feed::{Batch, Digest, Effect, FeedEntry, Head, Lookup, Snapshot, Tip, TippedBatch};
+use symbolon_verifier::feed::{Batch, Digest, Effect, FeedEntry, Head, Lookup, Snapshot, Tip};
 use symbolon_verifier::{Revocable, RevocationKind, UnixMillis, Uuid};
 
 use crate::support::{ISSUER, NOW, SESSION, SUBJECT, TOKEN, es256, key};
@@ -87,18 +87,16 @@ impl History {
     }
 
     /// The entries behind `from`, up to and with `to`.
-    pub(crate) fn batch(&self, from: u64, to: u64) -> TippedBatch {
+    pub(crate) fn batch(&self, from: u64, to: u64) -> Batch {
         let within = &self.entries[from as usize..to as usize];
-        TippedBatch {
-            batch: Batch {
-                iss: self.issuer.clone(),
-                log: self.log,
-                from,
-                to,
-                prev: self.tip(from),
-                tip: self.tip(to),
-                entries: within.iter().map(|(entry, _)| *entry).collect(),
-            },
+        Batch {
+            iss: self.issuer.clone(),
+            log: self.log,
+            from,
+            to,
+            prev: self.tip(from),
+            tip: self.tip(to),
+            entries: within.iter().map(|(entry, _)| *entry).collect(),
             tips: (from + 1..to).map(|seq| self.tip(seq)).collect(),
         }
     }
@@ -116,12 +114,8 @@ impl History {
 }
 
 /// The payload of a batch.
-pub(crate) fn batch_json(tipped: &TippedBatch) -> Value {
-    let mut json = json!(tipped.batch);
-    if !tipped.tips.is_empty() {
-        json["tips"] = json!(tipped.tips);
-    }
-    json
+pub(crate) fn batch_json(batch: &Batch) -> Value {
+    json!(batch)
 }
 
 /// A signed document of the feed.
@@ -135,7 +129,7 @@ pub(crate) fn signed_head(head: &Head) -> String {
     signed("revocation-head+jwt", &json!(head))
 }
 
-pub(crate) fn signed_batch(batch: &TippedBatch) -> String {
+pub(crate) fn signed_batch(batch: &Batch) -> String {
     signed("revocation-batch+jwt", &batch_json(batch))
 }
 

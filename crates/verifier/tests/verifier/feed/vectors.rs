@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use symbolon_verifier::feed::{
-    Candidate, Digest, Document, FeedKeys, Head, Moment, Outcome, Resync, Snapshot, State, TippedBatch, read,
+    Batch, Candidate, Digest, Document, FeedKeys, Head, Moment, Outcome, Resync, Snapshot, State, read,
 };
 use symbolon_verifier::{Revocable, RevocationKind, UnixMillis, Uuid};
 
@@ -196,7 +196,7 @@ fn invalid_documents() {
     for case in vectors.all("/invalid") {
         let reason = match text(&case["as"]) {
             "revocation-head+jwt" => vectors.document::<Head>(&case["jwt"]).map(drop),
-            "revocation-batch+jwt" => vectors.document::<TippedBatch>(&case["jwt"]).map(drop),
+            "revocation-batch+jwt" => vectors.document::<Batch>(&case["jwt"]).map(drop),
             _ => vectors.document::<Snapshot>(&case["jwt"]).map(drop),
         };
         let expected: &[&str] = match text(&case["wrong"]) {
