@@ -152,20 +152,7 @@ impl LiveLog {
                  replica took over or a server crashed, see that commits are synchronous and replicated before they return"
             );
         }
-        let kept = match history {
-            History::Same | History::FactsInDoubt => None,
-            History::Lost => Some(std::mem::take(&mut applied.cutoffs)),
-            History::Replaced => {
-                applied.cutoffs = Cutoffs::default();
-                None
-            }
-        };
-        entries
-            .iter()
-            .for_each(|logged| applied.cutoffs.apply(&logged.entry));
-        if let Some(kept) = kept {
-            applied.cutoffs.merge(kept);
-        }
+        history.fold(&mut applied.cutoffs, entries.iter().map(|logged| &logged.entry));
         if prune {
             applied.cutoffs.prune(now);
         }

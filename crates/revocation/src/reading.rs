@@ -5,6 +5,8 @@ use std::time::Duration;
 use symbolon_core::UnixMillis;
 use symbolon_core::ports::{RevocationLog, StoreResult};
 use symbolon_core::revocation::{Head, Logged, Tip, UNKNOWN_TIP};
+use symbolon_oauth_types::feed::FeedEntry;
+use symbolon_oauth_types::revocation::Cutoffs;
 
 /// Entries that are read at once.
 const PAGE: u32 = 1000;
@@ -41,6 +43,34 @@ pub(crate) enum History {
     Lost,
     /// A log of another identity has taken its place: a backup was restored. All entries were read.
     Replaced,
+}
+
+impl History {
+    /// Whether all entries were read, of another history than the one that was known.
+    pub(crate) fn began_anew(self) -> bool {
+        matches!(self, Self::Lost | Self::Replaced)
+    }
+
+    /// Puts what was read in force. A log of another identity replaces everything; one that lost what it held takes nothing
+    /// back that was known.
+    pub(crate) fn fold<'e, E>(self, cutoffs: &mut Cutoffs, entries: impl IntoIterator<Item = &'e E>)
+    where
+        E: 'e,
+        FeedEntry: From<&'e E>,
+    {
+        let known = match self {
+            Self::Same | Self::FactsInDoubt => None,
+            Self::Lost => Some(std::mem::take(cutoffs)),
+            Self::Replaced => {
+                *cutoffs = Cutoffs::default();
+                None
+            }
+        };
+        entries.into_iter().for_each(|entry| cutoffs.apply(entry));
+        if let Some(known) = known {
+            cutoffs.merge(known);
+        }
+    }
 }
 
 impl Reading {

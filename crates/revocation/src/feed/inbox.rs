@@ -122,8 +122,8 @@ impl Slot {
     pub(crate) fn push(&self, reading: &Reading) {
         let advance = Advance::of(reading);
         let mut pending = self.lock();
-        let began_anew = matches!(advance.history, History::Lost | History::Replaced);
-        if pending.closed || (pending.last == Some(advance.to) && !began_anew) {
+        let is_known = pending.last == Some(advance.to) && !advance.history.began_anew();
+        if pending.closed || is_known {
             return;
         }
         pending.last = Some(advance.to);

@@ -8,7 +8,6 @@ use symbolon_oauth_types::revocation::Cutoffs;
 
 use super::batches::{Batches, Draft, Kept, Span};
 use super::inbox::{Advance, Placed, Position};
-use crate::reading::History;
 
 /// What one node publishes, before it is signed.
 #[derive(Debug, Default)]
@@ -31,27 +30,12 @@ impl Ledger {
         self.at
     }
 
-    /// Takes what was read. A log of another identity replaces everything; one that lost what it held takes nothing back
-    /// that was in force. Of both the batches begin anew where they stand now.
+    /// Takes what was read. Of another history the batches begin anew where it stands now.
     pub(crate) fn absorb(&mut self, advance: Advance) {
         let Advance { to, entries, history } = advance;
-        let began_anew = matches!(history, History::Lost | History::Replaced);
-        let kept = match history {
-            History::Same | History::FactsInDoubt => None,
-            History::Lost => Some(std::mem::take(&mut self.cutoffs)),
-            History::Replaced => {
-                self.cutoffs = Cutoffs::default();
-                None
-            }
-        };
-        entries
-            .iter()
-            .for_each(|placed| self.cutoffs.apply(&placed.entry));
-        if let Some(kept) = kept {
-            self.cutoffs.merge(kept);
-        }
+        history.fold(&mut self.cutoffs, entries.iter().map(|placed| &placed.entry));
         self.at = Some(to);
-        if began_anew {
+        if history.began_anew() {
             self.epoch += 1;
             self.batches = Batches::default();
             self.unbatched = Vec::new();
