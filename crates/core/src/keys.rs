@@ -7,6 +7,7 @@ use symbolon_jose::{Kid, SigningAlg};
 use symbolon_oauth_types::UnixMillis;
 use uuid::Uuid;
 
+use crate::audit::Act;
 use crate::client::MAX_ACCESS_TOKEN_SECS;
 use crate::revocation::{LEASE, NewRevocation};
 
@@ -325,6 +326,8 @@ pub struct KeyChange {
     pub add: Vec<SigningKeyRecord>,
     /// Entries for the revocation log.
     pub entries: Vec<NewRevocation>,
+    /// Whose doing it is, for the audit trail.
+    pub act: Act,
 }
 
 /// What came of a change of keys.

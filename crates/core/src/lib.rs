@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod audit;
 pub mod authorize;
 pub mod client;
 pub mod clock;
@@ -18,12 +19,15 @@ pub mod profile;
 pub mod refresh;
 pub mod request;
 pub mod revocation;
+pub mod rights;
 pub mod rng;
 pub mod rotation;
 pub mod secret;
 pub mod throttle;
+pub mod time;
 pub mod tokens;
 pub mod user;
+pub mod view;
 
 pub use clock::{Clock, SystemClock};
 pub use ids::{ClientId, ClientUid, SessionId, Subject, TokenId};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use symbolon_oauth_types::revocation::Digest;
 
-use crate::ports::StoreResult;
+use crate::ports::{Page, StoreResult};
 use crate::revocation::Logged;
 use crate::{ClientId, ClientUid, SessionId, Subject, UnixMillis};
 
@@ -57,9 +57,34 @@ pub struct ListedSession {
     pub ends: UnixMillis,
 }
 
+/// A session with everything that its login left on the list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SessionDetail {
+    /// What decides.
+    pub listed: ListedSession,
+    /// The scope that was granted.
+    pub scope: String,
+    /// Where the login came from.
+    pub address: Option<String>,
+    /// What the client software called itself.
+    pub user_agent: Option<String>,
+    /// Whether an entry on the revocation log has ended it: about it, its subject, its client, or everything.
+    pub ended: bool,
+}
+
 /// The list of sessions as people read it.
 #[async_trait]
 pub trait SessionLookup: Send + Sync {
+    /// Sessions of those that have not reached their end at `now`, the latest first, before the position, at most
+    /// `limit`. Those that were ended are among them, and say so.
+    async fn sessions(
+        &self,
+        of: &SessionsOf,
+        now: UnixMillis,
+        after: Option<&str>,
+        limit: u32,
+    ) -> StoreResult<Page<SessionDetail>>;
+
     /// The session, from its beginning until some time after its absolute end.
     async fn session(&self, session: SessionId) -> StoreResult<Option<ListedSession>>;
 

@@ -9,21 +9,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use symbolon_jose::Kid;
 use symbolon_oauth_types::revocation::Digest;
-use symbolon_oauth_types::{GrantType, UnixMillis};
+use symbolon_oauth_types::{GrantType, ScopeToken, UnixMillis};
 use uuid::Uuid;
 
-use crate::client::Client;
+use crate::audit::{Act, AuditEvent};
+use crate::client::{Client, ServedAudience};
 use crate::evidence::{ListedVerifier, Report};
 use crate::import::{ImportMode, Imported};
 use crate::keys::{
     KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, ScheduleTime, SigningKeyRecord,
 };
 use crate::password::PasswordHash;
+use crate::profile::Profile;
 use crate::revocation::{Head, Logged, NewRevocation, Reach, Tip};
 use crate::rotation::{Rotation, RotationRequest};
 use crate::secret::{ClientSecretHash, SecretPurpose};
 use crate::user::{Credential, LoginName, Role, RoleName, User};
-use crate::{ClientId, ClientUid, SessionId, Subject};
+use crate::{ClientId, ClientUid, SessionId, Subject, TokenId};
 
 /// Why a store gave no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -277,6 +279,8 @@ pub trait ServerStore: Send + Sync {
 pub enum Change {
     /// It is made.
     Done,
+    /// The record is no longer the one that [`Act::expected`] names; nothing changed.
+    Stale,
     /// A name is taken; nothing changed.
     Taken(&'static str),
     /// There is no such record; nothing changed.
@@ -303,8 +307,59 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Administrative changes. Each is one transaction, together with the advance of [`Head::facts`] and the entry on
-/// the revocation log that goes with it.
+/// Gives administrative changes to whoever makes them.
+pub trait AdminStores: Send + Sync {
+    /// The changes, each to be put on the audit trail as that doing.
+    fn acting(&self, act: Act) -> Box<dyn AdminStore>;
+}
+
+/// Which users are listed; what is `None` does not matter.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UserQuery {
+    /// One of their login names, in its one form, begins so; at most [`LoginName::MAX_BYTES`] bytes. `%` and `_` stand for
+    /// themselves.
+    pub prefix: Option<String>,
+    /// Enabled or disabled.
+    pub active: Option<bool>,
+    /// They hold this role.
+    pub role: Option<RoleName>,
+}
+
+/// Which clients are listed; what is `None` does not matter.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClientQuery {
+    /// Their client id begins so; at most [`ClientId::MAX_BYTES`] bytes. `%` and `_` stand for themselves.
+    pub prefix: Option<String>,
+    /// Enabled or disabled.
+    pub active: Option<bool>,
+}
+
+/// A scope on the register: what the metadata document lists, and what people read when they are asked for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RegisteredScope {
+    /// The scope.
+    pub name: ScopeToken,
+    /// What it allows, in words for people: at most 200 characters, without control characters.
+    pub description: String,
+}
+
+/// A resource server, as audiences are listed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListedAudience {
+    /// How it is served.
+    pub served: ServedAudience,
+    /// The client that it is.
+    pub client: ClientUid,
+    /// Its name on the wire.
+    pub client_id: ClientId,
+    /// False while that client is disabled.
+    pub active: bool,
+}
+
+/// Administrative changes, by one doing ([`AdminStores::acting`]). Each is one transaction, together with the advance of
+/// [`Head::facts`], the entry on the revocation log that goes with it, whose act is replaced by the doing, and the event on
+/// the audit trail with the record before and after. A change that changes nothing leaves no event. Where the doing
+/// expects a version of the record that it changes, another one is [`Change::Stale`].
 #[async_trait]
 pub trait AdminStore: Send + Sync {
     /// Makes a user. [`Change::Taken`] names `username` or `email`; [`Change::Unknown`] names `role`.
@@ -316,7 +371,10 @@ pub trait AdminStore: Send + Sync {
     async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>>;
 
     /// Users by subject behind `after`, at most `limit`.
-    async fn users(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<User>>;
+    async fn users(&self, query: &UserQuery, after: Option<&str>, limit: u32) -> StoreResult<Page<User>>;
+
+    /// Changes the names of a user: the profile's roles do not count. [`Change::Taken`] names `username` or `email`.
+    async fn set_user_names(&self, subject: Subject, profile: &Profile) -> StoreResult<Change>;
 
     /// Enables or disables a user.
     async fn set_user_active(
@@ -359,7 +417,24 @@ pub trait AdminStore: Send + Sync {
     async fn set_client_policy(&self, client: &Client) -> StoreResult<Change>;
 
     /// Clients by uid behind `after`, at most `limit`.
-    async fn clients(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<Client>>;
+    async fn clients(
+        &self,
+        query: &ClientQuery,
+        after: Option<&str>,
+        limit: u32,
+    ) -> StoreResult<Page<Client>>;
+
+    /// Audiences in byte order behind `after`, at most `limit`, with the clients that serve them.
+    async fn audiences(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<ListedAudience>>;
+
+    /// Puts a scope on the register, or replaces what it says. There are at most 1,000.
+    async fn put_scope(&self, scope: &RegisteredScope) -> StoreResult<Change>;
+
+    /// The register of scopes, in byte order; there are at most 1,000.
+    async fn scopes(&self) -> StoreResult<Vec<RegisteredScope>>;
+
+    /// Takes a scope off the register. Whoever has it keeps it.
+    async fn delete_scope(&self, name: &ScopeToken) -> StoreResult<Change>;
 
     /// Enables or disables a client.
     async fn set_client_active(
@@ -374,6 +449,66 @@ pub trait AdminStore: Send + Sync {
 
     /// Deletes a client and the audiences that it serves.
     async fn delete_client(&self, uid: ClientUid, entry: &NewRevocation) -> StoreResult<Change>;
+}
+
+/// Access tokens for the admin API that were issued: one that is not on record is refused, so that a leaked signing key
+/// opens no admin door.
+#[async_trait]
+pub trait AdminTokens: Send + Sync {
+    /// Puts a token on record before it is handed out. Written in the same transaction as its event on the audit trail.
+    async fn record_token(&self, token: &AdminToken, event: &AuditEvent) -> StoreResult<()>;
+
+    /// The token of that id, where it is on record and has not expired at `now`.
+    async fn recorded_token(&self, token: TokenId, now: UnixMillis) -> StoreResult<Option<AdminToken>>;
+
+    /// Forgets at most `limit` that expired before `before`; returns how many.
+    async fn sweep_tokens(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
+}
+
+/// An access token for the admin API, on record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AdminToken {
+    /// Its `jti`.
+    pub token: TokenId,
+    /// SHA-256 of the token as it was handed out: another one with the same `jti` is not the one that was issued.
+    pub digest: [u8; 32],
+    /// Its end.
+    pub expires: UnixMillis,
+}
+
+/// What came of beginning under an idempotency key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Idempotent {
+    /// It is the first: go ahead.
+    First,
+    /// Another request with this key is under way, or was broken off: whether it had an effect is not known.
+    Pending,
+    /// The key was used for another request.
+    Reused,
+    /// It was done: this was the answer.
+    Answered {
+        /// The status.
+        status: u16,
+        /// The body; `None` where it held a secret and was not kept.
+        body: Option<String>,
+    },
+}
+
+/// Keys by which a repeated request is known ([draft-ietf-httpapi-idempotency-key-header](
+/// https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)), kept for a day.
+#[async_trait]
+pub trait IdempotencyStore: Send + Sync {
+    /// Takes a key: `key` is a digest over the actor and the key, `request` one over method, path and body.
+    async fn begin_once(&self, key: [u8; 32], request: [u8; 32], now: UnixMillis) -> StoreResult<Idempotent>;
+
+    /// Keeps the answer, at most 64 KiB of it.
+    async fn answered(&self, key: [u8; 32], status: u16, body: Option<&str>) -> StoreResult<()>;
+
+    /// Gives the key back: nothing was changed.
+    async fn gave_up(&self, key: [u8; 32]) -> StoreResult<()>;
+
+    /// Forgets at most `limit` keys that were taken before `before`; returns how many.
+    async fn sweep_keys(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
 }
 
 /// What verifiers report that they have applied, so that every node and the command line see it.

@@ -8,6 +8,7 @@ use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, Entry, Revocatio
 use symbolon_oauth_types::{AccessTokenClaims, UnixMillis};
 use uuid::Uuid;
 
+use crate::audit::Act;
 use crate::client::{MAX_ACCESS_TOKEN_SECS, MAX_SESSION_SECS};
 use crate::keys::MAX_UNCONFIRMED;
 use crate::{ClientId, SessionId, Subject, TokenId};
@@ -133,10 +134,10 @@ pub struct NewRevocation {
     pub owner: Option<Digest>,
     /// Whose sessions it is about, where it is about one subject's: fences elsewhere need not be raised.
     pub whose: Option<Subject>,
-    /// Why, for the record: at most 200 characters.
-    pub reason: String,
-    /// Who, for the record: at most 200 characters.
-    pub actor: String,
+    /// Whose doing it is, and why, for the record.
+    pub act: Act,
+    /// How many live sessions it ends, where that was counted, for the record.
+    pub sessions: Option<u64>,
 }
 
 /// `token` entries that one session, or one client for its own tokens, may have at a time, so that nobody can flood the
@@ -168,8 +169,8 @@ impl NewRevocation {
             entry,
             owner: None,
             whose: None,
-            reason: String::new(),
-            actor: String::new(),
+            act: Act::server(""),
+            sessions: None,
         }
     }
 
@@ -283,12 +284,22 @@ impl NewRevocation {
         }
     }
 
-    /// Says why and by whom; both are cut at 200 characters.
+    /// Says whose doing it is.
     #[must_use]
-    pub fn because(mut self, reason: &str, actor: &str) -> Self {
-        self.reason = reason.chars().take(200).collect();
-        self.actor = actor.chars().take(200).collect();
-        self
+    pub fn by(self, act: &Act) -> Self {
+        Self {
+            act: act.clone(),
+            ..self
+        }
+    }
+
+    /// Says how many live sessions it ends.
+    #[must_use]
+    pub fn ending(self, sessions: u64) -> Self {
+        Self {
+            sessions: Some(sessions),
+            ..self
+        }
     }
 
     fn on_client(client: &ClientId, effect: Effect, expires: UnixMillis) -> Self {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -13,6 +13,8 @@ use crate::{ClientUid, Rng, UnixMillis};
 /// What a server secret is for. A key that derives from one purpose opens nothing of another.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum SecretPurpose {
+    /// Signature of the audit trail's checkpoints: each secret is the seed of an Ed25519 key (RFC 8032 section 5.1.5).
+    AuditSigning,
     /// Keyed hash of client secrets.
     ClientSecretHash,
     /// Authentication of page cursors.
@@ -25,7 +27,8 @@ pub enum SecretPurpose {
 
 impl SecretPurpose {
     /// Every purpose.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
+        Self::AuditSigning,
         Self::ClientSecretHash,
         Self::Cursor,
         Self::FeedSigning,
@@ -35,6 +38,7 @@ impl SecretPurpose {
     /// The name in the store and in key derivation.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::AuditSigning => "audit-signing",
             Self::ClientSecretHash => "client-secret-hash",
             Self::Cursor => "cursor",
             Self::FeedSigning => "feed-signing",
@@ -72,6 +76,17 @@ pub struct ClientSecretHash {
     pub mac: [u8; 32],
     /// From this moment the secret is refused; `None` for never.
     pub expires: Option<UnixMillis>,
+}
+
+impl ClientSecretHash {
+    /// Tells the secret from the client's others, and nothing about it: 12 hexadecimal digits.
+    pub fn id(&self) -> String {
+        let digest = Sha256::new()
+            .chain_update("client-secret-id|")
+            .chain_update(self.mac)
+            .finalize();
+        digest[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Makes, hashes and checks client secrets.

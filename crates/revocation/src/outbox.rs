@@ -1,3 +1,4 @@
+use symbolon_core::audit::Act;
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{SessionStore, StoreResult};
 use symbolon_core::revocation::{NewRevocation, Reach};
@@ -17,7 +18,7 @@ pub async fn drain_killed(sessions: &dyn SessionStore, revocations: &dyn Revocat
     loop {
         let batch = sessions.killed(BATCH).await?;
         for killed in &batch {
-            let entry = NewRevocation::session(killed.session, killed.ends).because(REASON, "server");
+            let entry = NewRevocation::session(killed.session, killed.ends).by(&Act::server(REASON));
             let entry = match killed.subject {
                 Some(subject) => entry.of(subject),
                 None => entry,

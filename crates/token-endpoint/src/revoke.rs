@@ -1,5 +1,6 @@
 use secrecy::SecretString;
 use symbolon_core::Subject;
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::client::Client;
 use symbolon_core::revocation::{NewRevocation, Reach, token_owner};
 use symbolon_core::tokens::VerifiedAccessToken;
@@ -27,7 +28,7 @@ impl Service {
             }
             let entry = NewRevocation::session(facts.session, facts.ends)
                 .of(facts.subject)
-                .because(REASON, &actor(client));
+                .by(&act(client));
             return Ok(self.parts.revocations.revoke(entry).await?);
         }
         let Some(access) = self.parts.tokens.verify(token) else {
@@ -64,11 +65,11 @@ impl Service {
             .live_tokens(token_owner(&token.claims))
             .await?;
         let entry = NewRevocation::access_token(&token.claims, live).ok_or(TokenError::TooManyRevocations)?;
-        let entry = entry.because(REASON, &actor(client));
+        let entry = entry.by(&act(client));
         Ok(self.parts.revocations.revoke(entry).await?)
     }
 }
 
-fn actor(client: &Client) -> String {
-    format!("client:{}", client.client_id)
+fn act(client: &Client) -> Act {
+    Act::new(Actor::client(&client.client_id), REASON)
 }

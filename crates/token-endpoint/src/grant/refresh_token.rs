@@ -1,4 +1,5 @@
 use secrecy::SecretString;
+use symbolon_core::audit::Act;
 use symbolon_core::authorize::{KeyBinding, Purpose};
 use symbolon_core::client::{Client, RotationPolicy};
 use symbolon_core::ports::KilledSession;
@@ -168,7 +169,7 @@ impl Service {
         tracing::warn!(%session, subject = %token.facts.subject, "a refresh token was used again: the session is dead");
         let entry = NewRevocation::session(session, token.facts.ends)
             .of(token.facts.subject)
-            .because("refresh token reused", "server");
+            .by(&Act::server("refresh token reused"));
         let logged = match self.parts.revocations.revoke(entry).await {
             // The store has killed it already; what was missing is the log.
             Ok(Reach::Everywhere | Reach::Logged) => {

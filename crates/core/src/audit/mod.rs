@@ -1,0 +1,135 @@
+//! The audit trail: who did what, when, from where and why. Append-only, gapless, each record bound to all before it.
+
+mod chain;
+mod event;
+
+pub use chain::{AuditHash, GENESIS, link};
+pub use event::{Act, Actor, AuditEvent, EventKind, MAX_REASON, Outcome, Target};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::UnixMillis;
+use crate::ports::StoreResult;
+
+/// A record as it stands on the trail.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuditRecord {
+    /// Its position: gapless, in commit order, from 1 on.
+    pub seq: u64,
+    /// The event as JSON, byte for byte as the hash covers it; the form is that of [`AuditEvent::body`].
+    pub body: String,
+    /// What [`link`] makes of the record before, the position and the body.
+    pub hash: AuditHash,
+}
+
+/// How far the trail has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AuditHead {
+    /// The last position; 0 where there is no record yet.
+    pub seq: u64,
+    /// Its hash; [`GENESIS`] where there is none.
+    pub hash: AuditHash,
+}
+
+/// Which records are looked for; what is `None` does not matter.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AuditFilter {
+    /// At or after this moment.
+    pub from: Option<UnixMillis>,
+    /// Before this moment.
+    pub until: Option<UnixMillis>,
+    /// Events of these kinds; none given: all.
+    pub kinds: Vec<EventKind>,
+    /// Done by exactly this actor.
+    pub actor: Option<String>,
+    /// About what has this kind and, where it is given, this id: `client`, `user`, ...
+    pub target: Option<(String, Option<String>)>,
+    /// In this request.
+    pub request: Option<Uuid>,
+    /// With this outcome: true for what was done, false for what was refused.
+    pub done: Option<bool>,
+}
+
+/// A signed statement of how far the trail had come, to be kept where whoever can write to the database can't.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Checkpoint {
+    /// The position it covers.
+    pub seq: u64,
+    /// When it was made.
+    pub at: UnixMillis,
+    /// Compact JWS over the position and its hash.
+    pub signed: String,
+}
+
+/// In which order records are read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// The earliest first, behind the position.
+    Earliest,
+    /// The latest first, before the position.
+    Latest,
+}
+
+/// The audit trail as it is kept. Events that go with a change are written by whoever makes the change, in the same
+/// transaction: [`crate::ports::AdminStores`], [`crate::ports::RevocationLog`], [`crate::ports::KeyStore`].
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// Writes events that go with no change, in order, in one transaction; returns the head behind them.
+    async fn record(&self, events: &[AuditEvent]) -> StoreResult<AuditHead>;
+
+    /// How far the trail has come.
+    async fn audit_head(&self) -> StoreResult<AuditHead>;
+
+    /// Records that the filter lets through, from the position on (not including it) in that order; from the end that the
+    /// order begins at where there is none. At most `limit`.
+    async fn audit_records(
+        &self,
+        filter: &AuditFilter,
+        order: Order,
+        from: Option<u64>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRecord>>;
+
+    /// Compares what is kept beside the bodies for searching with the bodies themselves, and the earliest record that is
+    /// still there with the anchor that was left when those before it were swept. Returns the position of the first
+    /// record whose columns say something else than its body among the `limit` behind `after`.
+    async fn audit_columns_differ(&self, after: u64, limit: u32) -> StoreResult<Option<u64>>;
+
+    /// The hash of the record right before the earliest one that is still there, as it was noted when that one was swept,
+    /// with its position; position 0 and [`GENESIS`] where none was swept.
+    async fn audit_anchor(&self) -> StoreResult<AuditHead>;
+
+    /// Keeps a checkpoint.
+    async fn add_checkpoint(&self, checkpoint: &Checkpoint) -> StoreResult<()>;
+
+    /// Checkpoints behind `after`, the earliest first, at most `limit`.
+    async fn checkpoints(&self, after: u64, limit: u32) -> StoreResult<Vec<Checkpoint>>;
+
+    /// The last checkpoint.
+    async fn last_checkpoint(&self) -> StoreResult<Option<Checkpoint>>;
+
+    /// Deletes at most `limit` of the earliest records, made before `before`, which a checkpoint covers, and moves the
+    /// anchor behind them; returns how many.
+    async fn sweep_audit(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
+}
+
+/// Where endpoints tell of what happened. Telling never waits and never fails: what can't be kept is counted.
+pub trait AuditSink: Send + Sync {
+    /// Takes an event that must not be lost among others: reuse, late recovery, a lock, a refused admin request.
+    fn tell(&self, event: AuditEvent);
+
+    /// Counts one of many events that are alike, to be kept as one with its count: tokens issued and refused. Alike are
+    /// those of the same kind, outcome, actor and target.
+    fn count(&self, event: AuditEvent);
+}
+
+/// Keeps nothing: for composition in tests and benchmarks of other parts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unheard;
+
+impl AuditSink for Unheard {
+    fn tell(&self, _event: AuditEvent) {}
+
+    fn count(&self, _event: AuditEvent) {}
+}
