@@ -5,6 +5,7 @@ mod steps;
 
 use std::sync::Arc;
 
+use symbolon_core::audit::Act;
 use symbolon_core::keys::{KeyAuthority, KeyChangeOutcome, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
 use symbolon_core::{Clock, Rng};
@@ -35,10 +36,6 @@ pub enum KeyOperation {
     Compromise {
         /// Which.
         which: Compromised,
-        /// Why, for the record.
-        reason: String,
-        /// Who says so, for the record.
-        actor: String,
     },
     /// A new pending key takes the place of the present one, which never signed.
     Generate {
@@ -126,16 +123,18 @@ impl KeyOperations {
         self.plan_on(&board, operation).await
     }
 
-    /// Does it, and returns what was done. When it returns, the store has the change; every node that can read the
-    /// store goes by it within [`symbolon_core::revocation::LEASE`].
+    /// Does it as that doing, and returns what was done. When it returns, the store has the change, and it is on the audit
+    /// trail; every node that can read the store goes by it within [`symbolon_core::revocation::LEASE`].
     ///
     /// # Errors
     /// As [`KeyOperations::plan`]; nothing was changed.
-    pub async fn carry_out(&self, operation: &KeyOperation) -> Result<Plan, KeyOperationError> {
+    pub async fn carry_out(&self, operation: &KeyOperation, act: &Act) -> Result<Plan, KeyOperationError> {
         for _ in 0..ATTEMPTS {
             let board = self.board().await?;
             let mut plan = self.plan_on(&board, operation).await?;
-            let change = plan.change(&board, &self.maker, KeyAuthority::Operator).await?;
+            let change = plan
+                .change(&board, &self.maker, KeyAuthority::Operator, act)
+                .await?;
             if self.store.change_keys(&change).await? == KeyChangeOutcome::Done {
                 plan.name_made(&change.add);
                 return Ok(plan);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use symbolon_core::UnixMillis;
+use symbolon_core::audit::Act;
 use symbolon_core::keys::{
     KeyAuthority, KeyChange, KeyMove, KeyState, KeyTransitionError, SETTLE, ScheduleTime, SigningKeyRecord,
 };
@@ -115,7 +116,7 @@ impl Plan {
         self.add.push(record);
     }
 
-    /// An entry goes on the revocation log with the change.
+    /// An entry goes on the revocation log with the change, as the doing that the change is.
     pub(crate) fn log(&mut self, entry: NewRevocation) {
         self.entries.push(entry);
     }
@@ -185,12 +186,13 @@ impl Plan {
         !self.make.is_empty() || !self.add.is_empty()
     }
 
-    /// Makes the keys that are missing: the change as the store takes it.
+    /// Makes the keys that are missing: the change as the store takes it, as that doing.
     pub(crate) async fn change(
         &self,
         board: &Board,
         maker: &KeyMaker,
         authority: KeyAuthority,
+        act: &Act,
     ) -> Result<KeyChange, KeyringError> {
         let mut add = maker.generate(&self.make, board).await?;
         add.extend(self.add.iter().cloned());
@@ -199,7 +201,8 @@ impl Plan {
             at: board.entering,
             moves: self.moves.clone(),
             add,
-            entries: self.entries.clone(),
+            entries: self.entries.iter().map(|entry| entry.clone().by(act)).collect(),
+            act: act.clone(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use symbolon_core::audit::Act;
 use symbolon_core::keys::{KeyAuthority, KeyChange, KeyChangeOutcome, KeyMove, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
 use symbolon_core::{Clock, Rng};
@@ -118,6 +119,11 @@ impl<'a> Provision<'a> {
         if add.is_empty() && missing.is_empty() {
             return Ok(None);
         }
+        let reason = match (add.is_empty(), empty) {
+            (false, _) => "import folder",
+            (true, true) => "first start",
+            (true, false) => "start without a pending key",
+        };
         self.maker.check(board)?;
         add.extend(self.maker.generate(&missing, board).await?);
         Ok(Some(KeyChange {
@@ -126,6 +132,7 @@ impl<'a> Provision<'a> {
             moves,
             add,
             entries: Vec::new(),
+            act: Act::server(reason),
         }))
     }
 

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use symbolon_core::audit::Act;
 use symbolon_core::ids::uuid_v7;
 use symbolon_core::keys::{
     KeyAuthority, KeyChangeOutcome, KeyNode, KeySchedule, KeyState, ScheduleTime, SigningKeyRecord,
@@ -322,7 +323,8 @@ impl RotationSchedule {
         if plan.brings_keys() {
             self.maker.check(&board)?;
         }
-        let change = plan.change(&board, &self.maker, authority).await?;
+        let act = Act::server("rotation schedule");
+        let change = plan.change(&board, &self.maker, authority, &act).await?;
         Ok(self.store.change_keys(&change).await?)
     }
 

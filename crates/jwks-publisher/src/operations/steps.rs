@@ -24,7 +24,7 @@ impl KeyOperations {
                 let record = self.find(kid).await?;
                 self.activate(board, &record, *at_once)
             }
-            KeyOperation::Compromise { which, reason, actor } => {
+            KeyOperation::Compromise { which } => {
                 let keys = match which {
                     Compromised::All => board.records.clone(),
                     Compromised::One(kid) => vec![self.find(kid).await?],
@@ -32,7 +32,7 @@ impl KeyOperations {
                 if keys.is_empty() {
                     return Err(Refusal::NoKeys.into());
                 }
-                self.compromise(board, &keys, |entry| entry.because(reason, actor))
+                self.compromise(board, &keys)
             }
             KeyOperation::Generate { alg } => {
                 self.configured(*alg)?;
@@ -130,17 +130,12 @@ impl KeyOperations {
         Ok(plan)
     }
 
-    fn compromise(
-        &self,
-        board: &Board,
-        keys: &[SigningKeyRecord],
-        because: impl Fn(NewRevocation) -> NewRevocation,
-    ) -> Result<Plan, KeyOperationError> {
+    fn compromise(&self, board: &Board, keys: &[SigningKeyRecord]) -> Result<Plan, KeyOperationError> {
         let mut plan = Plan::default();
         let bad = |record: &SigningKeyRecord| keys.iter().any(|key| key.kid == record.kid);
         for key in keys {
             go(&mut plan, board, key, KeyState::compromise)?;
-            plan.log(because(NewRevocation::key(&key.kid)));
+            plan.log(NewRevocation::key(&key.kid));
         }
         // What signs elsewhere than here must go on signing there: another may have more algorithms configured.
         let algorithms: BTreeSet<_> = self

@@ -3,6 +3,7 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use symbolon_core::audit::Act;
 use symbolon_core::keys::KeyState;
 use symbolon_core::tokens::AccessTokens;
 use tempfile::TempDir;
@@ -71,6 +72,7 @@ async fn the_first_key_of_an_algorithm_becomes_active_the_second_pending() {
 
     open(&store, folder.config(ES256)).await.unwrap();
     assert_eq!(store.rows().len(), 2, "a second start imports nothing again");
+    assert_eq!(store.acts(), [Act::server("import folder")]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use symbolon_core::SystemRng;
+use symbolon_core::audit::Act;
 use symbolon_core::keys::{KeyState, MAX_UNCONFIRMED};
 use symbolon_core::tokens::{ACCESS_TOKEN_TYP, AccessTokens, SignError};
 use symbolon_jose::{PrivateKey, SigningAlg, verify_compact};
@@ -68,6 +69,8 @@ async fn an_algorithm_added_later_is_published_first_and_one_taken_away_still_ve
         .await
         .unwrap();
     assert_eq!(store.rows().len(), 3);
+    let reasons = ["first start", "start without a pending key"];
+    assert_eq!(store.acts(), reasons.map(Act::server));
     assert_eq!(jwks(&added).keys.len(), 3);
     let refused = added.sign(Some(SigningAlg::EdDsa), &claims()).await.unwrap_err();
     assert!(matches!(refused, SignError::NoKey(SigningAlg::EdDsa)));

@@ -1,3 +1,4 @@
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::keys::{KeyNode, KeyState, SETTLE, ScheduleTime};
 use symbolon_oauth_types::revocation::{Digest, Effect, RevocationKind};
 
@@ -46,7 +47,7 @@ impl Desk {
             before,
             "a plan changes nothing"
         );
-        let done = self.operations.carry_out(&operation).await.unwrap();
+        let done = self.operations.carry_out(&operation, &act()).await.unwrap();
         let steps = |plan: &Plan| -> Vec<_> {
             plan.steps
                 .iter()
@@ -63,7 +64,7 @@ impl Desk {
     async fn refused(&self, operation: KeyOperation) -> String {
         let before = format!("{:?}", self.store.rows());
         let planned = self.operations.plan(&operation).await.unwrap_err().to_string();
-        let error = self.operations.carry_out(&operation).await.unwrap_err();
+        let error = self.operations.carry_out(&operation, &act()).await.unwrap_err();
         assert!(matches!(error, KeyOperationError::Refused(_)), "{error}");
         assert_eq!(error.to_string(), planned);
         assert_eq!(format!("{:?}", self.store.rows()), before);
@@ -80,16 +81,16 @@ impl Desk {
     }
 }
 
+fn act() -> Act {
+    Act::new(Actor::operator("ops"), "leaked")
+}
+
 fn rotate(at_once: bool) -> KeyOperation {
     KeyOperation::Rotate { alg: None, at_once }
 }
 
 fn compromise(which: Compromised) -> KeyOperation {
-    KeyOperation::Compromise {
-        which,
-        reason: "leaked".to_owned(),
-        actor: "cli:ops".to_owned(),
-    }
+    KeyOperation::Compromise { which }
 }
 
 #[tokio::test]
@@ -271,7 +272,8 @@ async fn a_compromised_key_is_gone_and_the_pending_one_signs() {
         (RevocationKind::Key, Effect::Block)
     );
     assert_eq!(entry.entry.expires, UnixMillis::NEVER);
-    assert_eq!((&*entry.reason, &*entry.actor), ("leaked", "cli:ops"));
+    assert_eq!(entry.act, act());
+    assert_eq!(desk.store.acts().last(), Some(&act()));
 }
 
 #[tokio::test]
@@ -450,7 +452,7 @@ async fn a_key_that_is_brought_to_an_empty_store_signs_at_once() {
 async fn an_operation_that_somebody_overtakes_is_planned_again() {
     let desk = Desk::new(ES256).await;
     let (held, release) = desk.store.hold_change();
-    let late = async { desk.operations.carry_out(&rotate(true)).await.unwrap() };
+    let late = async { desk.operations.carry_out(&rotate(true), &act()).await.unwrap() };
     let first = async {
         held.await.unwrap();
         let rows = desk.store.rows();
@@ -527,7 +529,7 @@ async fn new_keys_are_encrypted_under_what_every_node_has() {
     };
     for (opens, under) in [(&[1][..], 1), (&[1, 2], 2), (&[2], 2), (&[1], 1)] {
         report(opens);
-        operations.carry_out(&generate).await.unwrap();
+        operations.carry_out(&generate, &act()).await.unwrap();
         let made = desk.store.row("pending").wrapped;
         assert_eq!(
             symbolon_jose::KeyEncryptionKey::key_id_of(&made),
@@ -538,7 +540,11 @@ async fn new_keys_are_encrypted_under_what_every_node_has() {
     }
     report(&[3]);
     let before = format!("{:?}", desk.store.rows());
-    let error = operations.carry_out(&generate).await.unwrap_err().to_string();
+    let error = operations
+        .carry_out(&generate, &act())
+        .await
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         error,
         format!(
@@ -558,7 +564,7 @@ async fn new_keys_are_encrypted_under_what_every_node_has() {
         "{:?}",
         planned.warnings
     );
-    operations.carry_out(&leaked).await.unwrap();
+    operations.carry_out(&leaked, &act()).await.unwrap();
     assert_eq!(desk.kid("compromised"), bad);
 }
 

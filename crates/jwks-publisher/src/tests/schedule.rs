@@ -1,3 +1,4 @@
+use symbolon_core::audit::Act;
 use symbolon_core::keys::{KeyLease, KeyState, SETTLE, ScheduleTime};
 use symbolon_core::ports::KeyStore as _;
 use symbolon_core::tokens::AccessTokens as _;
@@ -81,6 +82,8 @@ async fn a_key_is_rotated_when_its_time_has_come_and_not_before() {
     assert_eq!(states(&store), ["retired", "active", "pending"]);
     assert!(store.row("retired").wrapped.is_empty());
     assert_eq!(node.outcomes("finish"), [1, 0, 0]);
+    let reasons = ["first start", "rotation schedule", "rotation schedule"];
+    assert_eq!(store.acts(), reasons.map(Act::server));
 }
 
 #[tokio::test]
@@ -184,7 +187,10 @@ async fn what_was_planned_before_an_operator_acted_is_refused() {
         let generate = KeyOperation::Generate {
             alg: SigningAlg::Es256,
         };
-        operations.carry_out(&generate).await.unwrap();
+        operations
+            .carry_out(&generate, &Act::server("by hand"))
+            .await
+            .unwrap();
         release.send(()).unwrap();
     };
     let (looked, ()) = tokio::join!(node.schedule.look(), operator);
@@ -238,10 +244,13 @@ async fn nothing_is_rotated_where_that_is_switched_off_but_retiring_ends() {
     let (keys, rng) = (encryption_keys(1, &[]), Arc::new(SystemRng));
     let operations = KeyOperations::new(store.clone(), keys, by_hand, clock.clone(), rng);
     operations
-        .carry_out(&KeyOperation::Rotate {
-            alg: None,
-            at_once: false,
-        })
+        .carry_out(
+            &KeyOperation::Rotate {
+                alg: None,
+                at_once: false,
+            },
+            &Act::server("by hand"),
+        )
         .await
         .unwrap();
     clock.advance(hours(3));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use symbolon_core::UnixMillis;
+use symbolon_core::audit::Act;
 use symbolon_core::keys::{
     KeyAuthority, KeyChange, KeyChangeOutcome, KeyLease, KeyNode, KeySchedule, KeyState, ScheduleTime,
     SigningKeyRecord,
@@ -28,6 +29,8 @@ pub(super) struct MemoryKeys {
     pub(super) schedule: Mutex<KeySchedule>,
     pub(super) nodes: Mutex<Vec<KeyNode>>,
     pub(super) entries: Mutex<Vec<NewRevocation>>,
+    /// Whose doings the changes were that were made.
+    acts: Mutex<Vec<Act>>,
     changes: AtomicUsize,
     down: AtomicBool,
 }
@@ -48,6 +51,7 @@ impl Default for MemoryKeys {
             schedule: Mutex::new(schedule),
             nodes: Mutex::default(),
             entries: Mutex::default(),
+            acts: Mutex::default(),
             changes: AtomicUsize::default(),
             down: AtomicBool::default(),
         }
@@ -87,6 +91,11 @@ impl MemoryKeys {
         let ((come, has_come), (release, released)) = (oneshot::channel(), oneshot::channel());
         *self.gate.lock().unwrap() = Some((come, released));
         (has_come, release)
+    }
+
+    /// Whose doings the changes were that were made, in order.
+    pub(super) fn acts(&self) -> Vec<Act> {
+        self.acts.lock().unwrap().clone()
     }
 
     /// How many changes were tried.
@@ -173,6 +182,7 @@ impl KeyStore for MemoryKeys {
             .lock()
             .unwrap()
             .extend(change.entries.iter().cloned());
+        self.acts.lock().unwrap().push(change.act.clone());
         *kept = rows;
         Ok(KeyChangeOutcome::Done)
     }
