@@ -76,6 +76,7 @@ impl ClientSpec {
         spec.policy.serves = vec![ServedAudience {
             indicator,
             signing_alg: None,
+            access_token_lifetime: None,
         }];
         spec
     }

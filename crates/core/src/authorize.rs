@@ -78,6 +78,8 @@ pub struct Authorization {
     pub audiences: Vec<ResourceIndicator>,
     /// The algorithm that the resource servers or the client ask for; `None` for the server's default.
     pub signing_alg: Option<SigningAlg>,
+    /// How long a token may live at most, in seconds: the shortest of what the resource servers say; `None` where none does.
+    pub max_lifetime: Option<u32>,
 }
 
 /// A no, and why.
@@ -142,6 +144,10 @@ pub fn authorize(facts: &Facts<'_>) -> Result<Authorization, Refusal> {
     Ok(Authorization {
         scope: scope(facts)?,
         signing_alg: signing_alg(facts.client, &audiences)?,
+        max_lifetime: audiences
+            .iter()
+            .filter_map(|audience| audience.access_token_lifetime)
+            .min(),
         audiences: audiences
             .into_iter()
             .map(|audience| audience.indicator.clone())

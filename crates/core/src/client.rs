@@ -94,6 +94,8 @@ pub struct AllowedAudience {
     pub indicator: ResourceIndicator,
     /// The algorithm it wants its tokens signed with; `None` leaves the choice to the client.
     pub signing_alg: Option<SigningAlg>,
+    /// How long its tokens may live at most, in seconds; `None` leaves it to the client.
+    pub access_token_lifetime: Option<u32>,
     /// False once the resource server was disabled or deleted.
     pub active: bool,
 }
@@ -105,6 +107,9 @@ pub struct ServedAudience {
     pub indicator: ResourceIndicator,
     /// The algorithm it wants its tokens signed with.
     pub signing_alg: Option<SigningAlg>,
+    /// How long its tokens may live at most, in seconds, 10 to 3600; `None` leaves it to the client. What the client or the
+    /// server says is shorter stays so.
+    pub access_token_lifetime: Option<u32>,
 }
 
 /// What an administrator decides about a client.
@@ -248,6 +253,12 @@ impl ClientPolicy {
                 ClientError::TooMany,
             ),
             (
+                self.serves
+                    .iter()
+                    .all(|served| lifetime(served.access_token_lifetime, 10, MAX_ACCESS_TOKEN_SECS)),
+                ClientError::ServedLifetime,
+            ),
+            (
                 lifetime(self.access_token_lifetime, 10, MAX_ACCESS_TOKEN_SECS),
                 ClientError::AccessTokenLifetime,
             ),
@@ -351,6 +362,9 @@ pub enum ClientError {
     /// RFC 9700 section 4.14.2.
     #[error("refresh tokens of a public client must rotate (RFC 9700 section 4.14.2)")]
     PublicWithoutRotation,
+    /// `access_token_lifetime` of a resource server is out of bounds.
+    #[error("the access-token lifetime of a resource server must be from 10 seconds to 1 hour")]
+    ServedLifetime,
     /// `session_lifetime` is out of bounds.
     #[error("the session lifetime must be from 60 seconds to 400 days")]
     SessionLifetime,
@@ -383,11 +397,19 @@ mod tests {
         }
     }
 
+    fn served(audience: &str, access_token_lifetime: Option<u32>) -> ServedAudience {
+        ServedAudience {
+            indicator: audience.parse().unwrap(),
+            signing_alg: None,
+            access_token_lifetime,
+        }
+    }
+
     #[test]
     fn each_rule_has_its_refusal() {
         assert_eq!(policy().validate(), Ok(()));
         type Change = fn(&mut ClientPolicy);
-        let broken: [(ClientError, Change); 13] = [
+        let broken: [(ClientError, Change); 14] = [
             (ClientError::Name, |p| p.name = "a\u{1b}[31m".into()),
             (ClientError::NoAuthMethod, |p| p.auth_methods.clear()),
             (ClientError::AuthMethods, |p| {
@@ -407,6 +429,9 @@ mod tests {
             }),
             (ClientError::AccessTokenLifetime, |p| {
                 p.access_token_lifetime = Some(3601)
+            }),
+            (ClientError::ServedLifetime, |p| {
+                p.serves = vec![served("urn:a", Some(10)), served("urn:b", Some(3601))]
             }),
             (ClientError::LateRecoveries, |p| p.late_recoveries = Some(11)),
             (ClientError::IdleWithoutRotation, |p| {

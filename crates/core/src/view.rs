@@ -73,6 +73,8 @@ pub struct ServedView {
     pub audience: String,
     /// The algorithm that it wants its tokens signed with; null leaves the choice to the client.
     pub signing_alg: Option<String>,
+    /// How long its tokens may live at most, in seconds; null leaves it to the client.
+    pub access_token_lifetime: Option<u32>,
 }
 
 /// A secret of a client, without the secret.
@@ -150,6 +152,7 @@ impl From<&Client> for ClientView {
                 .map(|served| ServedView {
                     audience: served.indicator.to_string(),
                     signing_alg: served.signing_alg.map(|alg| alg.to_string()),
+                    access_token_lifetime: served.access_token_lifetime,
                 })
                 .collect(),
             access_token_lifetime: policy.access_token_lifetime,

@@ -236,6 +236,7 @@ fn api_policy() -> anyhow::Result<ClientPolicy> {
     let served = ServedAudience {
         indicator: AUDIENCE.parse()?,
         signing_alg: None,
+        access_token_lifetime: None,
     };
     Ok(ClientPolicy {
         serves: vec![served],

@@ -79,6 +79,7 @@ impl ClientMother {
             .map(|indicator| symbolon_core::client::AllowedAudience {
                 indicator: indicator.clone(),
                 signing_alg: None,
+                access_token_lifetime: None,
                 active: true,
             })
             .collect();
@@ -91,6 +92,7 @@ impl ClientMother {
         self.0.policy.serves.push(ServedAudience {
             indicator: indicator(audience),
             signing_alg,
+            access_token_lifetime: None,
         });
         self
     }

@@ -18,6 +18,7 @@ fn client() -> Client {
     let audience = |text: &str, signing_alg| AllowedAudience {
         indicator: uri(text),
         signing_alg,
+        access_token_lifetime: None,
         active: true,
     };
     Client {
@@ -171,6 +172,21 @@ fn what_the_client_may_not_ask_is_refused_and_what_the_user_lacks_is_left_out() 
         Err(Refusal::ScopeEmpty),
         "no admin scope without a role that gives it"
     );
+}
+
+#[test]
+fn the_shortest_lifetime_of_the_resource_servers_counts() {
+    let mut case = Case::new();
+    let lifetime = |case: &mut Case, wanted: &[&str]| {
+        case.audiences = Some(wanted.iter().map(|w| uri(w)).collect());
+        case.ask(ISSUE).unwrap().max_lifetime
+    };
+    case.client.audiences[1].access_token_lifetime = Some(60);
+    case.client.audiences[2].access_token_lifetime = Some(30);
+    case.client.audiences[2].signing_alg = None;
+    assert_eq!(lifetime(&mut case, &["urn:one"]), None);
+    assert_eq!(lifetime(&mut case, &["urn:one", "urn:es"]), Some(60));
+    assert_eq!(lifetime(&mut case, &["urn:es", "urn:rs"]), Some(30));
 }
 
 #[test]

@@ -26,6 +26,7 @@ async fn tells_nobody_whom_the_token_is_not_for() {
             policy.serves = vec![ServedAudience {
                 indicator,
                 signing_alg: None,
+                access_token_lifetime: None,
             }];
         }))
         .await;

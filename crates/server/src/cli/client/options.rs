@@ -129,6 +129,7 @@ impl FromStr for ServedArg {
         Ok(Self(ServedAudience {
             indicator,
             signing_alg,
+            access_token_lifetime: None,
         }))
     }
 }
