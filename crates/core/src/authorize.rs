@@ -3,10 +3,11 @@
 
 use symbolon_jose::SigningAlg;
 use symbolon_oauth_types::revocation::{Cutoffs, Revocable, RevocationKind};
-use symbolon_oauth_types::{GrantType, ResourceIndicator, ScopeSet};
+use symbolon_oauth_types::{GrantType, ResourceIndicator, ScopeSet, ScopeToken};
 
 use crate::client::{AllowedAudience, Client, ClientType};
-use crate::user::User;
+use crate::rights::is_admin_audience;
+use crate::user::{User, is_admin_scope};
 
 /// What is being asked.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +88,8 @@ pub struct Authorization {
 pub enum Refusal {
     /// The audiences want different algorithms.
     AlgorithmConflict,
-    /// An audience is not, or no longer, allowed to the client, or its resource server is disabled.
+    /// An audience is not, or no longer, allowed to the client, or its resource server is disabled; or the admin API is
+    /// asked for together with another.
     AudienceNotAllowed,
     /// The client is disabled.
     ClientDisabled,
@@ -99,7 +101,7 @@ pub enum Refusal {
     Revoked(RevocationKind),
     /// More scope than the session was granted.
     ScopeExceedsGrant,
-    /// Scope that the client may not have.
+    /// Scope that the client may not have, or not for these audiences.
     ScopeNotAllowed,
     /// Nothing of the scope is left.
     ScopeEmpty,
@@ -142,7 +144,7 @@ pub fn authorize(facts: &Facts<'_>) -> Result<Authorization, Refusal> {
     }
     let audiences = audiences(facts)?;
     Ok(Authorization {
-        scope: scope(facts)?,
+        scope: scope(facts, &audiences)?,
         signing_alg: signing_alg(facts.client, &audiences)?,
         max_lifetime: audiences
             .iter()
@@ -155,7 +157,8 @@ pub fn authorize(facts: &Facts<'_>) -> Result<Authorization, Refusal> {
     })
 }
 
-/// The audiences asked for, each allowed to the client and served; without any the client's default.
+/// The audiences asked for, each allowed to the client and served; without any the client's default. The admin API is asked
+/// for alone: a resource server that gets a token could replay it there.
 fn audiences<'a>(facts: &Facts<'a>) -> Result<Vec<&'a AllowedAudience>, Refusal> {
     let allowed = &facts.client.audiences;
     let found: Option<Vec<_>> = match facts.audiences {
@@ -165,16 +168,27 @@ fn audiences<'a>(facts: &Facts<'a>) -> Result<Vec<&'a AllowedAudience>, Refusal>
             .map(|w| allowed.iter().find(|audience| audience.indicator == *w))
             .collect(),
     };
-    match found {
-        Some(found) if !found.is_empty() && found.iter().all(|audience| audience.active) => Ok(found),
-        _ => Err(Refusal::AudienceNotAllowed),
+    let found = found.unwrap_or_default();
+    let is_admin = found.iter().filter(|a| is_admin_audience(&a.indicator)).count();
+    let is_alone = is_admin == 0 || is_admin == found.len();
+    if !found.is_empty() && is_alone && found.iter().all(|audience| audience.active) {
+        Ok(found)
+    } else {
+        Err(Refusal::AudienceNotAllowed)
     }
 }
 
 /// Granted is what is asked for, within what the session was granted, what the client may have and what the
 /// user's roles give ([RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)). What the client
 /// may not even ask for is refused; what the user does not have is left out.
-fn scope(facts: &Facts<'_>) -> Result<ScopeSet, Refusal> {
+///
+/// Admin scopes are for the admin API alone. Asked for by name with another audience they are something that the client may
+/// not ask for there, whoever the user is, and refused like it: left out in silence they would give a token that opens
+/// nothing, and nobody would learn that the audience is what is missing. Where nobody asks for them by name, in a session or a
+/// token that has them, they are left out.
+fn scope(facts: &Facts<'_>, audiences: &[&AllowedAudience]) -> Result<ScopeSet, Refusal> {
+    let for_admin = audiences.iter().all(|a| is_admin_audience(&a.indicator));
+    let fits = |scope: &ScopeToken| for_admin || !is_admin_scope(scope);
     let policy = &facts.client.policy;
     let asked = match facts.purpose {
         Purpose::Introspect { scope } => scope,
@@ -182,7 +196,7 @@ fn scope(facts: &Facts<'_>) -> Result<ScopeSet, Refusal> {
         Purpose::Issue {
             requested: Some(requested),
         } => {
-            if !requested.is_subset(&policy.scope) {
+            if !requested.is_subset(&policy.scope) || !requested.iter().all(fits) {
                 return Err(Refusal::ScopeNotAllowed);
             }
             requested
@@ -202,6 +216,7 @@ fn scope(facts: &Facts<'_>) -> Result<ScopeSet, Refusal> {
         }
     };
     let allowed = asked.intersection(&policy.scope);
+    let allowed: ScopeSet = allowed.iter().filter(|scope| fits(scope)).cloned().collect();
     let scope = match facts.owner {
         Owner::User(Some(user)) => allowed.intersection(&user.scope),
         Owner::User(None) => ScopeSet::default(),

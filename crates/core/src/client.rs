@@ -6,6 +6,7 @@ use std::str::FromStr;
 use symbolon_jose::SigningAlg;
 use symbolon_oauth_types::{GrantType, ResourceIndicator, ScopeSet};
 
+use crate::rights::{ADMIN_AUDIENCE, is_admin_audience};
 use crate::secret::ClientSecretHash;
 use crate::user::is_admin_scope;
 use crate::{ClientId, ClientUid, UnixMillis};
@@ -96,7 +97,7 @@ pub struct AllowedAudience {
     pub signing_alg: Option<SigningAlg>,
     /// How long its tokens may live at most, in seconds; `None` leaves it to the client.
     pub access_token_lifetime: Option<u32>,
-    /// False once the resource server was disabled or deleted.
+    /// False once the resource server was disabled or deleted. The admin API is always there.
     pub active: bool,
 }
 
@@ -253,6 +254,13 @@ impl ClientPolicy {
                 ClientError::TooMany,
             ),
             (
+                !self
+                    .serves
+                    .iter()
+                    .any(|served| is_admin_audience(&served.indicator)),
+                ClientError::AdminAudience,
+            ),
+            (
                 self.serves
                     .iter()
                     .all(|served| lifetime(served.access_token_lifetime, 10, MAX_ACCESS_TOKEN_SECS)),
@@ -313,6 +321,9 @@ pub enum ClientError {
     /// `access_token_lifetime` is out of bounds.
     #[error("the access-token lifetime must be from 10 seconds to 1 hour")]
     AccessTokenLifetime,
+    /// The admin API is nobody's resource server.
+    #[error("`{ADMIN_AUDIENCE}` is the audience of this server's own admin API: no client can serve it")]
+    AdminAudience,
     /// The methods do not fit the type.
     #[error("a public client authenticates with exactly `none`, a confidential one never with `none`")]
     AuthMethods,
@@ -409,7 +420,7 @@ mod tests {
     fn each_rule_has_its_refusal() {
         assert_eq!(policy().validate(), Ok(()));
         type Change = fn(&mut ClientPolicy);
-        let broken: [(ClientError, Change); 14] = [
+        let broken: [(ClientError, Change); 15] = [
             (ClientError::Name, |p| p.name = "a\u{1b}[31m".into()),
             (ClientError::NoAuthMethod, |p| p.auth_methods.clear()),
             (ClientError::AuthMethods, |p| {
@@ -429,6 +440,9 @@ mod tests {
             }),
             (ClientError::AccessTokenLifetime, |p| {
                 p.access_token_lifetime = Some(3601)
+            }),
+            (ClientError::AdminAudience, |p| {
+                p.serves = vec![served(ADMIN_AUDIENCE, None)]
             }),
             (ClientError::ServedLifetime, |p| {
                 p.serves = vec![served("urn:a", Some(10)), served("urn:b", Some(3601))]

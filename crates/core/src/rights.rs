@@ -18,6 +18,11 @@ pub fn admin_audience() -> &'static ResourceIndicator {
     INDICATOR.get_or_init(|| ADMIN_AUDIENCE.parse().expect("a constant that is well-formed"))
 }
 
+/// Whether that is [`ADMIN_AUDIENCE`].
+pub fn is_admin_audience(audience: &ResourceIndicator) -> bool {
+    audience.as_str() == ADMIN_AUDIENCE
+}
+
 /// The admin scopes in `wanted` that whoever has `held` lacks: they may neither give them nor take over what has them.
 pub fn beyond<'a>(held: &ScopeSet, wanted: &'a ScopeSet) -> Vec<&'a ScopeToken> {
     wanted

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::client::ClientPolicy;
+use crate::rights::{ADMIN_AUDIENCE, admin_audience};
 use crate::{ClientUid, Subject};
 
 fn set(text: &str) -> ScopeSet {
@@ -37,6 +38,7 @@ fn client() -> Client {
             audience("urn:one", None),
             audience("urn:es", Some(SigningAlg::Es256)),
             audience("urn:rs", Some(SigningAlg::Rs256)),
+            audience(ADMIN_AUDIENCE, None),
         ],
         secrets: vec![],
     }
@@ -167,11 +169,68 @@ fn what_the_client_may_not_ask_is_refused_and_what_the_user_lacks_is_left_out() 
     assert_eq!(issue("a c").unwrap(), "a");
     assert_eq!(issue("a d"), Err(Refusal::ScopeNotAllowed));
     assert_eq!(issue("c"), Err(Refusal::ScopeEmpty));
+}
+
+#[test]
+fn the_admin_api_is_nobodys_fellow() {
+    let mut case = Case::new();
+    for others in [&["urn:one"] as &[_], &["urn:one", "urn:es"]] {
+        let mut both: Vec<_> = others.iter().map(|other| uri(other)).collect();
+        both.push(admin_audience().clone());
+        for _ in 0..both.len() {
+            both.rotate_left(1);
+            case.audiences = Some(both.clone());
+            on_every_path(&case, Refusal::AudienceNotAllowed);
+        }
+    }
+    case.audiences = Some(vec![admin_audience().clone()]);
+    assert_eq!(case.ask(ISSUE).unwrap().audiences, [admin_audience().clone()]);
+}
+
+#[test]
+fn admin_scopes_are_for_the_admin_api_alone() {
+    let (both, admin) = (set("a users:write"), set("users:write"));
+    let issue = |case: &Case, requested: &ScopeSet| {
+        let requested = Some(requested);
+        case.ask(Purpose::Issue { requested }).map(|yes| yes.scope)
+    };
+    let refresh = |case: &Case, requested: Option<&ScopeSet>| {
+        let granted = &both;
+        case.ask(Purpose::Refresh { granted, requested })
+            .map(|yes| yes.scope)
+    };
+    let introspect =
+        |case: &Case, scope: &ScopeSet| case.ask(Purpose::Introspect { scope }).map(|yes| yes.scope);
+    let mut case = Case::new();
+    case.user.as_mut().unwrap().scope = set("a users:write");
+    for audiences in [
+        None,
+        Some(vec![uri("urn:es")]),
+        Some(vec![uri("urn:one"), uri("urn:es")]),
+    ] {
+        case.audiences = audiences;
+        assert_eq!(issue(&case, &both), Err(Refusal::ScopeNotAllowed));
+        assert_eq!(refresh(&case, None).unwrap(), set("a"));
+        assert_eq!(refresh(&case, Some(&admin)), Err(Refusal::ScopeEmpty));
+        assert_eq!(introspect(&case, &both).unwrap(), set("a"));
+        assert_eq!(introspect(&case, &admin), Err(Refusal::ScopeEmpty));
+    }
+    case.audiences = Some(vec![admin_audience().clone()]);
+    assert_eq!(issue(&case, &both).unwrap(), both);
+    assert_eq!(refresh(&case, Some(&admin)).unwrap(), admin);
+    assert_eq!(introspect(&case, &both).unwrap(), both);
     assert_eq!(
-        issue("users:write"),
-        Err(Refusal::ScopeEmpty),
-        "no admin scope without a role that gives it"
+        case.ask(ISSUE).unwrap().scope,
+        set("a"),
+        "none that is not asked for"
     );
+    case.user.as_mut().unwrap().scope = set("a");
+    assert_eq!(
+        issue(&case, &both).unwrap(),
+        set("a"),
+        "none without a role that gives it"
+    );
+    assert_eq!(issue(&case, &admin), Err(Refusal::ScopeEmpty));
 }
 
 #[test]
