@@ -28,6 +28,7 @@ mod step_0001;
 mod step_0002;
 mod step_0003;
 mod step_0004;
+mod step_0005;
 
 /// All steps, in order.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(step_0002::Step),
             Box::new(step_0003::Step),
             Box::new(step_0004::Step),
+            Box::new(step_0005::Step),
         ]
     }
 }
