@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::UnixMillis;
+use crate::client::Client;
 use crate::ports::StoreResult;
 
 /// A record as it stands on the trail.
@@ -114,14 +115,29 @@ pub trait AuditStore: Send + Sync {
     async fn sweep_audit(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
 }
 
+/// One of many events that are alike, as it is counted. Those that agree in all of this are kept as one, so that nothing in
+/// it may be what a caller has made up. To count allocates nothing where the like was counted before.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a> {
+    /// What.
+    pub kind: EventKind,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The client that did it; `None` where none has authenticated.
+    pub client: Option<&'a Client>,
+    /// The endpoint, or the operation of the admin API: one of a fixed set.
+    pub endpoint: &'a str,
+    /// The grant; `none` where it is not about one.
+    pub grant: &'static str,
+}
+
 /// Where endpoints tell of what happened. Telling never waits and never fails: what can't be kept is counted.
 pub trait AuditSink: Send + Sync {
-    /// Takes an event that must not be lost among others: reuse, late recovery, a lock, a refused admin request.
+    /// Takes an event that must not be lost among others: a login, reuse, late recovery, a lock, a refused admin request.
     fn tell(&self, event: AuditEvent);
 
-    /// Counts one of many events that are alike, to be kept as one with its count: tokens issued and refused. Alike are
-    /// those of the same kind, outcome, actor and target.
-    fn count(&self, event: AuditEvent);
+    /// Counts one of many events that are alike, to be kept as one with their number: tokens issued, replayed and refused.
+    fn count(&self, counted: Counted<'_>);
 }
 
 /// Keeps nothing: for composition in tests and benchmarks of other parts.
@@ -131,5 +147,5 @@ pub struct Unheard;
 impl AuditSink for Unheard {
     fn tell(&self, _event: AuditEvent) {}
 
-    fn count(&self, _event: AuditEvent) {}
+    fn count(&self, _counted: Counted<'_>) {}
 }
