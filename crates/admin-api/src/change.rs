@@ -1,0 +1,83 @@
+//! How changes are answered.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{ETAG, LOCATION};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use symbolon_core::ports::{Change, StoreResult};
+use symbolon_core::view::Version;
+
+use crate::api::Api;
+use crate::problem::{Problem, ProblemKind};
+
+impl Api {
+    /// Makes a change that cached facts know nothing of yet: a new record.
+    ///
+    /// # Errors
+    /// [`Problem`]; nothing changed.
+    pub(crate) async fn create(
+        &self,
+        change: impl Future<Output = StoreResult<Change>>,
+    ) -> Result<(), Problem> {
+        made(change.await?)
+    }
+
+    /// Makes a change, and returns once no node goes by older facts.
+    ///
+    /// # Errors
+    /// [`Problem`]; nothing changed.
+    pub(crate) async fn commit(
+        &self,
+        change: impl Future<Output = StoreResult<Change>>,
+    ) -> Result<(), Problem> {
+        made(change.await?)?;
+        self.parts.settle.settle().await;
+        Ok(())
+    }
+}
+
+/// The answer to what came of a change, where it was not made.
+fn made(change: Change) -> Result<(), Problem> {
+    match change {
+        Change::Done => Ok(()),
+        Change::Stale => Err(Problem::new(
+            ProblemKind::Stale,
+            "read the record again, and repeat the change with its ETag in If-Match",
+        )),
+        Change::Taken(what) => {
+            let rule = match what {
+                "audience" => "another client serves that audience",
+                _ => "it is taken",
+            };
+            Err(Problem::new(ProblemKind::Taken, format_args!("{what}: {rule}")).at(what, rule))
+        }
+        Change::Unknown("audience") => Err(Problem::invalid("audiences", "nobody serves one of them")),
+        Change::Unknown("role") => Err(Problem::invalid("roles", "there is no role of that name")),
+        Change::Unknown(what) => Err(Problem::not_found(what)),
+    }
+}
+
+/// A record with its version.
+pub(crate) fn tagged(version: Version, record: &impl Serialize) -> Response {
+    let mut response = Json(record).into_response();
+    tag(&mut response, version);
+    response
+}
+
+/// A record that was made, with its version and where it is: a path below the prefix of the API.
+pub(crate) fn created(version: Version, location: &str, record: &impl Serialize) -> Response {
+    let mut response = (StatusCode::CREATED, Json(record)).into_response();
+    tag(&mut response, version);
+    let location = format!("{}{location}", crate::PREFIX);
+    if let Ok(value) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(LOCATION, value);
+    }
+    response
+}
+
+fn tag(response: &mut Response, version: Version) {
+    if let Ok(value) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(ETAG, value);
+    }
+}

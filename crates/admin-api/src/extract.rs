@@ -1,0 +1,368 @@
+//! What operations take from a request. Everything that can't be read is answered as a problem that names the place.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, IF_MATCH};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use symbolon_core::RequestInfo;
+use symbolon_core::audit::{Act, MAX_REASON};
+use symbolon_core::view::Version;
+use utoipa::IntoParams;
+
+use crate::access::Principal;
+use crate::api::Api;
+use crate::problem::{Problem, ProblemKind};
+
+/// Whoever calls, in which request, why, and on which condition.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) principal: Principal,
+    pub(crate) request: RequestInfo,
+    reason: String,
+    expected: Option<Version>,
+}
+
+impl Caller {
+    /// For the record.
+    pub(crate) fn act(&self) -> Act {
+        Act {
+            via: self.principal.via.clone(),
+            ..Act::new(self.principal.actor.clone(), &self.reason)
+        }
+        .in_request(&self.request)
+        .expecting(self.expected)
+    }
+
+    /// For the record, on condition that the record is still the one that was read to decide by. Where the caller has
+    /// seen another one, it is theirs that counts: it can't be the present one.
+    pub(crate) fn act_on(&self, read: Version) -> Act {
+        let act = self.act();
+        let expected = act.expected.unwrap_or(read);
+        act.expecting(Some(expected))
+    }
+
+    /// The same with a reason of its own, which a request body holds.
+    #[must_use]
+    pub(crate) fn because(self, reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            ..self
+        }
+    }
+}
+
+/// Why, for the record.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Why {
+    /// Why, for the audit trail: at most 200 characters.
+    #[param(max_length = 200)]
+    pub(crate) reason: Option<String>,
+}
+
+/// Checks a reason for the record.
+///
+/// # Errors
+/// It is too long, or holds control characters.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Problem> {
+    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
+        let rule = format!("at most {MAX_REASON} characters, without control characters");
+        return Err(Problem::invalid("reason", rule));
+    }
+    Ok(())
+}
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let principal = parts.extensions.get::<Principal>().cloned();
+        let request = parts.extensions.get::<RequestInfo>().copied();
+        // The guard before every operation puts both there.
+        let (Some(principal), Some(request)) = (principal, request) else {
+            return Err(Problem::new(ProblemKind::Internal, "nobody was admitted"));
+        };
+        // Other parameters are for whoever reads them.
+        let Query(why) = Query::<Why>::from_request_parts(parts, api).await?;
+        let reason = why.reason.unwrap_or_default();
+        check_reason(&reason)?;
+        Ok(Self {
+            principal,
+            request,
+            reason,
+            expected: if_match(&parts.headers)?,
+        })
+    }
+}
+
+/// The version in `If-Match` ([RFC 9110 section 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)). Whatever
+/// is well-formed and no version of ours matches nothing.
+fn if_match(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
+    let mut values = headers.get_all(IF_MATCH).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let stale = || Problem::new(ProblemKind::Stale, "If-Match holds no version of this record");
+    if values.next().is_some() {
+        return Err(Problem::new(
+            ProblemKind::Malformed,
+            "give one entity tag in If-Match",
+        ));
+    }
+    let text = value
+        .to_str()
+        .map_err(|_| Problem::new(ProblemKind::Malformed, "If-Match is no entity tag"))?
+        .trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let version = tag.and_then(Version::parse).ok_or_else(stale)?;
+    Ok(Some(version))
+}
+
+/// Parameters in the query string.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        let axum::extract::Query(value) =
+            read.map_err(|error| Problem::new(ProblemKind::Malformed, error.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// A part of the path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        // What can't be the name of a record names none.
+        let axum::extract::Path(value) =
+            read.map_err(|error| Problem::new(ProblemKind::NotFound, error.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// A JSON body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE).cloned();
+        if !is_json(kind.as_ref(), &["application/json"]) {
+            return Err(Problem::new(
+                ProblemKind::UnsupportedMedia,
+                "send the body as application/json",
+            ));
+        }
+        read(&body(request, api.parts.max_body_bytes).await?).map(Self)
+    }
+}
+
+/// A JSON merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)).
+#[derive(Clone, Debug)]
+pub(crate) struct MergePatch(Value);
+
+impl FromRequest<Arc<Api>> for MergePatch {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE).cloned();
+        if !is_json(
+            kind.as_ref(),
+            &["application/merge-patch+json", "application/json"],
+        ) {
+            return Err(Problem::new(
+                ProblemKind::UnsupportedMedia,
+                "send the body as application/merge-patch+json",
+            ));
+        }
+        let patch: Value = read(&body(request, api.parts.max_body_bytes).await?)?;
+        if !patch.is_object() {
+            return Err(Problem::new(
+                ProblemKind::Malformed,
+                "a merge patch is a JSON object",
+            ));
+        }
+        Ok(Self(patch))
+    }
+}
+
+impl MergePatch {
+    /// What the patch makes of `present`; members that its type does not know are refused.
+    ///
+    /// # Errors
+    /// [`ProblemKind::Invalid`], which names the field.
+    pub(crate) fn apply<T: DeserializeOwned + Serialize>(&self, present: &T) -> Result<T, Problem> {
+        let mut value = serde_json::to_value(present)
+            .map_err(|_| Problem::new(ProblemKind::Internal, "the record has no form in JSON"))?;
+        merge(&mut value, &self.0);
+        serde_path_to_error::deserialize(value)
+            .map_err(|error| Problem::invalid(error.path().to_string(), error.inner()))
+    }
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(object) = target else { return };
+    for (name, change) in members {
+        // Removing a member gives it the value that it has where nothing is said of it: null for ours.
+        merge(object.entry(name.clone()).or_insert(Value::Null), change);
+    }
+}
+
+/// The whole body, within the bound.
+///
+/// # Errors
+/// It is too large, or ends early.
+pub(crate) async fn body(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
+    let collected = Limited::new(request.into_body(), limit).collect().await;
+    let bytes = collected.map_err(|error| {
+        let is_long = error.is::<LengthLimitError>()
+            || std::error::Error::source(&*error).is_some_and(|cause| cause.is::<LengthLimitError>());
+        if is_long {
+            Problem::new(
+                ProblemKind::TooLarge,
+                format_args!("a body has at most {limit} bytes: send less at a time"),
+            )
+        } else {
+            Problem::new(ProblemKind::Malformed, "the body ended early")
+        }
+    })?;
+    Ok(bytes.to_bytes().to_vec())
+}
+
+/// Reads JSON: what is no JSON at all is malformed, what breaks the form names the field.
+///
+/// # Errors
+/// [`Problem`].
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut from = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
+        let (path, inner) = (error.path().to_string(), error.inner());
+        if inner.is_data() {
+            Problem::invalid(path, inner)
+        } else {
+            Problem::new(
+                ProblemKind::Malformed,
+                format_args!("the body is no JSON: {inner}"),
+            )
+        }
+    })?;
+    from.end().map_err(|error| {
+        Problem::new(
+            ProblemKind::Malformed,
+            format_args!("the body is no JSON: {error}"),
+        )
+    })?;
+    Ok(value)
+}
+
+fn is_json(kind: Option<&HeaderValue>, accepted: &[&str]) -> bool {
+    let text = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    accepted.iter().any(|kind| kind.eq_ignore_ascii_case(essence))
+}
+
+impl From<Problem> for Response {
+    fn from(problem: Problem) -> Self {
+        problem.into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Record {
+        name: String,
+        lifetime: Option<u32>,
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_nothing_else() {
+        let present = Record {
+            name: "a".into(),
+            lifetime: Some(5),
+        };
+        let patched = |patch| MergePatch(patch).apply(&present);
+        assert_eq!(patched(json!({})).unwrap(), present);
+        assert_eq!(patched(json!({ "lifetime": null })).unwrap().lifetime, None);
+        assert_eq!(patched(json!({ "name": "b" })).unwrap().lifetime, Some(5));
+        for (patch, field) in [
+            (json!({ "nam": "b" }), "nam"),
+            (json!({ "name": null }), "name"),
+            (json!({ "lifetime": "5" }), "lifetime"),
+            (json!({ "lifetime": -5 }), "lifetime"),
+        ] {
+            let problem = patched(patch).unwrap_err();
+            assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, field));
+        }
+    }
+
+    #[test]
+    fn bodies_name_what_is_wrong_in_them() {
+        let problem = |text: &str| read::<Record>(text.as_bytes()).unwrap_err();
+        for no_json in ["", "{", "{\"name\":\"a\",\"lifetime\":1} x", "\u{feff}{}"] {
+            assert_eq!(problem(no_json).status, 400, "{no_json}");
+        }
+        for wrong in [
+            "{\"name\":1}",
+            "{\"name\":\"a\",\"name\":\"b\"}",
+            "{\"name\":\"a\",\"x\":1}",
+            "[]",
+            "{}",
+        ] {
+            assert_eq!(problem(wrong).status, 422, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_condition_is_one_strong_tag() {
+        let tag = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_MATCH, HeaderValue::from_static(text));
+            if_match(&headers).map_err(|problem| problem.status)
+        };
+        let good = "\"00112233445566778899aabbccddeeff\"";
+        assert!(tag(good).unwrap().is_some());
+        assert_eq!(tag("*"), Ok(None));
+        for bad in [
+            "W/\"00112233445566778899aabbccddeeff\"",
+            "\"x\"",
+            "x",
+            "\"a\", \"b\"",
+        ] {
+            assert_eq!(tag(bad), Err(412), "{bad}");
+        }
+    }
+}

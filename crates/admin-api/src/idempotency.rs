@@ -1,0 +1,149 @@
+//! Requests that are repeated under one key have one effect.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use sha2::{Digest as _, Sha256};
+use symbolon_core::ports::Idempotent;
+
+use crate::access::Principal;
+use crate::api::Api;
+use crate::extract::body;
+use crate::problem::{Problem, ProblemKind};
+
+/// The header that holds the key.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Longest key, in bytes.
+const MAX_KEY: usize = 255;
+/// Longest answer that is kept, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// What sees to it.
+#[derive(Clone)]
+pub(crate) struct Once {
+    pub(crate) api: Arc<Api>,
+    /// Whether answers may be kept: not where they hold a secret.
+    pub(crate) keeps_body: bool,
+}
+
+/// Runs the operation, unless a request of the same caller with the same key has done so.
+pub(crate) async fn once(State(once): State<Once>, request: Request, next: Next) -> Response {
+    let key = match key(request.headers()) {
+        Ok(None) => return next.run(request).await,
+        Ok(Some(key)) => key.to_owned(),
+        Err(problem) => return problem.into_response(),
+    };
+    match once.answer(&key, request, next).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The key, where there is one.
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(KEY).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    if values.next().is_some() || text.is_empty() || text.len() > MAX_KEY {
+        return Err(Problem::new(
+            ProblemKind::Malformed,
+            format_args!("Idempotency-Key is one value of 1 to {MAX_KEY} visible characters"),
+        ));
+    }
+    Ok(Some(text))
+}
+
+impl Once {
+    async fn answer(&self, key: &str, request: Request, next: Next) -> Result<Response, Problem> {
+        let parts = &self.api.parts;
+        let caller = request.extensions().get::<Principal>();
+        let actor = caller.map_or("", |principal| principal.actor.as_str());
+        let key = digest(&[actor.as_bytes(), key.as_bytes()]);
+        let (head, content) = request.into_parts();
+        let content = body(Request::from_parts(head.clone(), content), parts.max_body_bytes).await?;
+        let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        let asked = digest(&[head.method.as_str().as_bytes(), target.as_bytes(), &content]);
+        match parts
+            .idempotency
+            .begin_once(key, asked, parts.clock.now())
+            .await?
+        {
+            Idempotent::First => {}
+            Idempotent::Pending => {
+                return Err(Problem::new(
+                    ProblemKind::Pending,
+                    "a request with this key is under way, or was broken off: look whether it had its effect before you \
+                     repeat it under another key",
+                ));
+            }
+            Idempotent::Reused => {
+                return Err(Problem::new(
+                    ProblemKind::KeyReused,
+                    "give each request a key of its own: this one was used with another path or body",
+                ));
+            }
+            Idempotent::Answered { status, body } => return Ok(replayed(status, body)),
+        }
+        let response = next.run(Request::from_parts(head, Body::from(content))).await;
+        self.keep(key, response).await
+    }
+
+    /// Keeps what came of it. A refusal changed nothing, so that the request may be made again; of a fault nothing is known.
+    async fn keep(&self, key: [u8; 32], response: Response) -> Result<Response, Problem> {
+        let store = &self.api.parts.idempotency;
+        let status = response.status();
+        if status.is_client_error() {
+            store.gave_up(key).await?;
+            return Ok(response);
+        }
+        if status.is_server_error() {
+            return Ok(response);
+        }
+        let (head, content) = response.into_parts();
+        let bytes = to_bytes(content, usize::MAX)
+            .await
+            .map_err(|_| Problem::new(ProblemKind::Internal, "the answer could not be made"))?;
+        let text = std::str::from_utf8(&bytes).ok();
+        let kept = text.filter(|text| self.keeps_body && text.len() <= MAX_ANSWER);
+        if let Err(error) = store.answered(key, status.as_u16(), kept).await {
+            // It is done, and the key stays taken: a repeated request has no second effect.
+            tracing::warn!(%error, "the answer to a request with an idempotency key could not be kept");
+        }
+        Ok(Response::from_parts(head, Body::from(bytes)))
+    }
+}
+
+/// The answer of the first request.
+fn replayed(status: u16, body: Option<String>) -> Response {
+    let Some(body) = body else {
+        return Problem::new(
+            ProblemKind::Conflict,
+            "the first request with this key was done; its answer held a secret, or was long, and was not kept",
+        )
+        .into_response();
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let kind = HeaderValue::from_static("application/json");
+    let mut response = (status, body).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+        .headers_mut()
+        .insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response
+}
+
+/// SHA-256 over the parts, each with its length before it.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let hash = |hash: Sha256, part: &&[u8]| {
+        hash.chain_update((part.len() as u64).to_be_bytes())
+            .chain_update(part)
+    };
+    parts.iter().fold(Sha256::new(), hash).finalize().into()
+}

@@ -1,0 +1,297 @@
+//! The list of operations: their routes, the scope that each needs, and the document that describes them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use http::{Method, StatusCode};
+use symbolon_core::user::ADMIN_SCOPES;
+use utoipa::openapi::path::{HttpMethod, Operation as Described, PathItem, Paths};
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::access::{GUARD_STATUSES, Guarded, guard};
+use crate::api::Api;
+use crate::idempotency;
+use crate::problem::{Problem, ProblemKind};
+
+/// Below this path everything is answered.
+pub const PREFIX: &str = "/admin/v1";
+
+/// A handler with its description, as `utoipa_axum::routes!` gives it.
+pub(crate) type Routes = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<Arc<Api>>);
+
+/// One operation: one method at one path.
+pub(crate) struct Operation {
+    scope: &'static str,
+    repeats_safely: bool,
+    routes: Routes,
+}
+
+/// An operation that needs the scope. Handlers get a route by this alone.
+pub(crate) fn needs(scope: &'static str, routes: Routes) -> Operation {
+    Operation {
+        scope,
+        repeats_safely: true,
+        routes,
+    }
+}
+
+impl Operation {
+    /// Its answer holds a secret, and is not kept for a repeated request.
+    pub(crate) fn shows_secret(self) -> Self {
+        Self {
+            repeats_safely: false,
+            ..self
+        }
+    }
+
+    /// Method, path and description; there is exactly one of each.
+    fn described(&self) -> Option<(Method, &str, &Described)> {
+        let (path, item) = self.routes.1.paths.iter().next()?;
+        let (method, described) = method_of(item)?;
+        Some((method, path, described))
+    }
+}
+
+fn method_of(item: &PathItem) -> Option<(Method, &Described)> {
+    let methods = [
+        (Method::DELETE, &item.delete),
+        (Method::GET, &item.get),
+        (Method::PATCH, &item.patch),
+        (Method::POST, &item.post),
+        (Method::PUT, &item.put),
+    ];
+    methods
+        .into_iter()
+        .find_map(|(method, described)| Some((method, described.as_ref()?)))
+}
+
+/// Every operation of the API.
+fn operations() -> Vec<Operation> {
+    let families = [crate::roles::operations()];
+    families.into_iter().flatten().collect()
+}
+
+/// An operation, as it is listed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listed {
+    /// Its name.
+    pub id: String,
+    /// Its method.
+    pub method: Method,
+    /// Its path below [`PREFIX`], with `{names}` for what varies.
+    pub path: String,
+    /// The scope that it needs.
+    pub scope: &'static str,
+}
+
+/// Every operation, from the same list that the router is made of.
+pub fn catalogue() -> Vec<Listed> {
+    let list = |operation: &Operation| {
+        let (method, path, described) = operation.described()?;
+        Some(Listed {
+            id: described.operation_id.clone().unwrap_or_default(),
+            method,
+            path: path.to_owned(),
+            scope: operation.scope,
+        })
+    };
+    operations().iter().filter_map(list).collect()
+}
+
+/// Answers everything below [`PREFIX`].
+pub fn router(api: Arc<Api>) -> Router {
+    let mut router = Router::new();
+    for operation in operations() {
+        let Some((method, path, described)) = operation.described() else {
+            continue;
+        };
+        let (path, id) = (
+            path.to_owned(),
+            described.operation_id.clone().unwrap_or_default(),
+        );
+        let guarded = Guarded {
+            api: api.clone(),
+            scope: operation.scope,
+            operation: id.into(),
+        };
+        let mut route = operation.routes.2;
+        if method == Method::POST {
+            let once = idempotency::Once {
+                api: api.clone(),
+                keeps_body: operation.repeats_safely,
+            };
+            route = route.layer(from_fn_with_state(once, idempotency::once));
+        }
+        router = router.route(&path, route.layer(from_fn_with_state(guarded, guard)));
+    }
+    let open = Router::new()
+        .route("/openapi.json", axum::routing::get(openapi))
+        .route("/access", axum::routing::get(crate::api::access));
+    let router = router
+        .merge(open)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(api);
+    Router::new().nest(PREFIX, router)
+}
+
+async fn openapi() -> Response {
+    axum::Json(document()).into_response()
+}
+
+async fn not_found() -> Problem {
+    Problem::new(
+        ProblemKind::NotFound,
+        "there is nothing at this path: see /admin/v1/openapi.json",
+    )
+}
+
+async fn method_not_allowed() -> Response {
+    let mut problem = Problem::new(
+        ProblemKind::Malformed,
+        "this path has other methods: see /admin/v1/openapi.json",
+    );
+    problem.status = StatusCode::METHOD_NOT_ALLOWED.as_u16();
+    problem.into_response()
+}
+
+/// The OpenAPI 3.1 document of the API.
+pub fn document() -> OpenApi {
+    let mut components = ComponentsBuilder::new().security_scheme(SECURITY, security());
+    let mut paths = Paths::new();
+    let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
+    Problem::schemas(&mut schemas);
+    for operation in operations() {
+        let scope = operation.scope;
+        let (of_it, its_paths, _) = operation.routes;
+        schemas.extend(of_it);
+        for (path, mut item) in its_paths.paths {
+            complete(&mut item, &path, scope);
+            let path = format!("{PREFIX}{path}");
+            match paths.paths.get_mut(&path) {
+                Some(present) => present.merge_operations(item),
+                None => drop(paths.paths.insert(path, item)),
+            }
+        }
+    }
+    components = components.schemas_from_iter(schemas);
+    let info = InfoBuilder::new()
+        .title("Symbolon admin API")
+        .version("1")
+        .description(Some(
+            "Everything that administrators do to a running Symbolon server. Tokens are ordinary access tokens of the \
+             server for the audience urn:symbolon:admin.",
+        ))
+        .build();
+    OpenApiBuilder::new()
+        .info(info)
+        .paths(paths)
+        .components(Some(components.build()))
+        .build()
+}
+
+const SECURITY: &str = "access_token";
+
+fn security() -> SecurityScheme {
+    let scopes = ADMIN_SCOPES.join(" ");
+    SecurityScheme::Http(
+        HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("at+jwt")
+            .description(Some(format!(
+                "An access token with the scope of the operation; there are: {scopes}"
+            )))
+            .build(),
+    )
+}
+
+/// Adds to each operation of a path what all have in common: its security, and the answers that the router gives by itself.
+fn complete(item: &mut PathItem, path: &str, scope: &'static str) {
+    let varies = path.contains('{');
+    let methods = [
+        (HttpMethod::Delete, &mut item.delete),
+        (HttpMethod::Get, &mut item.get),
+        (HttpMethod::Patch, &mut item.patch),
+        (HttpMethod::Post, &mut item.post),
+        (HttpMethod::Put, &mut item.put),
+    ];
+    for (method, described) in methods {
+        let Some(described) = described else { continue };
+        described.security = Some(vec![SecurityRequirement::new(SECURITY, [scope])]);
+        let mut statuses = GUARD_STATUSES.to_vec();
+        statuses.extend([
+            StatusCode::BAD_REQUEST,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ]);
+        if varies {
+            statuses.push(StatusCode::NOT_FOUND);
+        }
+        if !matches!(method, HttpMethod::Get) {
+            statuses.extend([
+                StatusCode::CONFLICT,
+                StatusCode::PRECONDITION_FAILED,
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ]);
+        }
+        if described.request_body.is_some() {
+            statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+        }
+        for status in statuses {
+            let code = status.as_str().to_owned();
+            described
+                .responses
+                .responses
+                .entry(code)
+                .or_insert_with(|| problem_response(status));
+        }
+    }
+}
+
+fn problem_response(status: StatusCode) -> RefOr<utoipa::openapi::Response> {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .build();
+    let why = status.canonical_reason().unwrap_or_default();
+    ResponseBuilder::new()
+        .description(why)
+        .content("application/problem+json", content)
+        .build()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_is_one_with_a_name_of_its_own_and_a_scope_that_there_is() {
+        let mut ids = BTreeSet::new();
+        for operation in operations() {
+            let (methods, paths) = (&operation.routes.1.paths, operation.described());
+            assert_eq!(methods.len(), 1);
+            let (method, path, described) = paths.expect("it is described");
+            assert!(path.starts_with('/'), "{path}");
+            assert!(
+                ADMIN_SCOPES.contains(&operation.scope),
+                "{path}: {}",
+                operation.scope
+            );
+            let id = described.operation_id.clone().expect("it has a name");
+            assert!(ids.insert(id.clone()), "{id} names two operations");
+            assert!(described.summary.is_some(), "{method} {path} has no summary");
+        }
+        assert_eq!(catalogue().len(), ids.len());
+    }
+}
