@@ -29,6 +29,7 @@ mod step_0002;
 mod step_0003;
 mod step_0004;
 mod step_0005;
+mod step_0006;
 
 /// All steps, in order.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(step_0003::Step),
             Box::new(step_0004::Step),
             Box::new(step_0005::Step),
+            Box::new(step_0006::Step),
         ]
     }
 }
