@@ -33,6 +33,7 @@ macro_rules! relation {
     };
 }
 
+mod audit;
 mod client;
 mod key;
 mod server;
@@ -40,6 +41,7 @@ mod session;
 mod user;
 mod verifier;
 
+pub(crate) use audit::{audit_checkpoints, audit_head, audit_log};
 pub(crate) use client::{client_secrets, client_values, clients, resource_servers};
 pub(crate) use key::{key_nodes, key_schedule, signing_keys};
 pub(crate) use server::{issuers, revocation_head, revocation_log, server_secrets};

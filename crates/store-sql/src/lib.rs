@@ -14,6 +14,7 @@ use symbolon_core::Clock;
 use symbolon_core::ports::StoreResult;
 
 mod admin;
+mod audit;
 mod clients;
 mod connection;
 mod convert;

@@ -7,7 +7,8 @@
 //!    change neither are among themselves;
 //! 2. the row of the key schedule;
 //! 3. sessions, each by a lock on its id, in order;
-//! 4. rows of one table, in the order of their keys; sweepers, who take them in another, pass over what is locked.
+//! 4. rows of one table, in the order of their keys; sweepers, who take them in another, pass over what is locked;
+//! 5. the head of the audit trail, by its row: whoever has it waits for nobody any more.
 //!
 //! The head is locked as a table, since such locks are given in the order in which they were asked for: a lock on its
 //! row would be given to every new login and rotation while a revocation waits, for as long as they come.

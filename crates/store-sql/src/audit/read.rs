@@ -1,0 +1,98 @@
+//! Searching the trail, and comparing it with itself.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use symbolon_core::audit::{AuditFilter, AuditRecord, EventKind, Order, link};
+use symbolon_core::ports::StoreResult;
+
+use super::{HEAD_ID, Trail, position, searched};
+use crate::SqlStore;
+use crate::convert::to_ms;
+use crate::entity::audit_head;
+use crate::entity::audit_log::{Column, Entity, Model};
+use crate::error::store_error;
+
+impl SqlStore {
+    pub(super) async fn find_records(
+        &self,
+        filter: &AuditFilter,
+        order: Order,
+        from: Option<u64>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRecord>> {
+        let find = matching(filter);
+        let find = match order {
+            Order::Earliest => find
+                .filter(Column::Seq.gt(from.map_or(0, position)))
+                .order_by_asc(Column::Seq),
+            Order::Latest => from
+                .map_or(find.clone(), |from| find.filter(Column::Seq.lt(position(from))))
+                .order_by_desc(Column::Seq),
+        };
+        let rows = find.limit(u64::from(limit)).all(self.read()).await;
+        let rows = rows.map_err(store_error)?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    pub(super) async fn first_that_differs(&self, after: u64, limit: u32) -> StoreResult<Option<u64>> {
+        let tx = self.snapshot().await?;
+        let head = audit_head::Entity::find_by_id(HEAD_ID).one(&tx).await;
+        let trail = Trail::of(head.map_err(store_error)?)?;
+        let rows = Entity::find()
+            .filter(Column::Seq.gt(position(after)))
+            .order_by_asc(Column::Seq)
+            .limit(u64::from(limit))
+            .all(&tx)
+            .await
+            .map_err(store_error)?;
+        if after <= trail.anchor.seq && limit > 0 && !begins_well(&trail, rows.first()) {
+            return Ok(Some(trail.anchor.seq + 1));
+        }
+        let odd = rows.iter().find(|row| !says_what_it_searches_by(row));
+        Ok(odd.and_then(|row| u64::try_from(row.seq).ok()))
+    }
+}
+
+fn matching(filter: &AuditFilter) -> Select<Entity> {
+    let mut find = Entity::find();
+    if let Some(from) = filter.from {
+        find = find.filter(Column::AtMs.gte(to_ms(from)));
+    }
+    if let Some(until) = filter.until {
+        find = find.filter(Column::AtMs.lt(to_ms(until)));
+    }
+    if !filter.kinds.is_empty() {
+        let kinds = filter.kinds.iter().copied().map(EventKind::as_str);
+        find = find.filter(Column::Event.is_in(kinds));
+    }
+    if let Some(actor) = &filter.actor {
+        find = find.filter(Column::Actor.eq(searched::actor(actor)));
+    }
+    if let Some((kind, id)) = &filter.target {
+        find = find.filter(Column::TargetKind.eq(kind));
+        if let Some(id) = id {
+            find = find.filter(Column::Target.eq(searched::target(id)));
+        }
+    }
+    if let Some(request) = filter.request {
+        find = find.filter(Column::RequestId.eq(request));
+    }
+    if let Some(done) = filter.done {
+        find = find.filter(Column::Outcome.eq(if done { "done" } else { "refused" }));
+    }
+    find
+}
+
+/// Whether the earliest record is the one that follows the anchor, and follows from it. Where there is none, everything
+/// has been swept.
+fn begins_well(trail: &Trail, earliest: Option<&Model>) -> bool {
+    let anchor = trail.anchor;
+    let Some(row) = earliest else {
+        return trail.head == anchor;
+    };
+    let hash = link(&anchor.hash, anchor.seq + 1, &row.body);
+    row.seq == position(anchor.seq + 1) && row.hash == hash.0
+}
+
+pub(super) fn says_what_it_searches_by(row: &Model) -> bool {
+    searched::Searched::of(&row.body).is_some_and(|searched| searched.is_in(row))
+}
