@@ -6,6 +6,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::ClientUid;
+use symbolon_core::audit::{Act, EventKind};
 use symbolon_core::client::{Client, ClientPolicy};
 use symbolon_core::ports::{Change, Page, StoreResult};
 use symbolon_core::revocation::NewRevocation;
@@ -14,9 +15,10 @@ use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::admin::{cut, position};
+use crate::audit::is_stale;
 use crate::clients::{
     AUDIENCE, AUTH_METHOD, CORS_ORIGIN, DEFAULT_SCOPE, GRANT, MAX_SECRETS, MAX_SERVED, MAX_VALUES, SCOPE,
-    assemble, client_type_name,
+    assemble, by_uid, client_type_name,
 };
 use crate::convert::{number, refused, to_ms};
 use crate::edit_users::take_subject;
@@ -28,7 +30,12 @@ use crate::transaction::{Lock, Transaction, commit};
 const UNKNOWN: Change = Change::Unknown("client");
 
 impl SqlStore {
-    pub(crate) async fn insert_client(&self, client: &Client, lift: &NewRevocation) -> StoreResult<Change> {
+    pub(crate) async fn insert_client(
+        &self,
+        act: &Act,
+        client: &Client,
+        lift: &NewRevocation,
+    ) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
         let uid = client.uid.0;
         if !take_subject(&tx, uid, "client").await? {
@@ -51,26 +58,32 @@ impl SqlStore {
         insert_secrets(&tx, uid, &client.secrets).await?;
         let now = self.inner.clock.now();
         if is_blocked(&tx, lift.entry.digest, now).await? {
-            append_with_facts(&tx, lift, &*self.inner.clock).await?;
+            append_with_facts(&tx, &lift.clone().by(act), &*self.inner.clock).await?;
         } else {
             advance_facts(&tx).await?;
         }
+        let made = by_uid(&tx, client.uid).await?;
+        self.write_change(&tx, act, EventKind::ClientCreated, None, made.as_ref())
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
 
-    pub(crate) async fn replace_client_policy(&self, client: &Client) -> StoreResult<Change> {
+    pub(crate) async fn replace_client_policy(&self, act: &Act, client: &Client) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
         let uid = client.uid.0;
-        let updated = clients::Entity::update_many()
+        let before = match by_uid(&tx, client.uid).await? {
+            None => return Ok(UNKNOWN),
+            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
+            Some(before) if before.policy == client.policy => return Ok(Change::Done),
+            Some(before) => before,
+        };
+        clients::Entity::update_many()
             .set(policy_row(&client.policy)?)
             .filter(clients::Column::Uid.eq(uid))
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        if updated.rows_affected == 0 {
-            return Ok(UNKNOWN);
-        }
         let wishes = wishes(&tx, uid).await?;
         client_values::Entity::delete_many()
             .filter(client_values::Column::Uid.eq(uid))
@@ -86,6 +99,9 @@ impl SqlStore {
             return Ok(refusal);
         }
         advance_facts(&tx).await?;
+        let after = by_uid(&tx, client.uid).await?;
+        self.write_change(&tx, act, EventKind::ClientUpdated, Some(&before), after.as_ref())
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
@@ -106,45 +122,51 @@ impl SqlStore {
 
     pub(crate) async fn update_client_active(
         &self,
+        act: &Act,
         uid: ClientUid,
         active: bool,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let client = clients::Entity::find_by_id(uid.0)
-            .one(&tx)
-            .await
-            .map_err(store_error)?;
-        match client {
+        let before = match by_uid(&tx, uid).await? {
             None => return Ok(UNKNOWN),
+            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
             // It is so already. A second lift would cut off what began since the first.
-            Some(client) if client.active == active => return Ok(Change::Done),
-            Some(_) => {}
-        }
+            Some(before) if before.active == active => return Ok(Change::Done),
+            Some(before) => before,
+        };
         clients::Entity::update_many()
             .col_expr(clients::Column::Active, Expr::value(active))
             .filter(clients::Column::Uid.eq(uid.0))
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        append_with_facts(&tx, entry, &*self.inner.clock).await?;
+        append_with_facts(&tx, &entry.clone().by(act), &*self.inner.clock).await?;
+        let kind = if active {
+            EventKind::ClientEnabled
+        } else {
+            EventKind::ClientDisabled
+        };
+        let after = by_uid(&tx, uid).await?;
+        self.write_change(&tx, act, kind, Some(&before), after.as_ref())
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
 
     pub(crate) async fn replace_client_secrets(
         &self,
+        act: &Act,
         uid: ClientUid,
         secrets: &[ClientSecretHash],
     ) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let client = clients::Entity::find_by_id(uid.0)
-            .one(&tx)
-            .await
-            .map_err(store_error)?;
-        if client.is_none() {
-            return Ok(UNKNOWN);
-        }
+        let before = match by_uid(&tx, uid).await? {
+            None => return Ok(UNKNOWN),
+            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
+            Some(before) if before.secrets == secrets => return Ok(Change::Done),
+            Some(before) => before,
+        };
         client_secrets::Entity::delete_many()
             .filter(client_secrets::Column::Uid.eq(uid.0))
             .exec(&tx)
@@ -152,21 +174,39 @@ impl SqlStore {
             .map_err(store_error)?;
         insert_secrets(&tx, uid.0, secrets).await?;
         advance_facts(&tx).await?;
+        let after = by_uid(&tx, uid).await?;
+        self.write_change(
+            &tx,
+            act,
+            EventKind::ClientSecretsSet,
+            Some(&before),
+            after.as_ref(),
+        )
+        .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
 
     /// What the client serves goes with its row; those who wished for it keep the wish. The uid stays taken.
-    pub(crate) async fn remove_client(&self, uid: ClientUid, entry: &NewRevocation) -> StoreResult<Change> {
+    pub(crate) async fn remove_client(
+        &self,
+        act: &Act,
+        uid: ClientUid,
+        entry: &NewRevocation,
+    ) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let deleted = clients::Entity::delete_by_id(uid.0)
+        let before = match by_uid(&tx, uid).await? {
+            None => return Ok(UNKNOWN),
+            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
+            Some(before) => before,
+        };
+        clients::Entity::delete_by_id(uid.0)
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        if deleted.rows_affected == 0 {
-            return Ok(UNKNOWN);
-        }
-        append_with_facts(&tx, entry, &*self.inner.clock).await?;
+        append_with_facts(&tx, &entry.clone().by(act), &*self.inner.clock).await?;
+        self.write_change(&tx, act, EventKind::ClientDeleted, Some(&before), None)
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }

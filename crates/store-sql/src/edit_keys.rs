@@ -2,10 +2,16 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-use symbolon_core::keys::{KeyChange, KeyChangeOutcome, KeyMove, ScheduleTime, SigningKeyRecord};
+use serde_json::{Value, json};
+use symbolon_core::UnixMillis;
+use symbolon_core::audit::{AuditEvent, EventKind, Target};
+use symbolon_core::keys::{
+    KeyAuthority, KeyChange, KeyChangeOutcome, KeyMove, ScheduleTime, SigningKeyRecord,
+};
 use symbolon_core::ports::StoreResult;
 
 use crate::SqlStore;
+use crate::audit;
 use crate::convert::{refused, to_ms, to_schedule_ms};
 use crate::entity::signing_keys::{Column, Entity};
 use crate::error::unless_taken;
@@ -40,9 +46,44 @@ impl SqlStore {
                 return Ok(KeyChangeOutcome::Conflict);
             }
         }
-        append_all_with_facts(&tx, &change.entries, &*self.inner.clock).await?;
+        let entries: Vec<_> = change
+            .entries
+            .iter()
+            .cloned()
+            .map(|entry| entry.by(&change.act))
+            .collect();
+        append_all_with_facts(&tx, &entries, &*self.inner.clock).await?;
+        if !(change.moves.is_empty() && change.add.is_empty()) {
+            audit::write(&tx, &[event(change, self.inner.clock.now())]).await?;
+        }
         commit(tx).await?;
         Ok(KeyChangeOutcome::Done)
+    }
+}
+
+/// Where it is about one key alone, that is the target.
+fn event(change: &KeyChange, now: UnixMillis) -> AuditEvent {
+    let moves = change
+        .moves
+        .iter()
+        .map(|step| json!({ "kid": step.kid.as_str(), "from": step.from.as_str(), "to": step.to.as_str() }));
+    let added = change
+        .add
+        .iter()
+        .map(|key| json!({ "kid": key.kid.as_str(), "alg": key.alg.as_str(), "state": key.state.as_str() }));
+    let authority = match change.authority {
+        KeyAuthority::Lease(_) => "lease",
+        KeyAuthority::Operator => "operator",
+    };
+    let event = AuditEvent::new(EventKind::KeysChanged, now, change.act.clone())
+        .with("moves", moves.collect::<Vec<Value>>())
+        .with("added", added.collect::<Vec<Value>>())
+        .with("authority", authority);
+    match (&*change.moves, &*change.add) {
+        ([KeyMove { kid, .. }], []) | ([], [SigningKeyRecord { kid, .. }]) => {
+            event.to(Target::new("key", kid.as_str(), None))
+        }
+        _ => event,
     }
 }
 

@@ -3,25 +3,34 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use symbolon_core::audit::{Act, EventKind};
 use symbolon_core::ports::{Change, StoreResult};
 use symbolon_core::user::{Role, RoleName};
 
 use crate::SqlStore;
+use crate::audit::is_stale;
 use crate::convert::{bounded, parse, refused};
 use crate::entity::{role_scopes, roles};
 use crate::error::store_error;
 use crate::log::advance_facts;
-use crate::transaction::{Lock, commit};
+use crate::transaction::{Lock, Transaction, commit};
 use crate::users::{MAX_ROLE_SCOPES, MAX_ROLES, role_scopes_of};
 
 impl SqlStore {
-    pub(crate) async fn upsert_role(&self, role: &Role) -> StoreResult<Change> {
+    pub(crate) async fn upsert_role(&self, act: &Act, role: &Role) -> StoreResult<Change> {
         if role.scope.iter().count() as u64 > MAX_ROLE_SCOPES {
             return Err(refused(format_args!(
                 "a role allows at most {MAX_ROLE_SCOPES} scopes"
             )));
         }
         let tx = self.writing(Lock::HeadAlone).await?;
+        let before = by_name(&tx, &role.name).await?;
+        if is_stale(act, before.as_ref()) {
+            return Ok(Change::Stale);
+        }
+        if before.as_ref() == Some(role) {
+            return Ok(Change::Done);
+        }
         let row = roles::ActiveModel {
             name: Set(role.name.as_str().to_owned()),
         };
@@ -55,6 +64,8 @@ impl SqlStore {
                 .map_err(store_error)?;
         }
         advance_facts(&tx).await?;
+        self.write_change(&tx, act, EventKind::RolePut, before.as_ref(), Some(role))
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
@@ -82,17 +93,33 @@ impl SqlStore {
     }
 
     /// Those who hold the role lose it with the row.
-    pub(crate) async fn remove_role(&self, name: &RoleName) -> StoreResult<Change> {
+    pub(crate) async fn remove_role(&self, act: &Act, name: &RoleName) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let deleted = roles::Entity::delete_by_id(name.as_str())
+        let before = match by_name(&tx, name).await? {
+            None => return Ok(Change::Unknown("role")),
+            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
+            Some(before) => before,
+        };
+        roles::Entity::delete_by_id(name.as_str())
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        if deleted.rows_affected == 0 {
-            return Ok(Change::Unknown("role"));
-        }
         advance_facts(&tx).await?;
+        self.write_change(&tx, act, EventKind::RoleDeleted, Some(&before), None)
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
+}
+
+async fn by_name(tx: &Transaction, name: &RoleName) -> StoreResult<Option<Role>> {
+    let row = roles::Entity::find_by_id(name.as_str()).one(tx).await;
+    if row.map_err(store_error)?.is_none() {
+        return Ok(None);
+    }
+    let mut scopes = role_scopes_of(tx, [name].into()).await?;
+    Ok(Some(Role {
+        scope: scopes.remove(name).into_iter().flatten().collect(),
+        name: name.clone(),
+    }))
 }

@@ -6,6 +6,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::Subject;
+use symbolon_core::audit::{Act, AuditEvent, EventKind};
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::{Change, NewUser, Page, StoreResult};
 use symbolon_core::revocation::NewRevocation;
@@ -14,17 +15,18 @@ use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::admin::{cut, position};
+use crate::audit::{self, Recorded, is_stale};
 use crate::convert::to_ms;
 use crate::entity::{roles, subjects, user_names, user_roles, users};
 use crate::error::{store_error, unless_taken};
 use crate::log::{advance_facts, append_with_facts};
 use crate::transaction::{Lock, Transaction, commit};
-use crate::users::assemble;
+use crate::users::{assemble, by_subject};
 
 const UNKNOWN: Change = Change::Unknown("user");
 
 impl SqlStore {
-    pub(crate) async fn insert_user(&self, new: &NewUser) -> StoreResult<Change> {
+    pub(crate) async fn insert_user(&self, act: &Act, new: &NewUser) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
         let subject = new.user.subject;
         if !take_subject(&tx, subject.0, "user").await? {
@@ -41,6 +43,9 @@ impl SqlStore {
             return Ok(Change::Unknown("role"));
         }
         advance_facts(&tx).await?;
+        let made = by_subject(&tx, subject).await?;
+        self.write_change(&tx, act, EventKind::UserCreated, None, made.as_ref())
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
@@ -61,81 +66,103 @@ impl SqlStore {
 
     pub(crate) async fn update_user_active(
         &self,
+        act: &Act,
         subject: Subject,
         active: bool,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let user = users::Entity::find_by_id(subject.0)
-            .one(&tx)
-            .await
-            .map_err(store_error)?;
-        match user {
+        let before = match by_subject(&tx, subject).await? {
             None => return Ok(UNKNOWN),
+            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
             // It is so already. A second lift would cut off what began since the first.
-            Some(user) if user.active == active => return Ok(Change::Done),
-            Some(_) => {}
-        }
+            Some(before) if before.active == active => return Ok(Change::Done),
+            Some(before) => before,
+        };
         users::Entity::update_many()
             .col_expr(users::Column::Active, Expr::value(active))
             .filter(users::Column::Subject.eq(subject.0))
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        append_with_facts(&tx, entry, &*self.inner.clock).await?;
+        append_with_facts(&tx, &entry.clone().by(act), &*self.inner.clock).await?;
+        let kind = if active {
+            EventKind::UserEnabled
+        } else {
+            EventKind::UserDisabled
+        };
+        let after = by_subject(&tx, subject).await?;
+        self.write_change(&tx, act, kind, Some(&before), after.as_ref())
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
 
+    /// The event has the record neither before nor after: what changes is not to be seen.
     pub(crate) async fn update_password(
         &self,
+        act: &Act,
         subject: Subject,
         hash: &PasswordHash,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let updated = users::Entity::update_many()
+        let user = match by_subject(&tx, subject).await? {
+            None => return Ok(UNKNOWN),
+            Some(user) if is_stale(act, Some(&user)) => return Ok(Change::Stale),
+            Some(user) => user,
+        };
+        users::Entity::update_many()
             .col_expr(users::Column::PasswordHash, Expr::value(hash.as_str()))
             .filter(users::Column::Subject.eq(subject.0))
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        if updated.rows_affected == 0 {
-            return Ok(UNKNOWN);
-        }
-        append_with_facts(&tx, entry, &*self.inner.clock).await?;
+        append_with_facts(&tx, &entry.clone().by(act), &*self.inner.clock).await?;
+        let now = self.inner.clock.now();
+        let event = AuditEvent::new(EventKind::UserPasswordSet, now, act.clone()).to(user.target());
+        audit::write(&tx, &[event]).await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
 
     /// Names and roles go with the row; the subject stays taken.
-    pub(crate) async fn remove_user(&self, subject: Subject, entry: &NewRevocation) -> StoreResult<Change> {
+    pub(crate) async fn remove_user(
+        &self,
+        act: &Act,
+        subject: Subject,
+        entry: &NewRevocation,
+    ) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let deleted = users::Entity::delete_by_id(subject.0)
+        let before = match by_subject(&tx, subject).await? {
+            None => return Ok(UNKNOWN),
+            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
+            Some(before) => before,
+        };
+        users::Entity::delete_by_id(subject.0)
             .exec(&tx)
             .await
             .map_err(store_error)?;
-        if deleted.rows_affected == 0 {
-            return Ok(UNKNOWN);
-        }
-        append_with_facts(&tx, entry, &*self.inner.clock).await?;
+        append_with_facts(&tx, &entry.clone().by(act), &*self.inner.clock).await?;
+        self.write_change(&tx, act, EventKind::UserDeleted, Some(&before), None)
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
 
     pub(crate) async fn replace_user_roles(
         &self,
+        act: &Act,
         subject: Subject,
         roles: &[RoleName],
     ) -> StoreResult<Change> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let found = users::Entity::find_by_id(subject.0)
-            .count(&tx)
-            .await
-            .map_err(store_error)?;
-        if found == 0 {
-            return Ok(UNKNOWN);
-        }
+        let before = match by_subject(&tx, subject).await? {
+            None => return Ok(UNKNOWN),
+            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
+            Some(before) if holds_just(&before, roles) => return Ok(Change::Done),
+            Some(before) => before,
+        };
         user_roles::Entity::delete_many()
             .filter(user_roles::Column::Subject.eq(subject.0))
             .exec(&tx)
@@ -145,9 +172,17 @@ impl SqlStore {
             return Ok(Change::Unknown("role"));
         }
         advance_facts(&tx).await?;
+        let after = by_subject(&tx, subject).await?;
+        self.write_change(&tx, act, EventKind::UserRolesSet, Some(&before), after.as_ref())
+            .await?;
         commit(tx).await?;
         Ok(Change::Done)
     }
+}
+
+/// Whatever the order, and however often each is named.
+fn holds_just(user: &User, roles: &[RoleName]) -> bool {
+    user.roles.iter().collect::<BTreeSet<_>>() == roles.iter().collect()
 }
 
 /// Takes an id for good, for a user or a client. False where either has or had it.

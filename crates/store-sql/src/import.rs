@@ -1,15 +1,17 @@
 //! Making many users at once.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use symbolon_core::audit::{Act, AuditEvent, EventKind};
 use symbolon_core::import::{ImportMode, Imported, MAX_BATCH};
 use symbolon_core::ports::{NewUser, StoreResult};
 use symbolon_core::user::{LoginName, RoleName};
 use uuid::Uuid;
 
 use crate::SqlStore;
+use crate::audit;
 use crate::convert::refused;
 use crate::edit_users::row;
 use crate::entity::{roles, subjects, user_names, user_roles, users};
@@ -22,7 +24,12 @@ const ROWS: usize = 1000;
 
 impl SqlStore {
     /// A handful of statements for the whole batch: the one writer of SQLite is free again after a few milliseconds.
-    pub(crate) async fn insert_users(&self, new: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>> {
+    pub(crate) async fn insert_users(
+        &self,
+        act: &Act,
+        new: &[NewUser],
+        mode: ImportMode,
+    ) -> StoreResult<Vec<Imported>> {
         if new.len() > MAX_BATCH {
             return Err(refused(format_args!("a batch has at most {MAX_BATCH} users")));
         }
@@ -41,10 +48,33 @@ impl SqlStore {
         if mode == ImportMode::Write && !added.is_empty() {
             insert(&tx, &added).await?;
             advance_facts(&tx).await?;
+            let event = AuditEvent::new(EventKind::UsersImported, self.inner.clock.now(), act.clone());
+            audit::write(&tx, &[told(event, &added)]).await?;
             commit(tx).await?;
         }
         Ok(outcomes)
     }
+}
+
+/// The event of a batch: whom it made, and how many of them got each role.
+fn told(event: AuditEvent, added: &[&NewUser]) -> AuditEvent {
+    let subjects: Vec<_> = added.iter().map(|new| new.user.subject.to_string()).collect();
+    let mut roles = BTreeMap::new();
+    for role in added.iter().flat_map(|new| BTreeSet::from_iter(&new.user.roles)) {
+        *roles.entry(role.as_str()).or_insert(0_u64) += 1;
+    }
+    let event = AuditEvent {
+        count: added.len() as u64,
+        ..event
+    };
+    event.with("subjects", subjects).with(
+        "roles",
+        serde_json::Map::from_iter(
+            roles
+                .into_iter()
+                .map(|(role, count)| (role.to_owned(), count.into())),
+        ),
+    )
 }
 
 /// What decides whether users of a batch can be made.

@@ -7,12 +7,14 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
+use symbolon_core::audit::{AuditEvent, EventKind, Target};
 use symbolon_core::ports::{Appended, RevocationLog, StoreError, StoreResult};
 use symbolon_core::revocation::{Head, Logged, NewRevocation, Reach, Tip, UNKNOWN_TIP};
 use symbolon_core::{Clock, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
 
 use crate::SqlStore;
+use crate::audit;
 use crate::convert::{corrupt, from_ms, number, to_ms};
 use crate::entity::revocation_head::{self, Column as HeadColumn};
 use crate::entity::revocation_log::{self, Column};
@@ -190,8 +192,8 @@ async fn append(
         effect: Set(effect.to_owned()),
         moment_ms: Set(moment.map(to_ms)),
         owner: Set(owner.map(|digest| digest.0.to_vec())),
-        reason: Set(revocation.reason.clone()),
-        actor: Set(revocation.actor.clone()),
+        reason: Set(revocation.act.reason.clone()),
+        actor: Set(revocation.act.actor.to_string()),
         at_ms: Set(to_ms(now)),
         expires_ms: Set(to_ms(entry.expires)),
         tip: Set(Some(head.tip.to_vec())),
@@ -200,7 +202,31 @@ async fn append(
         .exec_without_returning(tx)
         .await
         .map_err(store_error)?;
+    audit::write(tx, &[event(revocation, head.seq, effect, moment, now)]).await?;
     Ok(head)
+}
+
+/// What the audit trail says of an entry. What never expires has no end.
+fn event(
+    revocation: &NewRevocation,
+    seq: u64,
+    effect: &str,
+    moment: Option<UnixMillis>,
+    now: UnixMillis,
+) -> AuditEvent {
+    let entry = &revocation.entry;
+    let ends = Some(entry.expires).filter(|ends| *ends != UnixMillis::NEVER);
+    let digest: String = entry.digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    AuditEvent::new(EventKind::Revoked, now, revocation.act.clone())
+        .to(Target::new("revocation", seq, None))
+        .with("seq", seq)
+        .with("kind", entry.kind.as_str())
+        .with("effect", effect)
+        .with("digest", digest)
+        .with("moment_ms", moment.map(|moment| moment.0))
+        .with("expires_ms", ends.map(|ends| ends.0))
+        .with("sessions", revocation.sessions)
+        .with("whose", revocation.whose.map(|subject| subject.to_string()))
 }
 
 /// Whether the last word of the log on whether the digest is blocked is that it is.
