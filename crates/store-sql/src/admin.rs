@@ -6,8 +6,8 @@ use symbolon_core::client::Client;
 use symbolon_core::import::{ImportMode, Imported};
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::{
-    AdminStore, AdminStores, Change, ClientQuery, ListedAudience, NewUser, Page, RegisteredScope, StoreResult,
-    UserQuery,
+    AdminStore, AdminStores, Change, ClientQuery, ListedAudience, NewUser, Page, RegisteredScope,
+    StoreResult, UserQuery,
 };
 use symbolon_core::profile::Profile;
 use symbolon_core::revocation::NewRevocation;
