@@ -17,6 +17,7 @@ pub mod password;
 pub mod ports;
 pub mod profile;
 pub mod refresh;
+pub mod register;
 pub mod request;
 pub mod revocation;
 pub mod rights;

@@ -21,6 +21,7 @@ use crate::keys::{
 };
 use crate::password::PasswordHash;
 use crate::profile::Profile;
+pub use crate::register::RegisteredScope;
 use crate::revocation::{Head, Logged, NewRevocation, Reach, Tip};
 use crate::rotation::{Rotation, RotationRequest};
 use crate::secret::{ClientSecretHash, SecretPurpose};
@@ -63,17 +64,19 @@ pub trait FactStore: Send + Sync {
     /// that is kept. Returns whether it was replaced. No fact changes.
     async fn rehash(&self, subject: Subject, old: &PasswordHash, new: &PasswordHash) -> StoreResult<bool>;
 
-    /// What the enabled clients have in sum, for the metadata document and CORS.
+    /// What the enabled clients have in sum, and what is on the register, for the metadata document and CORS.
     async fn published(&self) -> StoreResult<PublishedFacts>;
 }
 
-/// What the enabled clients have in sum.
+/// What the enabled clients have in sum, and what is on the register.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PublishedFacts {
     /// Grants that at least one may use.
     pub grants: BTreeSet<GrantType>,
     /// Origins that at least one registered; at most 10,000.
     pub cors_origins: BTreeSet<String>,
+    /// The register of scopes, whoever may ask for them; at most 1,000.
+    pub scopes: BTreeSet<String>,
 }
 
 /// A session that begins.
@@ -316,8 +319,8 @@ pub trait AdminStores: Send + Sync {
 /// Which users are listed; what is `None` does not matter.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UserQuery {
-    /// One of their login names, in its one form, begins so; at most [`LoginName::MAX_BYTES`] bytes. `%` and `_` stand for
-    /// themselves.
+    /// One of their login names begins so, once both are in their one form; nobody's does where it is longer than
+    /// [`LoginName::MAX_BYTES`] bytes. `%` and `_` stand for themselves.
     pub prefix: Option<String>,
     /// Enabled or disabled.
     pub active: Option<bool>,
@@ -328,19 +331,11 @@ pub struct UserQuery {
 /// Which clients are listed; what is `None` does not matter.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClientQuery {
-    /// Their client id begins so; at most [`ClientId::MAX_BYTES`] bytes. `%` and `_` stand for themselves.
+    /// Their client id begins so; none does where it is longer than [`ClientId::MAX_BYTES`] bytes. `%` and `_` stand for
+    /// themselves.
     pub prefix: Option<String>,
     /// Enabled or disabled.
     pub active: Option<bool>,
-}
-
-/// A scope on the register: what the metadata document lists, and what people read when they are asked for it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RegisteredScope {
-    /// The scope.
-    pub name: ScopeToken,
-    /// What it allows, in words for people: at most 200 characters, without control characters.
-    pub description: String,
 }
 
 /// A resource server, as audiences are listed.
@@ -370,7 +365,8 @@ pub trait AdminStore: Send + Sync {
     /// [`AdminStore::add_user`] names.
     async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>>;
 
-    /// Users by subject behind `after`, at most `limit`.
+    /// Users behind `after`, at most `limit`: by subject, or where a prefix is given, by the first of their names that begins
+    /// so, in byte order.
     async fn users(&self, query: &UserQuery, after: Option<&str>, limit: u32) -> StoreResult<Page<User>>;
 
     /// Changes the names of a user: the profile's roles do not count. [`Change::Taken`] names `username` or `email`.
@@ -408,7 +404,8 @@ pub trait AdminStore: Send + Sync {
     async fn delete_role(&self, name: &RoleName) -> StoreResult<Change>;
 
     /// Makes a client with its policy and secrets. [`Change::Taken`] names `client_id` or `audience`;
-    /// [`Change::Unknown`] names `audience`, where one that it wants is served by nobody, itself included. `lift`
+    /// [`Change::Unknown`] names `audience`, where one that it wants is served by nobody, itself included;
+    /// [`crate::rights::ADMIN_AUDIENCE`] is always there. `lift`
     /// goes on the log where the client id is blocked: one that was deleted may be used again, and what was before
     /// stays dead.
     async fn add_client(&self, client: &Client, lift: &NewRevocation) -> StoreResult<Change>;
@@ -416,7 +413,7 @@ pub trait AdminStore: Send + Sync {
     /// Replaces the policy of a client.
     async fn set_client_policy(&self, client: &Client) -> StoreResult<Change>;
 
-    /// Clients by uid behind `after`, at most `limit`.
+    /// Clients behind `after`, at most `limit`: by uid, or where a prefix is given, by client id in byte order.
     async fn clients(
         &self,
         query: &ClientQuery,
@@ -489,7 +486,7 @@ pub enum Idempotent {
     Answered {
         /// The status.
         status: u16,
-        /// The body; `None` where it held a secret and was not kept.
+        /// The body; `None` where it was not kept, because it held a secret or was too long.
         body: Option<String>,
     },
 }
@@ -501,7 +498,7 @@ pub trait IdempotencyStore: Send + Sync {
     /// Takes a key: `key` is a digest over the actor and the key, `request` one over method, path and body.
     async fn begin_once(&self, key: [u8; 32], request: [u8; 32], now: UnixMillis) -> StoreResult<Idempotent>;
 
-    /// Keeps the answer, at most 64 KiB of it.
+    /// Keeps the first answer. A body of more than 64 KiB is not kept.
     async fn answered(&self, key: [u8; 32], status: u16, body: Option<&str>) -> StoreResult<()>;
 
     /// Gives the key back: nothing was changed.

@@ -49,7 +49,17 @@ impl Profile {
         })
     }
 
-    /// All names that lead to the user, in their one form.
+    /// The name as it was given.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The e-mail address as it was given.
+    pub fn email(&self) -> Option<&str> {
+        self.email.as_deref()
+    }
+
+    /// All names that lead to the user, in their one form; that of the user name is the first.
     pub fn names(&self) -> &[LoginName] {
         &self.names
     }

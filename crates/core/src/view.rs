@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::UnixMillis;
 use crate::client::{Client, ClientType};
+use crate::ports::RegisteredScope;
 use crate::secret::ClientSecretHash;
 use crate::time::rfc3339;
 use crate::user::{Role, User};
@@ -119,6 +120,16 @@ pub struct RoleView {
     pub scope: String,
 }
 
+/// A scope on the register.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[schema(as = Scope)]
+pub struct ScopeView {
+    /// The scope.
+    pub name: String,
+    /// What it allows, in words for people.
+    pub description: String,
+}
+
 impl From<&Client> for ClientView {
     fn from(client: &Client) -> Self {
         let policy = &client.policy;
@@ -198,6 +209,15 @@ impl From<&Role> for RoleView {
         Self {
             name: role.name.to_string(),
             scope: role.scope.to_string(),
+        }
+    }
+}
+
+impl From<&RegisteredScope> for ScopeView {
+    fn from(scope: &RegisteredScope) -> Self {
+        Self {
+            name: scope.name.to_string(),
+            description: scope.description.clone(),
         }
     }
 }
