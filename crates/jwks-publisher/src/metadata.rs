@@ -16,7 +16,7 @@ use crate::endpoints::{Endpoints, FEED_PATH, INTROSPECTION_PATH, REVOCATION_PATH
 /// Grants come and go with clients, and nothing breaks where a cache is minutes behind.
 const CACHE: &str = "public, max-age=300";
 
-/// What the enabled clients have in sum, as it is published. Readers never wait for [`Published::refresh`].
+/// What the enabled clients have in sum and what is on the register, as it is published. Readers never wait for [`Published::refresh`].
 pub struct Published {
     endpoints: Endpoints,
     current: ArcSwap<Current>,
@@ -70,7 +70,7 @@ impl Current {
     fn new(endpoints: &Endpoints, facts: PublishedFacts) -> Self {
         let vary = [(VARY, HeaderValue::from_static("Origin"))];
         Self {
-            document: Document::json(&metadata(endpoints, &facts.grants), CACHE, &vary),
+            document: Document::json(&metadata(endpoints, &facts), CACHE, &vary),
             grants: facts.grants,
             origins: Arc::new(facts.cors_origins),
         }
@@ -82,7 +82,7 @@ impl Current {
 }
 
 /// Lists what is there and nothing else.
-fn metadata(endpoints: &Endpoints, grants: &BTreeSet<GrantType>) -> AuthorizationServerMetadata {
+fn metadata(endpoints: &Endpoints, facts: &PublishedFacts) -> AuthorizationServerMetadata {
     let every_method: Vec<&str> = AuthMethod::ALL.map(AuthMethod::as_str).into();
     // RFC 7662 section 2.1: who introspects must authenticate, which public clients can't.
     let secret_methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
@@ -90,9 +90,9 @@ fn metadata(endpoints: &Endpoints, grants: &BTreeSet<GrantType>) -> Authorizatio
         issuer: endpoints.issuer().to_owned(),
         token_endpoint: endpoints.url(TOKEN_PATH),
         jwks_uri: endpoints.jwks_uri(),
-        scopes_supported: Vec::new(),
+        scopes_supported: facts.scopes.iter().cloned().collect(),
         response_types_supported: Vec::new(),
-        grant_types_supported: grants.iter().copied().collect(),
+        grant_types_supported: facts.grants.iter().copied().collect(),
         token_endpoint_auth_methods_supported: every_method.clone(),
         revocation_endpoint: endpoints.url(REVOCATION_PATH),
         revocation_endpoint_auth_methods_supported: every_method,

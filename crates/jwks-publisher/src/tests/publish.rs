@@ -57,6 +57,7 @@ fn facts(grants: &[GrantType]) -> PublishedFacts {
     PublishedFacts {
         grants: grants.iter().copied().collect(),
         cors_origins: [APP.to_owned()].into(),
+        scopes: Default::default(),
     }
 }
 
@@ -291,6 +292,16 @@ async fn the_metadata_lists_what_is_there_and_nothing_else() {
     assert_eq!(
         body(site.get(path, &[]).await).await,
         wanted.replace(r#""password","#, "")
+    );
+    site.state.published.refresh(PublishedFacts {
+        scopes: ["orders:write".to_owned(), "orders:read".to_owned()].into(),
+        ..facts(&GrantType::ALL)
+    });
+    let grants = r#""grant_types_supported""#;
+    let with_scopes = format!(r#""scopes_supported":["orders:read","orders:write"],{grants}"#);
+    assert_eq!(
+        body(site.get(path, &[]).await).await,
+        wanted.replace(grants, &with_scopes)
     );
 }
 
