@@ -393,6 +393,28 @@ pub enum ClientError {
     UnknownRotation,
 }
 
+impl ClientError {
+    /// The field of [`crate::view::ClientView`] that breaks the rule; empty where it may be one of several.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::AccessTokenLifetime => "access_token_lifetime",
+            Self::AdminAudience | Self::PublicResourceServer | Self::ServedLifetime => "serves",
+            Self::AuthMethods | Self::NoAuthMethod | Self::UnknownAuthMethod => "auth_methods",
+            Self::DefaultAdminScope | Self::DefaultScope => "default_scope",
+            Self::IdleLifetime | Self::IdleWithoutRotation => "refresh_idle_lifetime",
+            Self::LateRecoveries => "late_recoveries",
+            Self::Name => "name",
+            Self::NoAudience => "audiences",
+            Self::NoGrant | Self::PublicClientCredentials => "grants",
+            Self::NoScope => "scope",
+            Self::Origin => "cors_origins",
+            Self::PublicWithoutRotation | Self::UnknownRotation => "rotation",
+            Self::SessionLifetime => "session_lifetime",
+            Self::TooMany => "",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
