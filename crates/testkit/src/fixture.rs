@@ -1,9 +1,11 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use symbolon_core::audit::{Act, Actor, AuditStore};
 use symbolon_core::lookup::{RevocationRecords, SessionLookup};
 use symbolon_core::ports::{
-    AdminStore, FactStore, KeyStore, RevocationLog, ServerStore, SessionStore, VerifierReports,
+    AdminStore, AdminStores, AdminTokens, FactStore, IdempotencyStore, KeyStore, RevocationLog, ServerStore,
+    SessionStore, VerifierReports,
 };
 
 /// An empty store for one test, whatever is behind its ports.
@@ -15,8 +17,16 @@ pub struct Fixture {
     pub log: Arc<dyn RevocationLog>,
     /// Facts.
     pub facts: Arc<dyn FactStore>,
-    /// Administrative changes.
+    /// Administrative changes, as the doing of [`Fixture::act`].
     pub admin: Arc<dyn AdminStore>,
+    /// Administrative changes, as anybody's doing.
+    pub admins: Arc<dyn AdminStores>,
+    /// The audit trail.
+    pub audit: Arc<dyn AuditStore>,
+    /// Tokens for the admin API.
+    pub tokens: Arc<dyn AdminTokens>,
+    /// Idempotency keys.
+    pub idempotency: Arc<dyn IdempotencyStore>,
     /// Signing keys.
     pub keys: Arc<dyn KeyStore>,
     /// Server secrets.
@@ -34,8 +44,11 @@ impl Fixture {
     /// One store behind all ports. `keep` lives as long as the fixture: a temporary folder, a server.
     pub fn of<S>(store: S, keep: impl Any + Send + Sync) -> Self
     where
-        S: AdminStore
+        S: AdminStores
+            + AdminTokens
+            + AuditStore
             + FactStore
+            + IdempotencyStore
             + KeyStore
             + RevocationLog
             + RevocationRecords
@@ -50,7 +63,11 @@ impl Fixture {
             sessions: store.clone(),
             log: store.clone(),
             facts: store.clone(),
-            admin: store.clone(),
+            admin: store.acting(Self::act()).into(),
+            admins: store.clone(),
+            audit: store.clone(),
+            tokens: store.clone(),
+            idempotency: store.clone(),
             keys: store.clone(),
             server: store.clone(),
             verifiers: store.clone(),
@@ -62,6 +79,11 @@ impl Fixture {
 }
 
 impl Fixture {
+    /// Whose doing the changes of [`Fixture::admin`] are, and why.
+    pub fn act() -> Act {
+        Act::new(Actor::operator("test"), "to see what comes of it")
+    }
+
     /// The same with sessions and a log of another store.
     #[must_use]
     pub fn with_sessions(self, sessions: Arc<dyn SessionStore>, log: Arc<dyn RevocationLog>) -> Self {

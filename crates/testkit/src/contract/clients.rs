@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use symbolon_core::client::{AllowedAudience, Client, RotationPolicy};
-use symbolon_core::ports::Change;
+use symbolon_core::ports::{Change, ClientQuery};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ClientSecretHash;
 use symbolon_core::{ClientUid, Subject, UnixMillis};
@@ -283,9 +283,10 @@ pub async fn clients_are_listed_page_by_page(fixture: &Fixture) {
             .secret(secret(i, None));
         added.insert(all_of(&add(fixture, made).await));
     }
+    let all = ClientQuery::default();
     let (mut seen, mut after, mut lengths) = (Vec::new(), None, Vec::new());
     loop {
-        let page = fixture.admin.clients(after.as_deref(), 2).await.unwrap();
+        let page = fixture.admin.clients(&all, after.as_deref(), 2).await.unwrap();
         lengths.push(page.items.len());
         seen.extend(page.items.iter().map(all_of));
         after = page.next;
@@ -296,8 +297,8 @@ pub async fn clients_are_listed_page_by_page(fixture: &Fixture) {
     assert_eq!(lengths, [2, 2, 1]);
     assert_eq!(seen.len(), 5);
     assert_eq!(BTreeSet::from_iter(seen), added);
-    assert_eq!(fixture.admin.clients(None, 0).await.unwrap().items.len(), 1);
-    assert!(fixture.admin.clients(Some("no uuid"), 2).await.is_err());
+    assert_eq!(fixture.admin.clients(&all, None, 0).await.unwrap().items.len(), 1);
+    assert!(fixture.admin.clients(&all, Some("no uuid"), 2).await.is_err());
 }
 
 /// By one each, so that no cache misses one.
@@ -318,7 +319,8 @@ pub async fn every_change_advances_the_facts(fixture: &Fixture) {
     advanced(admin.set_client_policy(&client).await.unwrap()).await;
     let kept = read(fixture, client.uid).await.unwrap();
     assert_eq!(all_of(&kept), all_of(&client));
-    advanced(admin.set_client_secrets(client.uid, &[]).await.unwrap()).await;
+    let secrets = [secret(1, None)];
+    advanced(admin.set_client_secrets(client.uid, &secrets).await.unwrap()).await;
     let block = NewRevocation::client_blocked(&client.client_id);
     advanced(admin.set_client_active(client.uid, false, &block).await.unwrap()).await;
     advanced(admin.delete_client(client.uid, &block).await.unwrap()).await;

@@ -62,6 +62,7 @@ pub(super) fn adding(name: &str, authority: KeyAuthority) -> KeyChange {
         moves: Vec::new(),
         add: vec![es256(name, PENDING)],
         entries: Vec::new(),
+        act: Fixture::act(),
     }
 }
 
@@ -72,6 +73,7 @@ pub(super) fn change(moves: Vec<KeyMove>, add: Vec<SigningKeyRecord>) -> KeyChan
         moves,
         add,
         entries: Vec::new(),
+        act: Fixture::act(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::revocation::{Logged, NewRevocation};
 use symbolon_core::user::Role;
 use symbolon_core::{TokenId, UnixMillis};
@@ -60,7 +61,8 @@ pub async fn entries_come_in_order_and_expire(fixture: &Fixture) {
         NewRevocation::all(NOW),
         NewRevocation::client(&"app".parse().unwrap(), NOW),
         NewRevocation::client_blocked(&"app".parse().unwrap()),
-        NewRevocation::subject(fresh_subject(), NOW).because("left the company", "admin"),
+        NewRevocation::subject(fresh_subject(), NOW)
+            .by(&Act::new(Actor::operator("bob"), "left the company")),
         NewRevocation::session(fresh_session(NOW), NOW.plus(5_000)),
     ];
     for (i, revocation) in (1..).zip(&revocations) {
@@ -162,11 +164,11 @@ pub async fn sweeping_goes_in_batches_and_spares_what_never_expires(fixture: &Fi
 pub async fn tips_tell_each_state_of_the_log_from_all_others(fixture: &Fixture) {
     let revocation = NewRevocation::subject(fresh_subject(), NOW);
     let mut heads = vec![fixture.log.head().await.unwrap()];
-    for _ in 0..3 {
+    for scope in ["a", "b", "c"] {
         heads.push(fixture.log.append(&revocation, NOW).await.unwrap().head);
         let role = Role {
             name: "clerk".parse().unwrap(),
-            scope: Default::default(),
+            scope: scope.parse().unwrap(),
         };
         fixture.admin.put_role(&role).await.unwrap();
         heads.push(fixture.log.head().await.unwrap());

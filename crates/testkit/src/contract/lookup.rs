@@ -1,5 +1,6 @@
 //! What people look up of the log and of the list of sessions.
 
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::lookup::{ListedSession, SessionsOf};
 use symbolon_core::ports::{Begin, NewSession};
 use symbolon_core::revocation::NewRevocation;
@@ -14,10 +15,12 @@ const LIFE: u64 = 1_000_000;
 pub async fn entries_are_read_with_what_is_on_record(fixture: &Fixture) {
     let start = fixture.log.head().await.unwrap().seq;
     let subject = fresh_subject();
+    let (alice, bob) = (Actor::operator("alice"), Actor::operator("bob"));
+    let app = Actor::client(&"app".parse().unwrap());
     let revocations = [
-        NewRevocation::subject(subject, NOW).because("left the company", "cli:alice"),
-        NewRevocation::session(fresh_session(NOW), NOW.plus(5)).because("laptop stolen", "client:app"),
-        NewRevocation::subject_blocked(subject).because("fraud", "cli:bob"),
+        NewRevocation::subject(subject, NOW).by(&Act::new(alice, "left the company")),
+        NewRevocation::session(fresh_session(NOW), NOW.plus(5)).by(&Act::new(app, "laptop stolen")),
+        NewRevocation::subject_blocked(subject).by(&Act::new(bob, "fraud")),
     ];
     for revocation in &revocations {
         fixture.log.append(revocation, NOW).await.unwrap();
@@ -26,10 +29,8 @@ pub async fn entries_are_read_with_what_is_on_record(fixture: &Fixture) {
     assert_eq!(all.len(), 3);
     for (found, revocation) in all.iter().rev().zip(&revocations) {
         assert_eq!(found.logged.entry, revocation.entry);
-        assert_eq!(
-            (&found.reason, &found.actor),
-            (&revocation.reason, &revocation.actor)
-        );
+        let Act { reason, actor, .. } = &revocation.act;
+        assert_eq!((&*found.reason, &*found.actor), (&**reason, actor.as_str()));
         assert_eq!(found.logged.at, NOW);
         let alone = fixture
             .records

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use symbolon_core::ports::{Change, NewUser};
+use symbolon_core::ports::{Change, NewUser, UserQuery};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::user::{LoginName, Role, User};
 use symbolon_core::{Subject, UnixMillis};
@@ -248,9 +248,10 @@ pub async fn users_are_listed_page_by_page(fixture: &Fixture) {
         add(fixture, &new).await;
         added.insert(new.user.subject);
     }
+    let all = UserQuery::default();
     let (mut seen, mut after, mut lengths) = (Vec::new(), None, Vec::new());
     loop {
-        let page = fixture.admin.users(after.as_deref(), 2).await.unwrap();
+        let page = fixture.admin.users(&all, after.as_deref(), 2).await.unwrap();
         lengths.push(page.items.len());
         assert!(
             page.items
@@ -266,8 +267,17 @@ pub async fn users_are_listed_page_by_page(fixture: &Fixture) {
     assert_eq!(lengths, [2, 2, 1]);
     assert_eq!(seen.len(), 5);
     assert_eq!(BTreeSet::from_iter(seen), added);
-    assert_eq!(fixture.admin.users(None, 0).await.unwrap().items.len(), 1);
-    assert_eq!(fixture.admin.users(None, u32::MAX).await.unwrap().items.len(), 5);
-    let forged = fixture.admin.users(Some("' OR 1=1 --"), 2).await;
+    assert_eq!(fixture.admin.users(&all, None, 0).await.unwrap().items.len(), 1);
+    assert_eq!(
+        fixture
+            .admin
+            .users(&all, None, u32::MAX)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        5
+    );
+    let forged = fixture.admin.users(&all, Some("' OR 1=1 --"), 2).await;
     assert!(forged.is_err());
 }
