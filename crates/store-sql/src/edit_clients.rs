@@ -10,6 +10,7 @@ use symbolon_core::audit::{Act, EventKind};
 use symbolon_core::client::{Client, ClientPolicy};
 use symbolon_core::ports::{Change, Page, StoreResult};
 use symbolon_core::revocation::NewRevocation;
+use symbolon_core::rights::ADMIN_AUDIENCE;
 use symbolon_core::secret::ClientSecretHash;
 use uuid::Uuid;
 
@@ -271,10 +272,8 @@ async fn insert_lists(
         .map_err(store_error)?
         .into_iter()
         .collect();
-    if wanted
-        .iter()
-        .any(|wish| !served.contains(*wish) && !wished.contains(*wish))
-    {
+    let is_there = |wish: &str| wish == ADMIN_AUDIENCE || served.contains(wish) || wished.contains(wish);
+    if !wanted.iter().all(|wish| is_there(wish)) {
         return Ok(Some(Change::Unknown("audience")));
     }
     if !rows.is_empty() {
@@ -294,11 +293,13 @@ async fn insert_served(tx: &Transaction, uid: Uuid, policy: &ClientPolicy) -> St
         )));
     }
     for (position, served) in (0..).zip(&policy.serves) {
+        let lifetime = served.access_token_lifetime.map(|s| number(s, "a lifetime"));
         let row = resource_servers::ActiveModel {
             audience: Set(served.indicator.as_str().to_owned()),
             uid: Set(uid),
             position: Set(position),
             signing_alg: Set(served.signing_alg.map(|alg| alg.as_str().to_owned())),
+            access_token_lifetime: Set(lifetime.transpose()?),
         };
         let inserted = resource_servers::Entity::insert(row)
             .exec_without_returning(tx)
