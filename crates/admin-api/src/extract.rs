@@ -15,6 +15,7 @@ use symbolon_core::RequestInfo;
 use symbolon_core::audit::{Act, MAX_REASON};
 use symbolon_core::view::Version;
 use utoipa::IntoParams;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::access::Principal;
 use crate::api::Api;
@@ -236,25 +237,42 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// The whole body, within the bound.
+/// The whole body, within the bound, in memory that is wiped: it may hold a password or a private key.
 ///
 /// # Errors
 /// It is too large, or ends early.
-pub(crate) async fn body(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
-    let collected = Limited::new(request.into_body(), limit).collect().await;
-    let bytes = collected.map_err(|error| {
-        let is_long = error.is::<LengthLimitError>()
-            || std::error::Error::source(&*error).is_some_and(|cause| cause.is::<LengthLimitError>());
-        if is_long {
-            Problem::new(
-                ProblemKind::TooLarge,
-                format_args!("a body has at most {limit} bytes: send less at a time"),
-            )
-        } else {
-            Problem::new(ProblemKind::Malformed, "the body ended early")
+pub(crate) async fn body(request: Request, limit: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let mut body = Limited::new(request.into_body(), limit);
+    let mut whole = Zeroizing::new(Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unread(&*error, limit))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let len = whole.len() + data.len();
+        if len > whole.capacity() {
+            // Growing in place would leave a copy behind.
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * len));
+            larger.extend_from_slice(&whole);
+            whole = larger;
         }
-    })?;
-    Ok(bytes.to_bytes().to_vec())
+        whole.extend_from_slice(&data);
+        // Where nobody else holds it.
+        if let Ok(mut data) = data.try_into_mut() {
+            data.zeroize();
+        }
+    }
+    Ok(whole)
+}
+
+fn unread(error: &(dyn std::error::Error + 'static), limit: usize) -> Problem {
+    let is_long = |error: &(dyn std::error::Error + 'static)| error.is::<LengthLimitError>();
+    if is_long(error) || error.source().is_some_and(is_long) {
+        Problem::new(
+            ProblemKind::TooLarge,
+            format_args!("a body has at most {limit} bytes: send less at a time"),
+        )
+    } else {
+        Problem::new(ProblemKind::Malformed, "the body ended early")
+    }
 }
 
 /// Reads JSON: what is no JSON at all is malformed, what breaks the form names the field.
@@ -283,7 +301,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-fn is_json(kind: Option<&HeaderValue>, accepted: &[&str]) -> bool {
+pub(crate) fn is_json(kind: Option<&HeaderValue>, accepted: &[&str]) -> bool {
     let text = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();
     accepted.iter().any(|kind| kind.eq_ignore_ascii_case(essence))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -91,7 +91,9 @@ impl Once {
             }
             Idempotent::Answered { status, body } => return Ok(replayed(status, body)),
         }
-        let response = next.run(Request::from_parts(head, Body::from(content))).await;
+        let response = next
+            .run(Request::from_parts(head, Body::from(Bytes::from_owner(content))))
+            .await;
         self.keep(key, response).await
     }
 
