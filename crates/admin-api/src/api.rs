@@ -18,12 +18,14 @@ use symbolon_core::ports::{
 use symbolon_core::revocation::LEASE;
 use symbolon_core::rights::ADMIN_AUDIENCE;
 use symbolon_core::secret::ClientSecrets;
+use symbolon_core::tokens::AccessTokens;
 use symbolon_core::user::ADMIN_SCOPES;
 use symbolon_core::{Clock, Rng, UnixMillis};
 use symbolon_jose::SigningAlg;
 
 use crate::access::Gate;
 use crate::extract::Caller;
+use crate::keys::Keys;
 use crate::problem::Problem;
 
 /// Hashes passwords where hashing them can starve nobody.
@@ -69,8 +71,12 @@ pub struct ApiParts {
     pub audit: Arc<dyn AuditStore>,
     /// Where events go that go with no change.
     pub sink: Arc<dyn AuditSink>,
+    /// Verifies access tokens.
+    pub tokens: Arc<dyn AccessTokens>,
     /// Keys of repeated requests.
     pub idempotency: Arc<dyn IdempotencyStore>,
+    /// The signing keys.
+    pub keys: Arc<dyn Keys>,
     /// Hashes passwords.
     pub passwords: Arc<dyn Passwords>,
     /// Waits for changes to hold.
