@@ -4,22 +4,21 @@ use std::collections::BTreeSet;
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use symbolon_core::ClientUid;
 use symbolon_core::audit::{Act, EventKind};
 use symbolon_core::client::{Client, ClientPolicy};
-use symbolon_core::ports::{Change, Page, StoreResult};
+use symbolon_core::ports::{Change, StoreResult};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::rights::ADMIN_AUDIENCE;
 use symbolon_core::secret::ClientSecretHash;
 use uuid::Uuid;
 
 use crate::SqlStore;
-use crate::admin::{cut, position};
 use crate::audit::is_stale;
 use crate::clients::{
     AUDIENCE, AUTH_METHOD, CORS_ORIGIN, DEFAULT_SCOPE, GRANT, MAX_SECRETS, MAX_SERVED, MAX_VALUES, SCOPE,
-    assemble, by_uid, client_type_name,
+    by_uid, client_type_name,
 };
 use crate::convert::{number, refused, to_ms};
 use crate::edit_users::take_subject;
@@ -105,20 +104,6 @@ impl SqlStore {
             .await?;
         commit(tx).await?;
         Ok(Change::Done)
-    }
-
-    pub(crate) async fn list_clients(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<Client>> {
-        let tx = self.snapshot().await?;
-        let mut find = clients::Entity::find().order_by_asc(clients::Column::Uid);
-        if let Some(after) = position(after)? {
-            find = find.filter(clients::Column::Uid.gt(after));
-        }
-        let (limit, more) = cut(limit);
-        let rows = find.limit(more).all(&tx).await.map_err(store_error)?;
-        let more = rows.len() > limit;
-        let items = assemble(&tx, rows.into_iter().take(limit).collect()).await?;
-        let next = items.last().filter(|_| more).map(|client| client.uid.to_string());
-        Ok(Page { items, next })
     }
 
     pub(crate) async fn update_client_active(

@@ -4,24 +4,23 @@ use std::collections::BTreeSet;
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use symbolon_core::Subject;
 use symbolon_core::audit::{Act, AuditEvent, EventKind};
 use symbolon_core::password::PasswordHash;
-use symbolon_core::ports::{Change, NewUser, Page, StoreResult};
+use symbolon_core::ports::{Change, NewUser, StoreResult};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::user::{LoginName, RoleName, User};
 use uuid::Uuid;
 
 use crate::SqlStore;
-use crate::admin::{cut, position};
 use crate::audit::{self, Recorded, is_stale};
 use crate::convert::to_ms;
 use crate::entity::{roles, subjects, user_names, user_roles, users};
 use crate::error::{store_error, unless_taken};
 use crate::log::{advance_facts, append_with_facts};
 use crate::transaction::{Lock, Transaction, commit};
-use crate::users::{assemble, by_subject};
+use crate::users::by_subject;
 
 const UNKNOWN: Change = Change::Unknown("user");
 
@@ -36,7 +35,7 @@ impl SqlStore {
             .exec_without_returning(&tx)
             .await
             .map_err(store_error)?;
-        if let Some(taken) = insert_names(&tx, new).await? {
+        if let Some(taken) = insert_names(&tx, subject, &new.user.username, &new.names).await? {
             return Ok(Change::Taken(taken));
         }
         if !insert_roles(&tx, subject, &new.user.roles).await? {
@@ -48,20 +47,6 @@ impl SqlStore {
             .await?;
         commit(tx).await?;
         Ok(Change::Done)
-    }
-
-    pub(crate) async fn list_users(&self, after: Option<&str>, limit: u32) -> StoreResult<Page<User>> {
-        let tx = self.snapshot().await?;
-        let mut find = users::Entity::find().order_by_asc(users::Column::Subject);
-        if let Some(after) = position(after)? {
-            find = find.filter(users::Column::Subject.gt(after));
-        }
-        let (limit, more) = cut(limit);
-        let rows = find.limit(more).all(&tx).await.map_err(store_error)?;
-        let more = rows.len() > limit;
-        let items = assemble(&tx, rows.into_iter().take(limit).collect()).await?;
-        let next = items.last().filter(|_| more).map(|user| user.subject.to_string());
-        Ok(Page { items, next })
     }
 
     pub(crate) async fn update_user_active(
@@ -209,12 +194,17 @@ pub(crate) fn row(new: &NewUser) -> users::ActiveModel {
 }
 
 /// Which of the user's names is taken, if one is.
-async fn insert_names(tx: &Transaction, new: &NewUser) -> StoreResult<Option<&'static str>> {
-    let username = new.user.username.parse::<LoginName>().ok();
-    for name in new.names.iter().collect::<BTreeSet<_>>() {
+pub(crate) async fn insert_names(
+    tx: &Transaction,
+    subject: Subject,
+    username: &str,
+    names: &[LoginName],
+) -> StoreResult<Option<&'static str>> {
+    let username = username.parse::<LoginName>().ok();
+    for name in names.iter().collect::<BTreeSet<_>>() {
         let row = user_names::ActiveModel {
             name: Set(name.as_str().to_owned()),
-            subject: Set(new.user.subject.0),
+            subject: Set(subject.0),
         };
         let inserted = user_names::Entity::insert(row).exec_without_returning(tx).await;
         if unless_taken(inserted)?.is_none() {

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 use symbolon_core::audit::{Act, AuditEvent, EventKind, Target};
 use symbolon_core::client::Client;
-use symbolon_core::ports::{RegisteredScope, StoreResult};
+use symbolon_core::ports::StoreResult;
 use symbolon_core::user::{Role, User};
-use symbolon_core::view::{ClientView, RoleView, ScopeView, UserView, Version};
+use symbolon_core::view::{ClientView, RoleView, UserView, Version};
 
 use super::write;
 use crate::SqlStore;
@@ -34,18 +34,6 @@ impl Recorded for Client {
 
     fn target(&self) -> Target {
         Target::new("client", self.uid, Some(self.client_id.as_str()))
-    }
-}
-
-impl Recorded for RegisteredScope {
-    type View = ScopeView;
-
-    fn view(&self) -> ScopeView {
-        self.into()
-    }
-
-    fn target(&self) -> Target {
-        Target::new("scope", &self.name, None)
     }
 }
 
