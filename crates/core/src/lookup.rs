@@ -88,7 +88,12 @@ pub trait SessionLookup: Send + Sync {
     /// The session, from its beginning until some time after its absolute end.
     async fn session(&self, session: SessionId) -> StoreResult<Option<ListedSession>>;
 
-    /// How many have not reached their end at `now`, without those that an entry about all sessions, or about just what
+    /// How many of those that began at or before `begun_by`, or of all, have not reached their end at `now`, without those that an entry about all sessions, or about just what
     /// `of` names, has ended already. Those that were ended one by one are among them.
-    async fn count_sessions(&self, of: &SessionsOf, now: UnixMillis) -> StoreResult<u64>;
+    async fn count_sessions(
+        &self,
+        of: &SessionsOf,
+        begun_by: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> StoreResult<u64>;
 }
