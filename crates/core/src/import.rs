@@ -34,13 +34,50 @@ pub struct UserLine {
     pub password: LinePassword,
 }
 
-/// What a line says of the password.
+/// What a line, or whoever makes a user or sets a password, says of the password.
 #[derive(Debug)]
 pub enum LinePassword {
     /// Its hash, within the ceilings.
     Hash(PasswordHash),
     /// The password itself, which keeps the rule for new ones.
     Plain(SecretString),
+}
+
+impl LinePassword {
+    /// Reads the members `password` and `password_hash`, wherever a user gets a password: exactly one of them is there.
+    ///
+    /// # Errors
+    /// [`LineError`], which holds nothing of either.
+    pub fn read(plain: Option<Value>, hash: Option<Value>) -> Result<Self, LineError> {
+        match (text(plain, "password")?, hash) {
+            (Some(_), Some(_)) => Err(LineError::of(
+                "password",
+                "can't be there beside password_hash: leave one of the two out",
+            )),
+            (None, None) => Err(LineError::of("password_hash", "is missing, and so is password")),
+            (Some(password), None) => {
+                let password = SecretString::from(password);
+                check_new_password(&password)
+                    .map_err(|error| LineError::of("password", error.to_string()))?;
+                Ok(Self::Plain(password))
+            }
+            (None, Some(hash)) => {
+                let parsed = match &hash {
+                    Value::String(text) => text.parse(),
+                    Value::Object(_) => PasswordHash::from_keycloak(&hash),
+                    _ => {
+                        return Err(LineError::of(
+                            "password_hash",
+                            "must be a string, or a credential of Keycloak as an object",
+                        ));
+                    }
+                };
+                parsed
+                    .map(Self::Hash)
+                    .map_err(|error| LineError::of("password_hash", error.to_string()))
+            }
+        }
+    }
 }
 
 /// The fields, each of any type, so that what is wrong with it is said by us: messages of the parser quote values.
@@ -81,7 +118,7 @@ impl UserLine {
         Ok(Self {
             profile,
             active,
-            password: password(fields.password, fields.password_hash)?,
+            password: LinePassword::read(fields.password, fields.password_hash)?,
         })
     }
 }
@@ -105,36 +142,6 @@ fn roles(value: Option<Value>) -> Result<Vec<RoleName>, LineError> {
         None => Ok(Vec::new()),
         Some(Value::Array(roles)) => roles.into_iter().map(role).collect(),
         Some(_) => Err(LineError::of("roles", "must be a list of strings")),
-    }
-}
-
-fn password(plain: Option<Value>, hash: Option<Value>) -> Result<LinePassword, LineError> {
-    match (text(plain, "password")?, hash) {
-        (Some(_), Some(_)) => Err(LineError::of(
-            "password",
-            "can't be there beside password_hash: leave one of the two out",
-        )),
-        (None, None) => Err(LineError::of("password_hash", "is missing, and so is password")),
-        (Some(password), None) => {
-            let password = SecretString::from(password);
-            check_new_password(&password).map_err(|error| LineError::of("password", error.to_string()))?;
-            Ok(LinePassword::Plain(password))
-        }
-        (None, Some(hash)) => {
-            let parsed = match &hash {
-                Value::String(text) => text.parse(),
-                Value::Object(_) => PasswordHash::from_keycloak(&hash),
-                _ => {
-                    return Err(LineError::of(
-                        "password_hash",
-                        "must be a string, or a credential of Keycloak as an object",
-                    ));
-                }
-            };
-            parsed
-                .map(LinePassword::Hash)
-                .map_err(|error| LineError::of("password_hash", error.to_string()))
-        }
     }
 }
 

@@ -59,6 +59,11 @@ impl Profile {
         self.email.as_deref()
     }
 
+    /// The roles, without repeats, in the order given.
+    pub fn roles(&self) -> &[RoleName] {
+        &self.roles
+    }
+
     /// All names that lead to the user, in their one form; that of the user name is the first.
     pub fn names(&self) -> &[LoginName] {
         &self.names
