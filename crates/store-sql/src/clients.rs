@@ -8,6 +8,7 @@ use symbolon_core::client::{
     AllowedAudience, Client, ClientPolicy, ClientType, RotationPolicy, ServedAudience,
 };
 use symbolon_core::ports::{StoreError, StoreResult};
+use symbolon_core::rights::is_admin_audience;
 use symbolon_core::secret::ClientSecretHash;
 use symbolon_core::{ClientId, ClientUid};
 use symbolon_jose::SigningAlg;
@@ -86,7 +87,6 @@ fn policy(
     audiences: Vec<ResourceIndicator>,
     serves: Vec<ServedAudience>,
 ) -> StoreResult<ClientPolicy> {
-    let seconds = |value: Option<i32>| value.map(|v| number(v, "a lifetime")).transpose();
     let late = row.late_recoveries.map(|n| number(n, "the late recoveries"));
     Ok(ClientPolicy {
         name: row.name,
@@ -102,7 +102,7 @@ fn policy(
         refresh_idle_lifetime: seconds(row.refresh_idle_lifetime)?,
         rotation: parse::<RotationPolicy>(&row.rotation, "a rotation policy")?,
         late_recoveries: late.transpose()?,
-        signing_alg: signing_alg(row.signing_alg)?,
+        signing_alg: signing_alg(row.signing_alg.as_deref())?,
         cors_origins: values.parsed(CORS_ORIGIN, "an origin")?,
     })
 }
@@ -125,8 +125,12 @@ fn client_type(name: &str) -> StoreResult<ClientType> {
     }
 }
 
-fn signing_alg(name: Option<String>) -> StoreResult<Option<SigningAlg>> {
-    name.map(|name| parse(&name, "a signing algorithm")).transpose()
+fn signing_alg(name: Option<&str>) -> StoreResult<Option<SigningAlg>> {
+    name.map(|name| parse(name, "a signing algorithm")).transpose()
+}
+
+fn seconds(value: Option<i32>) -> StoreResult<Option<u32>> {
+    value.map(|value| number(value, "a lifetime")).transpose()
 }
 
 /// The rows of one client, in order: kind and value.
@@ -200,25 +204,33 @@ async fn served(tx: &Transaction, uids: &[Uuid]) -> StoreResult<BTreeMap<Uuid, V
         .map_err(store_error)?;
     let mut served: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for row in bounded(rows, max, "resource servers")? {
-        served.entry(row.uid).or_default().push(ServedAudience {
-            indicator: parse(&row.audience, "an audience")?,
-            signing_alg: signing_alg(row.signing_alg)?,
-        });
+        served.entry(row.uid).or_default().push(served_audience(&row)?);
     }
     Ok(served)
 }
 
-/// The resource servers that are wished for, by audience: the algorithm they want, and whether they are enabled.
-struct Servers(BTreeMap<String, (Option<SigningAlg>, bool)>);
+/// How an audience is served.
+pub(crate) fn served_audience(row: &resource_servers::Model) -> StoreResult<ServedAudience> {
+    Ok(ServedAudience {
+        indicator: parse(&row.audience, "an audience")?,
+        signing_alg: signing_alg(row.signing_alg.as_deref())?,
+        access_token_lifetime: seconds(row.access_token_lifetime)?,
+    })
+}
+
+/// The resource servers that are wished for, by audience: how they serve it, and whether they are enabled.
+struct Servers(BTreeMap<String, (ServedAudience, bool)>);
 
 impl Servers {
-    /// A wish as it stands now; what nobody serves any more is inactive.
+    /// A wish as it stands now; what nobody serves any more is inactive. The admin API needs nobody to serve it.
     fn allowed(&self, wish: &ResourceIndicator) -> AllowedAudience {
-        let (signing_alg, active) = self.0.get(wish.as_str()).copied().unwrap_or_default();
+        let is_admin = is_admin_audience(wish);
+        let server = self.0.get(wish.as_str()).filter(|_| !is_admin);
         AllowedAudience {
             indicator: wish.clone(),
-            signing_alg,
-            active,
+            signing_alg: server.and_then(|(served, _)| served.signing_alg),
+            access_token_lifetime: server.and_then(|(served, _)| served.access_token_lifetime),
+            active: is_admin || server.is_some_and(|(_, active)| *active),
         }
     }
 }
@@ -236,7 +248,8 @@ async fn servers(tx: &Transaction, wishes: impl Iterator<Item = &Values>) -> Sto
         .map_err(store_error)?;
     let servers = rows.into_iter().map(|(server, client)| {
         let active = client.is_some_and(|client| client.active);
-        Ok((server.audience, (signing_alg(server.signing_alg)?, active)))
+        let served = served_audience(&server)?;
+        Ok((server.audience, (served, active)))
     });
     Ok(Servers(servers.collect::<StoreResult<_>>()?))
 }

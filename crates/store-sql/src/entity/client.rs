@@ -69,6 +69,7 @@ pub(crate) mod resource_servers {
         pub uid: Uuid,
         pub position: i32,
         pub signing_alg: Option<String>,
+        pub access_token_lifetime: Option<i32>,
     }
 
     relation!("Column::Uid" => super::clients::Entity, "super::clients::Entity", "super::clients::Column::Uid");
