@@ -32,6 +32,7 @@ mod lane;
 mod log;
 mod lookup;
 mod news;
+mod lists;
 mod notify;
 mod postgres;
 mod schema;

@@ -84,5 +84,5 @@ pub(crate) mod user_roles {
         pub role: String,
     }
 
-    no_relations!();
+    relation!("Column::Subject" => super::users::Entity, "super::users::Entity", "super::users::Column::Subject");
 }
