@@ -38,6 +38,7 @@ mod postgres;
 mod schema;
 mod server;
 mod sessions;
+mod rename;
 mod sqlite;
 #[cfg(test)]
 mod tests;
