@@ -33,6 +33,7 @@ macro_rules! relation {
     };
 }
 
+mod admin;
 mod audit;
 mod client;
 mod key;
@@ -41,6 +42,7 @@ mod session;
 mod user;
 mod verifier;
 
+pub(crate) use admin::{admin_tokens, idempotency_keys, scopes};
 pub(crate) use audit::{audit_checkpoints, audit_head, audit_log};
 pub(crate) use client::{client_secrets, client_values, clients, resource_servers};
 pub(crate) use key::{key_nodes, key_schedule, signing_keys};

@@ -12,6 +12,7 @@ use symbolon_core::user::{Credential, LoginName, User};
 use symbolon_core::{ClientId, ClientUid, Subject};
 
 use crate::convert::parse;
+use crate::edit_scopes::registered;
 use crate::entity::{client_values, clients, users};
 use crate::error::store_error;
 use crate::transaction::{Lock, Transaction, commit};
@@ -61,10 +62,12 @@ impl FactStore for SqlStore {
         let tx = self.snapshot().await?;
         let grants = distinct_values(&tx, client::GRANT, MAX_GRANTS).await?;
         let origins = distinct_values(&tx, client::CORS_ORIGIN, MAX_ORIGINS).await?;
+        let scopes = registered(&tx).await?;
         let grants: StoreResult<BTreeSet<_>> = grants.iter().map(|grant| parse(grant, "a grant")).collect();
         Ok(PublishedFacts {
             grants: grants?,
             cors_origins: origins.into_iter().collect(),
+            scopes: scopes.into_iter().map(|scope| scope.name.to_string()).collect(),
         })
     }
 }

@@ -22,6 +22,7 @@ mod edit_clients;
 mod edit_keys;
 mod edit_roles;
 mod edit_users;
+mod edit_scopes;
 mod entity;
 mod error;
 mod facts;
