@@ -88,8 +88,9 @@ pub trait SessionLookup: Send + Sync {
     /// The session, from its beginning until some time after its absolute end.
     async fn session(&self, session: SessionId) -> StoreResult<Option<ListedSession>>;
 
-    /// How many of those that began at or before `begun_by`, or of all, have not reached their end at `now`, without those that an entry about all sessions, or about just what
-    /// `of` names, has ended already. Those that were ended one by one are among them.
+    /// How many of those that began at or before `begun_by`, or of all, have not reached their end at `now`, without those
+    /// that an entry about all sessions, or about just what `of` names, has ended already. Those that were ended one by one
+    /// are among them.
     async fn count_sessions(
         &self,
         of: &SessionsOf,

@@ -41,6 +41,7 @@ mod server;
 mod sessions;
 mod rename;
 mod sqlite;
+mod session_list;
 #[cfg(test)]
 mod tests;
 mod transaction;

@@ -306,27 +306,28 @@ const KINDS: [RevocationKind; 6] = [
     RevocationKind::Token,
 ];
 
+/// The effect of an entry by its name and moment.
+pub(crate) fn effect(name: &str, moment_ms: Option<i64>) -> StoreResult<Effect> {
+    let moment = moment_ms.map(|ms| from_ms(ms, "a cutoff on the log"));
+    match (name, moment.transpose()?) {
+        (BLOCK, None) => Ok(Effect::Block),
+        (CUTOFF, Some(moment)) => Ok(Effect::Cutoff(moment)),
+        (LIFT, Some(moment)) => Ok(Effect::Lift(moment)),
+        _ => Err(corrupt("an entry on the log has no effect that exists")),
+    }
+}
+
 impl TryFrom<revocation_log::Model> for Logged {
     type Error = StoreError;
 
     fn try_from(row: revocation_log::Model) -> StoreResult<Self> {
-        let moment = row
-            .moment_ms
-            .map(|ms| from_ms(ms, "a cutoff on the log"))
-            .transpose()?;
-        let effect = match (&*row.effect, moment) {
-            (BLOCK, None) => Effect::Block,
-            (CUTOFF, Some(moment)) => Effect::Cutoff(moment),
-            (LIFT, Some(moment)) => Effect::Lift(moment),
-            _ => return Err(corrupt("an entry on the log has no effect that exists")),
-        };
         let entry = Entry {
             kind: KINDS
                 .into_iter()
                 .find(|kind| kind.as_str() == row.kind)
                 .ok_or_else(|| corrupt("an entry on the log is of an unknown kind"))?,
             digest: Digest(number(row.digest.as_slice(), "a digest on the log")?),
-            effect,
+            effect: effect(&row.effect, row.moment_ms)?,
             expires: from_ms(row.expires_ms, "the end of an entry on the log")?,
         };
         Ok(Self {

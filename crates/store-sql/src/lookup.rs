@@ -1,22 +1,14 @@
 //! What people look up of the log.
 
 use async_trait::async_trait;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
-use symbolon_core::lookup::{
-    ListedSession, RecordedRevocation, RevocationRecords, SessionLookup, SessionsOf,
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use symbolon_core::lookup::{RecordedRevocation, RevocationRecords};
 use symbolon_core::ports::{StoreError, StoreResult};
-use symbolon_core::revocation::Logged;
-use symbolon_core::{ClientUid, SessionId, Subject, UnixMillis};
-use symbolon_oauth_types::revocation::{Cutoffs, Digest, Effect, RevocationKind};
+use symbolon_oauth_types::revocation::Digest;
 
 use crate::SqlStore;
-use crate::convert::{from_ms, to_ms};
-use crate::entity::{revocation_log, sessions};
+use crate::entity::revocation_log;
 use crate::error::store_error;
-use crate::transaction::commit;
 
 #[async_trait]
 impl RevocationRecords for SqlStore {
