@@ -143,9 +143,9 @@ impl SessionStore for SqlStore {
     }
 }
 
-/// Deletes at most `limit` rows of a table whose `ends` is before `before`; returns how many. Rows that others have
+/// Deletes at most `limit` rows of a table whose moment `ends` is before `before`; returns how many. Rows that others have
 /// locked stay for the next time: who waited for them could be waited for.
-async fn sweep_rows<E: EntityTrait>(
+pub(crate) async fn sweep_rows<E: EntityTrait>(
     tx: &Transaction,
     (key, ends): (E::Column, E::Column),
     before: UnixMillis,
