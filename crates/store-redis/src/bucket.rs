@@ -13,6 +13,10 @@ impl Bucket {
         Self(subject.0.as_bytes()[15])
     }
 
+    fn of_counted(key: ThrottleKey) -> Self {
+        Self(key.0[15])
+    }
+
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..=u8::MAX).map(Self)
     }
@@ -46,9 +50,19 @@ impl Keys {
         self.key(bucket, b's', session.0.as_bytes())
     }
 
-    /// How many logins of an account failed. Its bucket is by the account's key, which is a hash.
-    pub(crate) fn failures(&self, account: ThrottleKey) -> Vec<u8> {
-        self.key(Bucket(account.0[15]), b't', &account.0)
+    /// How many logins failed, of an account or from an address. Its bucket is by that key, which is a hash.
+    pub(crate) fn failures(&self, of: ThrottleKey) -> Vec<u8> {
+        self.key(Bucket::of_counted(of), b't', &of.0)
+    }
+
+    /// How many logins of an account failed at an address that it is known from, in the bucket of [`Keys::failures`].
+    pub(crate) fn failures_there(&self, account: ThrottleKey, there: ThrottleKey) -> Vec<u8> {
+        self.key(Bucket::of_counted(account), b't', &there.0)
+    }
+
+    /// From where an account is known, in the bucket of [`Keys::failures`].
+    pub(crate) fn known(&self, account: ThrottleKey) -> Vec<u8> {
+        self.key(Bucket::of_counted(account), b'a', &account.0)
     }
 
     /// The furthest head that fences were raised to.
@@ -83,6 +97,10 @@ mod tests {
         assert_eq!((&record[..8], record.len()), (&b"sy:{ab}s"[..], 24));
         let failures = keys.failures(ThrottleKey([0xcd; 16]));
         assert_eq!((&failures[..8], failures.len()), (&b"sy:{cd}t"[..], 24));
+        let there = keys.failures_there(ThrottleKey([0xcd; 16]), ThrottleKey([0xef; 16]));
+        assert_eq!((&there[..8], there.len()), (&b"sy:{cd}t"[..], 24));
+        let known = keys.known(ThrottleKey([0xcd; 16]));
+        assert_eq!((&known[..8], known.len()), (&b"sy:{cd}a"[..], 24));
         assert_eq!(Bucket::all().count(), 256);
     }
 }

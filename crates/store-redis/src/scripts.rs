@@ -20,9 +20,9 @@ pub(crate) struct Call {
 }
 
 macro_rules! step {
-    ($file:literal) => {{
+    ($prelude:literal, $file:literal) => {{
         const TEXT: &str = concat!(
-            include_str!("scripts/prelude.lua"),
+            include_str!(concat!("scripts/", $prelude)),
             include_str!(concat!("scripts/", $file))
         );
         Step {
@@ -33,24 +33,29 @@ macro_rules! step {
 }
 
 /// Makes the record of a session that begins.
-pub(crate) static BEGIN: Step = step!("begin.lua");
+pub(crate) static BEGIN: Step = step!("prelude.lua", "begin.lua");
 /// Raises a fence.
-pub(crate) static RAISE: Step = step!("raise.lua");
+pub(crate) static RAISE: Step = step!("prelude.lua", "raise.lua");
 /// Raises the head.
-pub(crate) static RAISE_HEAD: Step = step!("raise_head.lua");
+pub(crate) static RAISE_HEAD: Step = step!("prelude.lua", "raise_head.lua");
 /// Decides a rotation.
-pub(crate) static ROTATE: Step = step!("rotate.lua");
+pub(crate) static ROTATE: Step = step!("prelude.lua", "rotate.lua");
+/// How many logins failed that count for one.
+pub(crate) static LOGIN_FAILURES: Step = step!("login_prelude.lua", "login_failures.lua");
 /// Counts a failed login.
-pub(crate) static FAILED: Step = step!("failed.lua");
-/// How many logins failed.
-pub(crate) static FAILURES: Step = step!("failures.lua");
+pub(crate) static LOGIN_FAILED: Step = step!("login_prelude.lua", "login_failed.lua");
+/// Counts a failed login from an address.
+pub(crate) static LOGIN_FAILED_THERE: Step = step!("login_prelude.lua", "login_failed_there.lua");
+/// Notes a good login.
+pub(crate) static LOGIN_SUCCEEDED: Step = step!("login_prelude.lua", "login_succeeded.lua");
 
 impl Step {
     /// The call with its keys, all of one slot. Arguments follow.
-    pub(crate) fn on<const N: usize>(&'static self, keys: [Vec<u8>; N]) -> Call {
+    pub(crate) fn on(&'static self, keys: impl AsRef<[Vec<u8>]>) -> Call {
+        let keys = keys.as_ref();
         // Room for the longest call, so that it is written in one go.
         let mut command = Cmd::with_capacity(LONGEST_CALL, LONGEST_CALL * 24);
-        command.arg("EVALSHA").arg(self.hash.as_str()).arg(N);
+        command.arg("EVALSHA").arg(self.hash.as_str()).arg(keys.len());
         for key in keys {
             command.arg(key);
         }

@@ -19,6 +19,7 @@ macro_rules! session_contract {
     ($make:path) => {
         $crate::store_contract!(@cases $make, sessions, [
             a_login_begins_a_session_whose_token_rotates,
+pub mod throttle;
             a_login_by_facts_that_changed_is_not_listed,
             a_node_that_is_behind_must_catch_up,
             a_reuse_kills_one_session_and_waits_in_the_outbox,

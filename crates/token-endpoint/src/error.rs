@@ -3,6 +3,7 @@ use std::time::Duration;
 use http::StatusCode;
 use symbolon_core::authorize::Refusal;
 use symbolon_core::ports::StoreError;
+use symbolon_core::throttle::ThrottledBy;
 use symbolon_core::tokens::SignError;
 use symbolon_oauth_types::revocation::RevocationKind;
 use symbolon_oauth_types::{ErrorCode, ErrorResponse, FormError, RequestError};
@@ -97,8 +98,13 @@ pub enum TokenError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Too many failed logins.
-    #[error("login throttled")]
-    Throttled(Duration),
+    #[error("login throttled, by {}", by.as_str())]
+    Throttled {
+        /// What they were counted under.
+        by: ThrottledBy,
+        /// How long nothing is tried.
+        wait: Duration,
+    },
     /// The client revoked too many of its own tokens.
     #[error("too many revoked tokens of one client")]
     TooManyRevocations,
@@ -146,7 +152,14 @@ impl TokenError {
             Self::Sign(_) => "signing_failed",
             Self::Store(StoreError::Corrupt(_)) => "store_corrupt",
             Self::Store(StoreError::Unavailable(_)) => "store_unavailable",
-            Self::Throttled(_) => "login_throttled",
+            Self::Throttled {
+                by: ThrottledBy::Account,
+                ..
+            } => "login_throttled",
+            Self::Throttled {
+                by: ThrottledBy::Address,
+                ..
+            } => "login_throttled_address",
             Self::TooManyRevocations => "too_many_revocations",
             Self::UnsupportedGrantType => "unsupported_grant_type",
         }
@@ -185,7 +198,7 @@ impl TokenError {
             | Self::SessionsLost
             | Self::Sign(SignError::Unconfirmed)
             | Self::Store(StoreError::Unavailable(_))
-            | Self::Throttled(_)
+            | Self::Throttled { .. }
             | Self::TooManyRevocations => ErrorCode::TemporarilyUnavailable,
             Self::Lane(LaneError::Failed)
             | Self::Seal
@@ -200,7 +213,7 @@ impl TokenError {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Throttled(_) | Self::TooManyRevocations => StatusCode::TOO_MANY_REQUESTS,
+            Self::Throttled { .. } | Self::TooManyRevocations => StatusCode::TOO_MANY_REQUESTS,
             _ => match self.code() {
                 ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
                 ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
@@ -213,7 +226,7 @@ impl TokenError {
     /// Seconds for `Retry-After`, where trying again makes sense.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Throttled(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+            Self::Throttled { wait, .. } => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
             Self::TooManyRevocations => Some(60),
             _ => (self.code() == ErrorCode::TemporarilyUnavailable).then_some(1),
         }

@@ -7,6 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use symbolon_core::rotation::Rotation;
+use symbolon_core::throttle::ThrottledBy;
 
 /// Counters of the endpoints. Every label has a fixed set of values.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,8 @@ struct Inner {
     latency: Family<EndpointLabels, Histogram, fn() -> Histogram>,
     rotations: Family<RotationLabels, Counter>,
     shed: Counter,
+    logins_throttled: Family<ThrottleLabels, Counter>,
+    login_locks: Family<ThrottleLabels, Counter>,
 }
 
 /// What may come of a refresh token, for alerts to watch from the start.
@@ -48,8 +51,19 @@ impl Default for Inner {
             latency: Family::new_with_constructor(latency_buckets as fn() -> Histogram),
             rotations,
             shed: Counter::default(),
+            logins_throttled: by_each_kind(),
+            login_locks: by_each_kind(),
         }
     }
+}
+
+/// There from the start, for alerts to watch.
+fn by_each_kind() -> Family<ThrottleLabels, Counter> {
+    let family = Family::<ThrottleLabels, Counter>::default();
+    for by in ThrottledBy::ALL {
+        drop(family.get_or_create(&by.into()));
+    }
+    family
 }
 
 fn latency_buckets() -> Histogram {
@@ -76,6 +90,17 @@ struct RotationLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ThrottleLabels {
+    by: &'static str,
+}
+
+impl From<ThrottledBy> for ThrottleLabels {
+    fn from(by: ThrottledBy) -> Self {
+        Self { by: by.as_str() }
+    }
+}
+
 impl Metrics {
     /// Registers the counters under `symbolon_`.
     pub fn register(&self, registry: &mut Registry) {
@@ -99,6 +124,16 @@ impl Metrics {
             "hash_lane_shed",
             "Logins refused because the hash lane was full or slow",
             i.shed.clone(),
+        );
+        registry.register(
+            "logins_throttled",
+            "Logins refused because too many had failed, by what they were counted under",
+            i.logins_throttled.clone(),
+        );
+        registry.register(
+            "login_locks",
+            "Failed logins after which further ones were refused for a while, by what they were counted under",
+            i.login_locks.clone(),
         );
     }
 
@@ -125,6 +160,14 @@ impl Metrics {
         if matches!(outcome, "hash_lane_full" | "hash_lane_deadline") {
             self.inner.shed.inc();
         }
+    }
+
+    pub(crate) fn login_throttled(&self, by: ThrottledBy) {
+        self.inner.logins_throttled.get_or_create(&by.into()).inc();
+    }
+
+    pub(crate) fn login_locked(&self, by: ThrottledBy) {
+        self.inner.login_locks.get_or_create(&by.into()).inc();
     }
 
     pub(crate) fn rotation(&self, outcome: &Rotation) {

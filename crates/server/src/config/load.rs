@@ -331,3 +331,9 @@ impl Assembly<'_> {
         })
     }
 }
+        let max_failures_per_address = self.value(&table::LOGIN_MAX_FAILURES_PER_ADDRESS);
+        let address_window = self.value(&table::LOGIN_ADDRESS_WINDOW);
+        let known_address_lifetime = self.value(&table::LOGIN_KNOWN_ADDRESS_LIFETIME);
+            max_failures_per_address: max_failures_per_address?,
+            address_window: address_window?,
+            known_address_lifetime: known_address_lifetime?,

@@ -271,3 +271,9 @@ pub enum LogFormat {
     /// Text for people.
     Text,
 }
+    /// `login.max_failures_per_address`: zero for no limit.
+    pub max_failures_per_address: u32,
+    /// `login.address_window`
+    pub address_window: Duration,
+    /// `login.known_address_lifetime`: zero for no address.
+    pub known_address_lifetime: Duration,

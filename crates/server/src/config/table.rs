@@ -233,9 +233,22 @@ settings! {
 
     LOGIN_MAX_FAILURES: u32 = parse::integer, "login.max_failures",
         Kind::Integer { min: 1, max: 1_000 }, Value("10"),
-        "Failed logins in a row after which an account is locked out.";
+        "Failed logins in a row after which an account is locked for whoever comes from an address that it has not \
+         logged in from; and for a known address, those from there.";
     LOGIN_LOCKOUT: Duration = parse::duration, "login.lockout", Kind::seconds(1, HOUR), Value("1m"),
-        "How long a lockout lasts.";
+        "How long an account is locked.";
+    LOGIN_MAX_FAILURES_PER_ADDRESS: u32 = parse::integer, "login.max_failures_per_address",
+        Kind::Integer { min: 0, max: 1_000_000 }, Value("100"),
+        "Failed logins from one address, or one /64 of IPv6, within `login.address_window` after which it is locked \
+         until that has ended, for all accounts that have not logged in from there; 0 is no limit. Behind a proxy, and \
+         for applications that log users in from their own server, it needs `server.trusted_proxies`: otherwise all \
+         users have one address.";
+    LOGIN_ADDRESS_WINDOW: Duration = parse::duration, "login.address_window", Kind::seconds(1, DAY), Value("10m"),
+        "Time in which failed logins from one address are counted together, from the first of them.";
+    LOGIN_KNOWN_ADDRESS_LIFETIME: Duration = parse::duration, "login.known_address_lifetime",
+        Kind::seconds(0, 366 * DAY), Value("180d"),
+        "Time after a login for which its address, kept as a digest, is known for the account, so that guesses made \
+         elsewhere do not lock it out there; 0s is never. The latest 8 addresses are.";
 
     LOG_LEVEL: String = parse::log_filter, "log.level", Kind::LogFilter, Value("info"),
         "What is logged: a level, or tracing filter directives.";

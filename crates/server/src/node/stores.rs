@@ -9,7 +9,7 @@ use symbolon_core::Clock;
 use symbolon_core::Rng;
 use symbolon_core::cluster_clock::{ClusterClock, Observed};
 use symbolon_core::ports::{RevocationLog, SessionStore, StoreResult};
-use symbolon_core::throttle::LoginThrottle;
+use symbolon_core::throttle::{LoginThrottle, ThrottleRules};
 use symbolon_revocation::{ClusterSessions, FencedLog};
 use symbolon_store_redis::{RedisConfig, RedisRecords, RedisThrottle, Topology};
 use symbolon_store_sql::{SqlConfig, SqlStore};
@@ -123,17 +123,16 @@ impl Stores {
     /// The count of failed logins: of all nodes where they share Redis, otherwise of this one.
     pub fn throttle(&self, settings: &Settings) -> Arc<dyn LoginThrottle> {
         let login = &settings.login;
+        let rules = ThrottleRules {
+            max_failures: login.max_failures,
+            lockout: login.lockout,
+            max_failures_per_address: login.max_failures_per_address,
+            address_window: login.address_window,
+            known_address_lifetime: login.known_address_lifetime,
+        };
         match &self.redis {
-            Some(redis) => Arc::new(RedisThrottle::new(
-                &redis.records,
-                login.max_failures,
-                login.lockout,
-            )),
-            None => Arc::new(MemoryThrottle::new(
-                self.clock.clone(),
-                login.max_failures,
-                login.lockout,
-            )),
+            Some(redis) => Arc::new(RedisThrottle::new(&redis.records, rules)),
+            None => Arc::new(MemoryThrottle::new(self.clock.clone(), rules)),
         }
     }
 

@@ -83,8 +83,6 @@ async fn the_rules_allow_all_that_is_done_and_nothing_else() {
             .killed
     );
     assert_eq!(records.head().await.unwrap().unwrap().seq, 1);
-    let counted = crate::RedisThrottle::new(&records, 1, Duration::from_secs(60));
-    throttle::locks_and_opens(&counted).await;
     records.ping().await.unwrap();
     // What is beside it is not its own: other names, and what concerns the server.
     let outside = RedisConfig {

@@ -5,7 +5,7 @@ use symbolon_core::authorize::{KeyBinding, Purpose, Refusal};
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::{Begin, NewSession};
 use symbolon_core::refresh::{RefreshToken, SessionFacts};
-use symbolon_core::throttle::{Throttle, ThrottleKey};
+use symbolon_core::throttle::{Attempt, Throttle};
 use symbolon_core::user::{Credential, LoginName};
 use symbolon_core::{SessionId, Subject, UnixMillis};
 use symbolon_oauth_types::revocation::Revocable;
@@ -58,7 +58,7 @@ impl Service {
         {
             return Err(TokenError::Refused(Refusal::GrantNotAllowed));
         }
-        let verified = self.verify(&login.username, login.password).await?;
+        let verified = self.verify(&login.username, login.password, context).await?;
         let subject = verified.subject;
         let session = SessionId::new(context.request.received, &*self.parts.rng);
         for _ in 0..ATTEMPTS {
@@ -88,34 +88,42 @@ impl Service {
 
     /// Verifies name and password in the hash lane. A name that nobody has and a disabled user cost the same work in
     /// the same lane and give the same answer as a wrong password.
-    async fn verify(&self, username: &str, password: SecretString) -> Result<Verified, TokenError> {
+    async fn verify(
+        &self,
+        username: &str,
+        password: SecretString,
+        context: &Context<'_>,
+    ) -> Result<Verified, TokenError> {
         let name: LoginName = username.parse().map_err(|_| TokenError::PasswordWrong)?;
         // In a storm most logins end here, before they cost a look at the database.
         self.parts.lane.check()?;
         let store = self.parts.facts.store();
-        let key = match store.subject(&name).await? {
-            Some(subject) => ThrottleKey::of_account(subject),
-            None => ThrottleKey::of_unknown(&name),
+        let from = context.request.address;
+        let attempt = match store.subject(&name).await? {
+            Some(subject) => Attempt::on_account(subject, from),
+            None => Attempt::on_unknown(&name, from),
         };
         // A name that is locked is answered before more is looked up for one that somebody has.
-        self.check_throttle(key).await?;
+        self.check_throttle(&attempt).await?;
         let found = store.credential(&name).await?;
         let turn = self.parts.lane.enter().await?;
         // Failures that were counted while this request waited for its turn hold for it, too.
-        self.check_throttle(key).await?;
+        self.check_throttle(&attempt).await?;
         let judged = self.hash(turn, found.as_ref(), password).await?;
         if let Some(time) = judged.detour {
             self.detour.took(time);
         }
         let Some(credential) = found.filter(|_| judged.good) else {
             // First, so that guesses made at once are counted at once.
-            self.parts.throttle.failed(key).await?;
+            if let Throttle::Wait { by, .. } = self.parts.throttle.failed(&attempt).await? {
+                self.parts.metrics.login_locked(by);
+            }
             if judged.detour.is_none() {
                 self.detour.wait().await;
             }
             return Err(TokenError::PasswordWrong);
         };
-        self.parts.throttle.succeeded(key).await?;
+        self.parts.throttle.succeeded(&attempt).await?;
         let hash = self.rehash(&credential, judged.fresh).await;
         Ok(Verified {
             subject: credential.user.subject,
@@ -164,10 +172,13 @@ impl Service {
         }
     }
 
-    async fn check_throttle(&self, key: ThrottleKey) -> Result<(), TokenError> {
-        match self.parts.throttle.check(key).await? {
+    async fn check_throttle(&self, attempt: &Attempt) -> Result<(), TokenError> {
+        match self.parts.throttle.check(attempt).await? {
             Throttle::Open => Ok(()),
-            Throttle::Wait(wait) => Err(TokenError::Throttled(wait)),
+            Throttle::Wait { by, wait } => {
+                self.parts.metrics.login_throttled(by);
+                Err(TokenError::Throttled { by, wait })
+            }
         }
     }
 
