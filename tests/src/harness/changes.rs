@@ -1,8 +1,9 @@
 //! What is changed beneath the nodes: users, clients, the log.
 
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::client::{Client, ClientPolicy};
 use symbolon_core::facts::Revocations;
-use symbolon_core::ports::{AdminStore, Change, FactStore, StoreResult};
+use symbolon_core::ports::{AdminStore, AdminStores, Change, FactStore, StoreResult};
 use symbolon_core::revocation::{LEASE, NewRevocation, Reach};
 use symbolon_core::{ClientId, Clock, Subject, UnixMillis};
 use symbolon_server::node;
@@ -23,6 +24,12 @@ impl Harness {
                 .await
                 .expect("fences that can be raised");
         }
+    }
+
+    /// Makes changes on the database, as somebody does at the command line.
+    pub fn admin(&self) -> Box<dyn AdminStore> {
+        let act = Act::new(Actor::operator("test"), "to see what comes of it");
+        self.node.store.acting(act)
     }
 
     /// Sees that every node goes by what was changed on the database, as a command does before it returns.
@@ -84,63 +91,61 @@ impl Harness {
     pub async fn change_client(&self, client: &TestClient, change: impl FnOnce(&mut ClientPolicy)) {
         let mut kept = self.client(client).await;
         change(&mut kept.policy);
-        self.changed(self.node.store.set_client_policy(&kept)).await;
+        self.changed(self.admin().set_client_policy(&kept)).await;
     }
 
     /// Disables a user as the command line does.
     pub async fn disable_user(&self, user: &TestUser) {
         let entry = NewRevocation::subject_blocked(user.subject);
-        self.changed(self.node.store.set_user_active(user.subject, false, &entry))
+        self.changed(self.admin().set_user_active(user.subject, false, &entry))
             .await;
     }
 
     /// Enables a user again as the command line does.
     pub async fn enable_user(&self, user: &TestUser) {
         let lift = NewRevocation::subject_lifted(user.subject, self.cutoff());
-        self.changed(self.node.store.set_user_active(user.subject, true, &lift))
+        self.changed(self.admin().set_user_active(user.subject, true, &lift))
             .await;
     }
 
     /// Deletes a user as the command line does.
     pub async fn delete_user(&self, user: &TestUser) {
         let entry = NewRevocation::subject_deleted(user.subject, self.cutoff());
-        self.changed(self.node.store.delete_user(user.subject, &entry))
-            .await;
+        self.changed(self.admin().delete_user(user.subject, &entry)).await;
     }
 
     /// Gives a user another password as the command line does, which ends the sessions of the old one.
     pub async fn change_password(&self, user: &TestUser, password: &str) {
         let entry = NewRevocation::subject(user.subject, self.cutoff());
         let hash = symbolon_testkit::password_hash(password);
-        self.changed(self.node.store.set_password(user.subject, &hash, &entry))
+        self.changed(self.admin().set_password(user.subject, &hash, &entry))
             .await;
     }
 
     /// Gives a user these roles instead of those they have.
     pub async fn set_roles(&self, user: Subject, roles: &[&str]) {
         let roles: Vec<_> = roles.iter().map(|role| role.parse().expect("a role")).collect();
-        self.changed(self.node.store.set_user_roles(user, &roles)).await;
+        self.changed(self.admin().set_user_roles(user, &roles)).await;
     }
 
     /// Disables a client as the command line does.
     pub async fn disable_client(&self, client: &TestClient) {
         let entry = NewRevocation::client_blocked(&id(client));
-        self.changed(self.node.store.set_client_active(client.uid, false, &entry))
+        self.changed(self.admin().set_client_active(client.uid, false, &entry))
             .await;
     }
 
     /// Enables a client again as the command line does.
     pub async fn enable_client(&self, client: &TestClient) {
         let lift = NewRevocation::client_lifted(&id(client), self.cutoff());
-        self.changed(self.node.store.set_client_active(client.uid, true, &lift))
+        self.changed(self.admin().set_client_active(client.uid, true, &lift))
             .await;
     }
 
     /// Deletes a client as the command line does.
     pub async fn delete_client(&self, client: &TestClient) {
         let entry = NewRevocation::client_deleted(&id(client), self.cutoff());
-        self.changed(self.node.store.delete_client(client.uid, &entry))
-            .await;
+        self.changed(self.admin().delete_client(client.uid, &entry)).await;
     }
 
     /// A change on the database, made as a command makes it.

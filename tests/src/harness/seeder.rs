@@ -1,9 +1,10 @@
 //! Users and clients, made on the database directly.
 
 use secrecy::ExposeSecret;
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::client::Client;
 use symbolon_core::password::{HashMemory, PasswordHash};
-use symbolon_core::ports::{AdminStore, Change, NewUser};
+use symbolon_core::ports::{AdminStore, AdminStores, Change, NewUser};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::user::{LoginName, Role, RoleName, User};
@@ -26,6 +27,11 @@ pub(super) struct Seeder<'a> {
     reason = "test support: whatever fails here is a failed test"
 )]
 impl Seeder<'_> {
+    fn admin(&self) -> Box<dyn AdminStore> {
+        let act = Act::new(Actor::operator("test"), "to begin with");
+        self.store.acting(act)
+    }
+
     pub(super) async fn client(&self, spec: ClientSpec) -> TestClient {
         spec.policy.validate().expect("a valid policy");
         let now = self.clock.now();
@@ -45,7 +51,7 @@ impl Seeder<'_> {
                 .collect(),
         };
         let lift = NewRevocation::client_lifted(&client.client_id, now);
-        done(self.store.add_client(&client, &lift).await.expect("a store"));
+        done(self.admin().add_client(&client, &lift).await.expect("a store"));
         let secret = secret
             .map(|secret| secret.expose_secret().to_owned())
             .unwrap_or_default();
@@ -60,7 +66,7 @@ impl Seeder<'_> {
         let role: RoleName = format!("role-of-{name}").to_lowercase().parse().expect("a role");
         let scope: ScopeSet = scope.parse().expect("a scope");
         done(
-            self.store
+            self.admin()
                 .put_role(&Role {
                     name: role.clone(),
                     scope,
@@ -91,7 +97,7 @@ impl Seeder<'_> {
             names,
             password: password.expect("a hash"),
         };
-        done(self.store.add_user(&new).await.expect("a store"));
+        done(self.admin().add_user(&new).await.expect("a store"));
         TestUser {
             subject,
             name: name.to_owned(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use symbolon_core::ports::{AdminStore, Change};
+use symbolon_core::ports::Change;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::{Clock, SystemRng, UnixMillis};
 use symbolon_server::secrets::open_server_keys;
@@ -20,7 +20,7 @@ async fn rotate(h: &Harness, client: &TestClient, until: UnixMillis) -> TestClie
         old.expires = Some(until);
     }
     kept.push(keys.client_secrets.hash(client.uid, &fresh).unwrap());
-    let change = h.node.store.set_client_secrets(client.uid, &kept).await.unwrap();
+    let change = h.admin().set_client_secrets(client.uid, &kept).await.unwrap();
     assert_eq!(change, Change::Done);
     h.settle().await;
     h.refresh_nodes().await;

@@ -1,7 +1,7 @@
 //! What is decided before a commit point, and what happens to facts while a request waits for it.
 
 use symbolon_core::password::{HashMemory, PasswordCost, PasswordHash};
-use symbolon_core::ports::{AdminStore, Change};
+use symbolon_core::ports::Change;
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::{Clock, SystemRng, UnixMillis};
 use symbolon_jose::SigningAlg;
@@ -35,8 +35,7 @@ async fn a_login_with_the_old_password_dies_whenever_the_change_was_stamped() {
     let long_ago = UnixMillis(h.clock.now().0 - 5_000);
     let entry = NewRevocation::subject(h.alice.subject, long_ago);
     let changed = h
-        .node
-        .store
+        .admin()
         .set_password(h.alice.subject, &hash, &entry)
         .await
         .unwrap();

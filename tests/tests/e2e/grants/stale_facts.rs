@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use symbolon_core::Clock;
 use symbolon_core::client::ClientPolicy;
-use symbolon_core::ports::AdminStore;
 use symbolon_core::revocation::{LEASE, NewRevocation};
 use symbolon_core::user::Role;
 use symbolon_oauth_types::GrantType;
@@ -97,7 +96,7 @@ async fn scope_is_narrowed_where_it_was_taken_away() {
             name: "role-of-alice".parse().unwrap(),
             scope: scope.parse().unwrap(),
         };
-        h.node.store.put_role(&role).await.unwrap();
+        h.admin().put_role(&role).await.unwrap();
         h.settle().await;
     };
     let mut login = h.login(&h.app).await;
@@ -275,13 +274,13 @@ async fn what_is_signed_within_the_lease_for_a_client_that_is_gone_is_worthless(
             h.client_credentials(&h.app).await.ok();
         }
         // As a command does it, which has not returned yet: it waits until the lease has ended everywhere.
-        let (store, id) = (&h.node.store, h.app.id.parse().unwrap());
+        let (admin, id) = (h.admin(), h.app.id.parse().unwrap());
         if way == "disabled" {
             let entry = NewRevocation::client_blocked(&id);
-            store.set_client_active(h.app.uid, false, &entry).await.unwrap();
+            admin.set_client_active(h.app.uid, false, &entry).await.unwrap();
         } else {
             let entry = NewRevocation::client_deleted(&id, h.clock.now());
-            store.delete_client(h.app.uid, &entry).await.unwrap();
+            admin.delete_client(h.app.uid, &entry).await.unwrap();
         }
         if way == "made again" {
             h.add_client_unheard(ClientSpec::confidential("app")).await;

@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use symbolon_core::SystemRng;
-use symbolon_core::ports::AdminStore;
+use symbolon_core::ports::{ClientQuery, UserQuery};
 use symbolon_server::secrets::open_server_keys;
 use symbolon_tests::Harness;
 
@@ -82,11 +82,12 @@ async fn rejects_cursors_that_the_list_did_not_give_out() {
 #[tokio::test]
 async fn a_position_is_never_sql() {
     let h = Harness::start().await;
-    let store = &h.node.store;
+    let admin = h.admin();
+    let (all, every) = (UserQuery::default(), ClientQuery::default());
     let kept = async || {
         let (users, clients) = (
-            store.users(None, 100).await.unwrap(),
-            store.clients(None, 100).await.unwrap(),
+            admin.users(&all, None, 100).await.unwrap(),
+            admin.clients(&every, None, 100).await.unwrap(),
         );
         let clients: Vec<_> = clients.items.into_iter().map(|client| client.client_id).collect();
         (users.items, clients)
@@ -94,8 +95,8 @@ async fn a_position_is_never_sql() {
     let before = kept().await;
     for sql in SQL {
         let (users, clients) = (
-            store.users(Some(sql), 100).await,
-            store.clients(Some(sql), 100).await,
+            admin.users(&all, Some(sql), 100).await,
+            admin.clients(&every, Some(sql), 100).await,
         );
         assert!(users.is_err() && clients.is_err(), "{sql} is no position");
     }

@@ -100,12 +100,11 @@ async fn the_resource_servers_wish_comes_first_and_two_wishes_conflict() {
 
     // Two that agree are no conflict; one that changes its mind shows at the next refresh.
     let session = login(&[EDWARDS, AUDIENCE]).await.text("refresh_token");
-    let server = h.node.store.clone();
     let api = h.client(&h.api).await;
     let mut changed = api.clone();
     changed.policy.serves[0].signing_alg = Some(SigningAlg::Es384);
-    use symbolon_core::ports::{AdminStore, Change};
-    assert_eq!(server.set_client_policy(&changed).await.unwrap(), Change::Done);
+    use symbolon_core::ports::Change;
+    assert_eq!(h.admin().set_client_policy(&changed).await.unwrap(), Change::Done);
     h.settle().await;
     h.refresh_nodes().await;
     h.refresh(&client, &session)

@@ -1,6 +1,7 @@
 //! Another key-encryption key for a running server with many signing keys, without a restart.
 
 use rustix::process::Signal;
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::keys::{KeyAuthority, KeyChange, KeyChangeOutcome, KeyState, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
 use symbolon_core::{Clock, Rng, SystemClock, SystemRng};
@@ -53,6 +54,7 @@ async fn fill(stage: &Stage) {
         moves: Vec::new(),
         add: states.take(KEYS).map(record).collect(),
         entries: Vec::new(),
+        act: Act::new(Actor::operator("test"), "to rewrap them"),
     };
     assert_eq!(store.change_keys(&change).await.unwrap(), KeyChangeOutcome::Done);
     store.close().await;
