@@ -12,6 +12,7 @@ mod problem;
 mod revocations;
 mod roles;
 mod sessions;
+mod users;
 mod verifiers;
 
 pub use access::{Denied, Gate, Presented, Principal};
@@ -27,5 +28,9 @@ pub use revocations::{
     ShownRevocation, TokenFilter,
 };
 pub use sessions::{SessionRevocation, SessionView};
+pub use users::{
+    Concealed, ImportOutcome, ImportReport, ImportedUser, PasswordSet, UserCreate, UserDetail, UserImport,
+    UserText, UserUpdate,
+};
 pub use verifiers::{VerifierList, VerifierView};
 pub use problem::{FieldError, Problem, ProblemKind};

@@ -75,7 +75,7 @@ fn method_of(item: &PathItem) -> Option<(Method, &Described)> {
 
 /// Every operation of the API.
 fn operations() -> Vec<Operation> {
-    let families = [crate::keys::operations(), crate::revocations::operations(), crate::roles::operations(), crate::sessions::operations(), crate::verifiers::operations()];
+    let families = [crate::keys::operations(), crate::revocations::operations(), crate::roles::operations(), crate::sessions::operations(), crate::users::operations(), crate::verifiers::operations()];
     families.into_iter().flatten().collect()
 }
 
