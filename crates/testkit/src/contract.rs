@@ -1,5 +1,7 @@
 //! What every store must do, as tests. [`store_contract`](crate::store_contract) runs all of it against one.
 
+pub mod audit;
+pub mod changes;
 pub mod clients;
 pub mod imports;
 pub mod key_changes;
@@ -10,8 +12,10 @@ pub mod lookup;
 pub mod server;
 pub mod sessions;
 pub mod sessions_with_log;
+pub mod throttle;
 pub mod users;
 pub mod verifiers;
+mod watched;
 
 /// [`store_contract`](crate::store_contract) for stores that hold sessions alone.
 #[macro_export]
@@ -19,7 +23,6 @@ macro_rules! session_contract {
     ($make:path) => {
         $crate::store_contract!(@cases $make, sessions, [
             a_login_begins_a_session_whose_token_rotates,
-pub mod throttle;
             a_login_by_facts_that_changed_is_not_listed,
             a_node_that_is_behind_must_catch_up,
             a_reuse_kills_one_session_and_waits_in_the_outbox,
@@ -91,6 +94,25 @@ macro_rules! store_contract {
             only_enabled_clients_are_published,
             secrets_are_replaced,
             unknown_clients_and_audiences_change_nothing,
+        ]);
+        $crate::store_contract!(@cases $make, audit, [
+            an_event_is_kept_as_it_was_told,
+            checkpoints_are_kept_as_they_were_made,
+            many_events_are_one_write,
+            only_what_a_checkpoint_covers_is_swept,
+            racing_writers_leave_one_chain,
+            records_are_found_by_what_a_filter_names,
+            records_come_in_either_order_from_a_position,
+            the_anchor_holds_on_to_what_was_swept,
+        ]);
+        $crate::store_contract!(@cases $make, changes, [
+            a_change_of_keys_leaves_its_event,
+            a_change_of_nothing_leaves_no_event,
+            a_change_that_fails_leaves_no_event,
+            a_record_that_has_changed_since_stays,
+            a_revocation_leaves_its_event,
+            every_change_leaves_its_event,
+            of_those_who_have_seen_the_same_one_changes_it,
         ]);
         $crate::store_contract!(@cases $make, keys, [
             a_key_is_rewrapped_only_where_it_is_still_the_same,
