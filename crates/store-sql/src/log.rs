@@ -192,7 +192,8 @@ async fn append(
         effect: Set(effect.to_owned()),
         moment_ms: Set(moment.map(to_ms)),
         owner: Set(owner.map(|digest| digest.0.to_vec())),
-        reason: Set(revocation.act.reason.clone()),
+        // PostgreSQL keeps no NUL.
+        reason: Set(revocation.act.reason.replace('\0', "")),
         actor: Set(revocation.act.actor.to_string()),
         at_ms: Set(to_ms(now)),
         expires_ms: Set(to_ms(entry.expires)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::UnixMillis;
-use symbolon_core::ports::{Begin, NewSession, RevocationLog, SessionStore};
+use symbolon_core::ports::{AdminStore, AdminStores, Begin, NewSession, RevocationLog, SessionStore};
 use symbolon_core::rotation::{RotationRequest, RotationRules};
 use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::{FakeClock, Fixture, SeqRng, fresh_client_uid, fresh_session, fresh_subject};
@@ -31,6 +31,7 @@ macro_rules! on_each_database {
     };
 }
 
+mod audit;
 mod files;
 mod history;
 mod notify;
@@ -114,6 +115,11 @@ async fn migrated_at(url: &str) -> SqlStore {
     let store = opened(url).await;
     store.migrate(&SeqRng::new()).await.unwrap();
     store
+}
+
+/// Makes changes as a test does.
+fn admin(store: &SqlStore) -> Box<dyn AdminStore> {
+    store.acting(Fixture::act())
 }
 
 /// A store that waits for nothing, on a database that another process can lock.

@@ -169,9 +169,7 @@ struct Trail {
 
 impl Trail {
     fn of(row: Option<audit_head::Model>) -> StoreResult<Self> {
-        let row = row.ok_or_else(|| {
-            StoreError::Unavailable("the audit trail has not begun: run `symbolon migrate`".into())
-        })?;
+        let row = row.ok_or_else(|| corrupt("the audit trail has no head: restore a backup"))?;
         let head = |seq: i64, hash: &[u8], what: &str| -> StoreResult<AuditHead> {
             Ok(AuditHead {
                 seq: number(seq, what)?,

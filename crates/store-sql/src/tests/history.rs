@@ -1,7 +1,6 @@
 //! A database that has lost what it had committed, and one that a version before writes, too.
 
 use sea_orm::ConnectionTrait;
-use symbolon_core::ports::AdminStore;
 use symbolon_core::revocation::{Head, NewRevocation};
 use symbolon_core::rotation::Rotation;
 use symbolon_core::user::Role;
@@ -69,7 +68,7 @@ async fn a_fact_that_changed_again_is_another(place: &Place) {
             name: name.parse().unwrap(),
             scope: Default::default(),
         };
-        store.put_role(&role).await.unwrap();
+        admin(&store).put_role(&role).await.unwrap();
         store.head().await.unwrap()
     };
     let lost = put("clerk").await;

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use symbolon_core::facts::Revocations as _;
-use symbolon_core::ports::AdminStore as _;
 use symbolon_core::revocation::{Head, NewRevocation};
 use symbolon_core::user::Role;
 use symbolon_revocation::LiveLog;
@@ -88,7 +87,7 @@ async fn every_change_by_another_process_is_seen_at_once(place: &Place) {
         name: "clerk".parse().unwrap(),
         scope: ["orders:read".parse().unwrap()].into_iter().collect(),
     };
-    other.put_role(&role).await.unwrap();
+    admin(&other).put_role(&role).await.unwrap();
     follower.sees(other.head().await.unwrap()).await;
     other.renew_log(&SeqRng::starting_at(50)).await.unwrap();
     follower.sees(other.head().await.unwrap()).await;

@@ -1,6 +1,6 @@
 use sea_orm::ConnectionTrait;
 use symbolon_core::keys::ScheduleTime;
-use symbolon_core::ports::{AdminStore, FactStore, KeyStore, RevocationLog, StoreError, StoreResult};
+use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, StoreError, StoreResult};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::rotation::Rotation;
 use symbolon_testkit::{resource_server, user};
@@ -33,10 +33,10 @@ async fn rows_that_can_not_be_are_errors_and_not_answers() {
     let folder = tempfile::tempdir().unwrap();
     let store = migrated(&folder.path().join("db")).await;
     let person = user("alice").build_new();
-    store.add_user(&person).await.unwrap();
+    admin(&store).add_user(&person).await.unwrap();
     let client = resource_server("api", "urn:api").build();
     let lift = NewRevocation::client_lifted(&client.client_id, FakeClock::START);
-    store.add_client(&client, &lift).await.unwrap();
+    admin(&store).add_client(&client, &lift).await.unwrap();
     store.append(&lift, FakeClock::START).await.unwrap();
     for sql in [
         "UPDATE clients SET client_type = 'trusted'",

@@ -15,11 +15,13 @@ on_each_database!(
     steps_are_listed_taken_once_and_listed_as_taken,
 );
 
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 6] = [
     "0001_ground",
     "0002_key_schedule",
     "0003_tips_beside_0002",
     "0004_verifiers_beside_0002",
+    "0005_audit_beside_0002",
+    "0006_admin_beside_0002",
 ];
 
 async fn steps_are_listed_taken_once_and_listed_as_taken(place: &Place) {
@@ -35,7 +37,7 @@ async fn steps_are_listed_taken_once_and_listed_as_taken(place: &Place) {
         STEPS,
         "looking changes nothing"
     );
-    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 4);
+    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 6);
     let log = store.head().await.unwrap().log;
     assert_eq!(log.get_version_num(), 4);
     assert_eq!(store.migrate(&SeqRng::starting_at(9)).await.unwrap(), 0);
@@ -66,7 +68,7 @@ async fn keys_of_the_first_version_come_through(place: &Place) {
     crate::transaction::commit(tx).await.unwrap();
     assert_eq!(store.pending_migrations().await.unwrap(), STEPS[1..]);
 
-    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 3);
+    assert_eq!(store.migrate(&SeqRng::new()).await.unwrap(), 5);
     let at = UnixMillis;
     let expected = [
         (

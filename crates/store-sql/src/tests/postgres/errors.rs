@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use symbolon_core::ports::{AdminStore, FactStore, RevocationLog};
+use symbolon_core::ports::{FactStore, RevocationLog, UserQuery};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_testkit::user;
 use tokio::sync::Barrier;
@@ -57,7 +57,15 @@ async fn a_database_that_takes_no_writes_is_read() {
     let store = opened(&url).await;
     let applied = store.head().await.unwrap();
     assert_eq!(store.subject(&"alice".parse().unwrap()).await.unwrap(), None);
-    assert_eq!(store.users(None, 10).await.unwrap().items.len(), 0);
+    assert_eq!(
+        admin(&store)
+            .users(&UserQuery::default(), None, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        0
+    );
     let revocation = NewRevocation::all(FakeClock::START);
     assert_unavailable(
         store.append(&revocation, FakeClock::START).await,
@@ -129,7 +137,7 @@ async fn nothing_is_committed_behind_a_statement_that_failed() {
         .await
         .unwrap_err();
     assert_unavailable(commit(tx).await, "nothing was changed");
-    assert!(store.roles().await.unwrap().is_empty());
+    assert!(admin(&store).roles().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -219,11 +227,19 @@ async fn names_are_told_apart_in_a_database_of_any_language() {
     let store = opened(&server.url("icelandic")).await;
     store.migrate(&SeqRng::new()).await.unwrap();
     for name in ["aoife", "aoi\u{66}\u{301}e", "áoife"] {
-        store.add_user(&user(name).build_new()).await.unwrap();
+        admin(&store).add_user(&user(name).build_new()).await.unwrap();
         assert!(
             store.subject(&name.parse().unwrap()).await.unwrap().is_some(),
             "{name}"
         );
     }
-    assert_eq!(store.users(None, 10).await.unwrap().items.len(), 3);
+    assert_eq!(
+        admin(&store)
+            .users(&UserQuery::default(), None, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        3
+    );
 }

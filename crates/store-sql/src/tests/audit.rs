@@ -1,0 +1,254 @@
+//! The audit trail where two processes write it, and where somebody has changed it by hand.
+
+use sea_orm::ConnectionTrait;
+use symbolon_core::UnixMillis;
+use symbolon_core::audit::{
+    AuditEvent, AuditFilter, AuditRecord, AuditStore, Checkpoint, EventKind, Order, Target, link,
+};
+use symbolon_core::ports::{Change, RevocationLog, StoreError};
+use symbolon_core::revocation::NewRevocation;
+use symbolon_core::user::Role;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::*;
+use crate::transaction::{Lock, commit};
+
+on_each_database!(
+    a_broken_record_is_not_swept,
+    a_change_of_what_is_searched_by_is_found,
+    a_trail_without_head_takes_nothing_more,
+    an_event_that_is_not_committed_leaves_no_gap,
+    records_that_were_taken_off_the_beginning_are_missed,
+    two_processes_write_one_chain,
+);
+
+const NOW: UnixMillis = FakeClock::START;
+
+async fn meddle(store: &SqlStore, sql: &str) {
+    store.inner.write.execute_unprepared(sql).await.unwrap();
+}
+
+async fn records(store: &SqlStore) -> Vec<AuditRecord> {
+    let all = AuditFilter::default();
+    store
+        .audit_records(&all, Order::Earliest, None, 10_000)
+        .await
+        .unwrap()
+}
+
+/// Positions of records that are missing before them or do not follow from those before.
+async fn breaks(store: &SqlStore) -> Vec<u64> {
+    let mut last = store.audit_anchor().await.unwrap();
+    let mut broken = Vec::new();
+    for record in records(store).await {
+        let hash = link(&last.hash, last.seq + 1, &record.body);
+        if record.seq != last.seq + 1 || record.hash != hash {
+            broken.push(record.seq);
+        }
+        (last.seq, last.hash) = (record.seq, record.hash);
+    }
+    if store.audit_head().await.unwrap() != last {
+        broken.push(last.seq + 1);
+    }
+    broken
+}
+
+fn event(at: u64) -> AuditEvent {
+    let mut act = Fixture::act();
+    act.request = Some(Uuid::from_u128(9));
+    let target = Target::new("client", "app", None);
+    AuditEvent::new(EventKind::AdminRefused, NOW.plus(at), act).to(target)
+}
+
+async fn with_records(place: &Place) -> SqlStore {
+    let store = migrated_at(&place.url).await;
+    store.record(&[0, 1, 2, 3, 4].map(event)).await.unwrap();
+    store
+}
+
+/// Changes, revocations and events by themselves, fifty of each, through two stores: none is lost, and the chain is one.
+async fn two_processes_write_one_chain(place: &Place) {
+    let stores = [migrated_at(&place.url).await, migrated_at(&place.url).await];
+    let mut tasks = JoinSet::new();
+    for i in 0..50_usize {
+        let store = stores[i % 2].clone();
+        tasks.spawn(async move {
+            let role = Role {
+                name: format!("role{i}").parse().unwrap(),
+                scope: Default::default(),
+            };
+            assert_eq!(admin(&store).put_role(&role).await.unwrap(), Change::Done);
+        });
+        let store = stores[(i + 1) % 2].clone();
+        tasks.spawn(async move {
+            store.record(&[event(1), event(2)]).await.unwrap();
+        });
+        let store = stores[i % 2].clone();
+        tasks.spawn(async move {
+            let revocation = NewRevocation::subject(fresh_subject(), NOW);
+            store.append(&revocation, NOW).await.unwrap();
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(stores[0].audit_head().await.unwrap().seq, 200);
+    assert_eq!(records(&stores[1]).await.len(), 200);
+    assert_eq!(breaks(&stores[0]).await, [0; 0]);
+    assert_eq!(stores[1].audit_columns_differ(0, 1_000).await.unwrap(), None);
+}
+
+/// Nor is the head moved by it.
+async fn an_event_that_is_not_committed_leaves_no_gap(place: &Place) {
+    let store = with_records(place).await;
+    let tx = store.writing(Lock::Rows).await.unwrap();
+    let written = crate::audit::write(&tx, &[event(5)]).await.unwrap();
+    assert_eq!(written.seq, 6);
+    drop(tx);
+    let tx = store.writing(Lock::Rows).await.unwrap();
+    crate::audit::write(&tx, &[event(6)]).await.unwrap();
+    crate::audit::write(&tx, &[event(7)]).await.unwrap();
+    commit(tx).await.unwrap();
+    assert_eq!(store.audit_head().await.unwrap().seq, 7);
+    assert_eq!(breaks(&store).await, [0; 0]);
+}
+
+/// Each column by itself, and the body, which the chain finds, too.
+async fn a_change_of_what_is_searched_by_is_found(place: &Place) {
+    let store = with_records(place).await;
+    let differ = async |after, limit| store.audit_columns_differ(after, limit).await.unwrap();
+    assert_eq!(differ(0, 100).await, None);
+    let columns = [
+        ("at_ms", "at_ms + 1", "at_ms - 1"),
+        ("event", "'client.created'", "'admin.refused'"),
+        ("outcome", "'refused'", "'done'"),
+        ("actor", "'cli:mallory'", "'cli:test'"),
+        ("target_kind", "'user'", "'client'"),
+        ("target", "NULL", "'app'"),
+        (
+            "request_id",
+            "NULL",
+            "(SELECT request_id FROM audit_log WHERE seq = 1)",
+        ),
+    ];
+    for (column, other, back) in columns {
+        let set = async |value| {
+            meddle(
+                &store,
+                &format!("UPDATE audit_log SET {column} = {value} WHERE seq = 3"),
+            )
+            .await
+        };
+        set(other).await;
+        assert_eq!(differ(0, 100).await, Some(3), "{column}");
+        assert_eq!(differ(2, 1).await, Some(3), "{column}");
+        assert_eq!(
+            (differ(0, 2).await, differ(3, 100).await),
+            (None, None),
+            "{column}"
+        );
+        assert_eq!(breaks(&store).await, [0; 0], "the chain is over the body alone");
+        set(back).await;
+        assert_eq!(differ(0, 100).await, None, "{column}");
+    }
+    let body = "UPDATE audit_log SET body = (SELECT body FROM audit_log WHERE seq = 1) WHERE seq = 3";
+    meddle(&store, body).await;
+    assert_eq!((differ(0, 100).await, breaks(&store).await), (Some(3), vec![3]));
+    meddle(&store, "UPDATE audit_log SET body = 'nothing' WHERE seq = 2").await;
+    assert_eq!(
+        (differ(0, 100).await, breaks(&store).await),
+        (Some(2), vec![2, 3])
+    );
+    let hash = "UPDATE audit_log SET hash = (SELECT hash FROM audit_log WHERE seq = 1) WHERE seq = 5";
+    meddle(&store, hash).await;
+    assert_eq!(breaks(&store).await, [2, 3, 5, 6], "and the head knows another");
+    meddle(&store, "DELETE FROM audit_log WHERE seq = 4").await;
+    assert_eq!(breaks(&store).await, [2, 3, 5, 6]);
+}
+
+/// What stands first must follow from the anchor; what was swept does not come back.
+async fn records_that_were_taken_off_the_beginning_are_missed(place: &Place) {
+    let store = with_records(place).await;
+    let differ = async || store.audit_columns_differ(0, 100).await.unwrap();
+    let covered = Checkpoint {
+        seq: 5,
+        at: NOW,
+        signed: "jws".into(),
+    };
+    store.add_checkpoint(&covered).await.unwrap();
+    assert_eq!(store.sweep_audit(NOW.plus(1), 100).await.unwrap(), 1);
+    assert_eq!(differ().await, None);
+    let back = "INSERT INTO audit_log SELECT 1, at_ms, event, outcome, actor, target_kind, target, request_id, body, hash \
+        FROM audit_log WHERE seq = 2";
+    meddle(&store, back).await;
+    assert_eq!(differ().await, Some(2));
+    meddle(&store, "DELETE FROM audit_log WHERE seq < 3").await;
+    assert_eq!(differ().await, Some(2));
+    assert_eq!(
+        store.audit_columns_differ(2, 100).await.unwrap(),
+        None,
+        "the rest is as it was"
+    );
+    meddle(&store, "DELETE FROM audit_log").await;
+    assert_eq!(differ().await, Some(2));
+    meddle(
+        &store,
+        "UPDATE audit_head SET anchor_seq = seq, anchor_hash = hash",
+    )
+    .await;
+    assert_eq!(differ().await, None, "only a checkpoint tells of it");
+}
+
+/// What shows that somebody has changed the trail stays until somebody has looked.
+async fn a_broken_record_is_not_swept(place: &Place) {
+    let store = with_records(place).await;
+    let covered = Checkpoint {
+        seq: 5,
+        at: NOW,
+        signed: "jws".into(),
+    };
+    store.add_checkpoint(&covered).await.unwrap();
+    meddle(&store, "UPDATE audit_log SET at_ms = 0 WHERE seq = 3").await;
+    let late = NOW.plus(1_000);
+    assert_eq!(store.sweep_audit(late, 100).await.unwrap(), 2, "those before it");
+    for _ in 0..2 {
+        let error = store.sweep_audit(late, 100).await.unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Corrupt(why) if why.contains("record 3")),
+            "{error:?}"
+        );
+    }
+    assert_eq!(records(&store).await.len(), 3);
+    meddle(&store, "DELETE FROM audit_log WHERE seq = 3").await;
+    let error = store.sweep_audit(late, 100).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Corrupt(why) if why.contains("record 3")),
+        "{error:?}"
+    );
+    assert_eq!(records(&store).await.len(), 2);
+}
+
+/// No change is made that can't be put on it.
+async fn a_trail_without_head_takes_nothing_more(place: &Place) {
+    let store = migrated_at(&place.url).await;
+    meddle(&store, "DELETE FROM audit_head").await;
+    let before = store.head().await.unwrap();
+    let role = Role {
+        name: "clerk".parse().unwrap(),
+        scope: Default::default(),
+    };
+    let revocation = NewRevocation::all(NOW);
+    let errors = [
+        store.audit_head().await.unwrap_err(),
+        store.record(&[event(0)]).await.unwrap_err(),
+        admin(&store).put_role(&role).await.unwrap_err(),
+        store.append(&revocation, NOW).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(
+            matches!(&error, StoreError::Corrupt(why) if why.contains("no head")),
+            "{error:?}"
+        );
+    }
+    assert_eq!(store.head().await.unwrap(), before);
+    assert_eq!(admin(&store).roles().await.unwrap(), []);
+}
