@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use symbolon_core::RequestInfo;
+use symbolon_core::audit::{Counted, EventKind, Outcome};
 use symbolon_core::revocation::Reach;
 use symbolon_oauth_types::feed::paths;
 use symbolon_oauth_types::{Form, GrantRequest, IntrospectionResponse, RequestError, TokenResponse};
@@ -52,7 +53,7 @@ fn cors(service: &Service) -> CorsLayer {
 }
 
 async fn token(State(service): State<Arc<Service>>, request: Request) -> Response {
-    let mut answer = Exchange::begin(&service, "token", &request);
+    let mut answer = Exchange::begin(&service, TOKEN, &request);
     let result = answer.token(request).await;
     answer.finish(result, |granted: &TokenResponse| Ok(granted.to_json()))
 }
@@ -74,8 +75,12 @@ async fn evidence(State(service): State<Arc<Service>>, request: Request) -> Resp
     response
 }
 
-/// The endpoint that verifiers report to, as logs and metrics name it.
+/// The endpoint that verifiers report to, as logs, metrics and the audit trail name it.
 const EVIDENCE: &str = "evidence";
+/// The token endpoint, likewise.
+pub(crate) const TOKEN: &str = "token";
+/// The outcome of a request that was answered.
+const OK: &str = "ok";
 
 async fn revoke(State(service): State<Arc<Service>>, request: Request) -> Response {
     let mut answer = Exchange::begin(&service, "revoke", &request);
@@ -174,7 +179,7 @@ impl<'a> Exchange<'a> {
         let form = Form::parse(&body)?;
         let client = self.authenticate(&parts.headers, &form).await?;
         let token = form.value("token").ok_or(RequestError::Missing("token"))?;
-        self.service.revoke(token, client.client()).await
+        self.service.revoke(token, client.client(), &self.info).await
     }
 
     async fn authenticate(
@@ -222,7 +227,7 @@ impl<'a> Exchange<'a> {
         result: Result<T, TokenError>,
         body: fn(&T) -> serde_json::Result<Vec<u8>>,
     ) -> Response {
-        let outcome = result.as_ref().map_or_else(TokenError::reason, |_| "ok");
+        let outcome = result.as_ref().map_or_else(TokenError::reason, |_| OK);
         self.tell(result.as_ref().err(), outcome);
         match result {
             Ok(granted) => match body(&granted) {
@@ -239,6 +244,7 @@ impl<'a> Exchange<'a> {
         let parts = &self.service.parts;
         let took = parts.clock.monotonic().saturating_sub(self.started);
         parts.metrics.request(self.endpoint, self.grant, outcome, took);
+        self.count(error, outcome);
         let client_id = self
             .client
             .as_ref()
@@ -255,6 +261,22 @@ impl<'a> Exchange<'a> {
             }
             _ => tracing::info!(%request_id, endpoint, grant, client_id, outcome, micros, "request"),
         }
+    }
+
+    /// Counts what belongs on the audit trail: tokens that were issued, and every refusal.
+    fn count(&self, error: Option<&TokenError>, outcome: &'static str) {
+        let (kind, outcome) = match error {
+            Some(error) => (EventKind::TokenRefused, Outcome::Refused(error.reason())),
+            None if self.endpoint == TOKEN && outcome == OK => (EventKind::TokenIssued, Outcome::Done),
+            None => return,
+        };
+        self.service.parts.audit.count(Counted {
+            kind,
+            outcome,
+            client: self.client.as_ref().map(AuthenticatedClient::client),
+            endpoint: self.endpoint,
+            grant: self.grant,
+        });
     }
 }
 

@@ -1,13 +1,13 @@
 use secrecy::SecretString;
-use symbolon_core::Subject;
 use symbolon_core::audit::{Act, Actor};
 use symbolon_core::client::Client;
 use symbolon_core::revocation::{NewRevocation, Reach, token_owner};
 use symbolon_core::tokens::VerifiedAccessToken;
+use symbolon_core::{RequestInfo, Subject};
 use symbolon_oauth_types::revocation::Revocable;
 
+use crate::accept::revocable;
 use crate::grant::refresh_token::session_revocable;
-use crate::introspect::revocable;
 use crate::{Service, TokenError};
 
 const REASON: &str = "revoked by the client";
@@ -17,7 +17,12 @@ impl Service {
     /// it, an access token only itself. A token that is not this client's, or is no token, changes nothing, and the
     /// answer is the same (section 2.2). Only when the log has the entry is the answer a success.
     /// Where it is revoked already, it is promised anew: that this node knows does not say that all do.
-    pub(crate) async fn revoke(&self, token: &str, client: &Client) -> Result<Reach, TokenError> {
+    pub(crate) async fn revoke(
+        &self,
+        token: &str,
+        client: &Client,
+        request: &RequestInfo,
+    ) -> Result<Reach, TokenError> {
         if let Some(refresh) = self.parts.seal.open(&SecretString::from(token)) {
             let facts = &refresh.facts;
             if self.parts.clock.now() >= facts.ends || facts.client != client.uid {
@@ -28,7 +33,7 @@ impl Service {
             }
             let entry = NewRevocation::session(facts.session, facts.ends)
                 .of(facts.subject)
-                .by(&act(client));
+                .by(&act(client, request));
             return Ok(self.parts.revocations.revoke(entry).await?);
         }
         let Some(access) = self.parts.tokens.verify(token) else {
@@ -41,7 +46,7 @@ impl Service {
         if self.is_revoked(&revocable(&access)) {
             return self.promise(Subject(claims.sub)).await;
         }
-        self.revoke_access_token(&access, client).await
+        self.revoke_access_token(&access, client, request).await
     }
 
     async fn promise(&self, whose: Subject) -> Result<Reach, TokenError> {
@@ -58,6 +63,7 @@ impl Service {
         &self,
         token: &VerifiedAccessToken,
         client: &Client,
+        request: &RequestInfo,
     ) -> Result<Reach, TokenError> {
         let live = self
             .parts
@@ -65,11 +71,11 @@ impl Service {
             .live_tokens(token_owner(&token.claims))
             .await?;
         let entry = NewRevocation::access_token(&token.claims, live).ok_or(TokenError::TooManyRevocations)?;
-        let entry = entry.by(&act(client));
+        let entry = entry.by(&act(client, request));
         Ok(self.parts.revocations.revoke(entry).await?)
     }
 }
 
-fn act(client: &Client) -> Act {
-    Act::new(Actor::client(&client.client_id), REASON)
+fn act(client: &Client, request: &RequestInfo) -> Act {
+    Act::new(Actor::client(&client.client_id), REASON).in_request(request)
 }

@@ -73,6 +73,7 @@ impl Service {
                     self.still_holds(&verified).await?;
                 }
                 Begin::Begun => {
+                    self.tell_session_begun(&row, &decision.client, &context.request);
                     let holder = Holder {
                         subject: subject.0,
                         session: Some(session),
@@ -113,10 +114,12 @@ impl Service {
         if let Some(time) = judged.detour {
             self.detour.took(time);
         }
+        let whose = found.as_ref().map(|credential| credential.user.subject);
         let Some(credential) = found.filter(|_| judged.good) else {
             // First, so that guesses made at once are counted at once.
-            if let Throttle::Wait { by, .. } = self.parts.throttle.failed(&attempt).await? {
+            if let Throttle::Wait { by, wait } = self.parts.throttle.failed(&attempt).await? {
                 self.parts.metrics.login_locked(by);
+                self.tell_lock((by, wait), whose, context.client.client(), &context.request);
             }
             if judged.detour.is_none() {
                 self.detour.wait().await;

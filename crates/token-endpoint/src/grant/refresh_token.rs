@@ -1,4 +1,5 @@
 use secrecy::SecretString;
+use symbolon_core::RequestInfo;
 use symbolon_core::audit::Act;
 use symbolon_core::authorize::{KeyBinding, Purpose};
 use symbolon_core::client::{Client, RotationPolicy};
@@ -66,15 +67,12 @@ impl Service {
                     issued,
                     late,
                 } => {
-                    if late {
-                        let session = token.facts.session;
-                        tracing::info!(%session, "a refresh token was recovered late");
-                    }
+                    self.tell_replay(&token.facts, late, client, &context.request);
                     Some(token.successor(generation, issued))
                 }
                 Rotation::Expired => return Err(TokenError::RefreshExpired),
                 Rotation::Lost => return Err(TokenError::SessionsLost),
-                Rotation::Reused => return Err(self.reused(&token).await),
+                Rotation::Reused => return Err(self.reused(&token, client, &context.request).await),
                 Rotation::Revoked => return Err(TokenError::RefreshRevoked),
                 Rotation::Unknown => return Err(TokenError::RefreshUnknown),
             };
@@ -164,12 +162,17 @@ impl Service {
 
     /// The session is dead in the token store. The log must learn of it before the answer; if it can't now, the kill
     /// waits in the store's outbox until it can.
-    async fn reused(&self, token: &RefreshToken) -> TokenError {
+    async fn reused(&self, token: &RefreshToken, client: &Client, request: &RequestInfo) -> TokenError {
         let session = token.facts.session;
+        self.tell_reuse(&token.facts, client, request);
         tracing::warn!(%session, subject = %token.facts.subject, "a refresh token was used again: the session is dead");
+        let act = Act {
+            via: Some(client.client_id.clone()),
+            ..Act::server("refresh token reused").in_request(request)
+        };
         let entry = NewRevocation::session(session, token.facts.ends)
             .of(token.facts.subject)
-            .by(&Act::server("refresh token reused"));
+            .by(&act);
         let logged = match self.parts.revocations.revoke(entry).await {
             // The store has killed it already; what was missing is the log.
             Ok(Reach::Everywhere | Reach::Logged) => {
