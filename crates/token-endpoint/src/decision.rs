@@ -30,6 +30,8 @@ pub(crate) struct Question<'a> {
 pub(crate) struct Decision {
     pub(crate) authorization: Authorization,
     pub(crate) client: Arc<Client>,
+    /// The user; `None` where the client acts for itself.
+    pub(crate) user: Option<Arc<User>>,
     pub(crate) head: Head,
     /// When the question was asked. A token is issued at this moment, however long it takes from here to the signature: by
     /// facts that have changed meanwhile it lives no longer than one that was issued before they did.
@@ -94,6 +96,7 @@ impl Service {
                 .map(|authorization| Decision {
                     authorization,
                     client,
+                    user,
                     head,
                     decided,
                 })

@@ -13,6 +13,18 @@ use crate::LaneError;
 /// Why a request was refused: one variant per reason, told to the log and to metrics, never to the client.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
+    /// The access token is for somebody else.
+    #[error("access token for another audience")]
+    AccessTokenAudience,
+    /// The access token is past its end.
+    #[error("access token expired")]
+    AccessTokenExpired,
+    /// Not an access token of this server under a key that is published.
+    #[error("malformed or forged access token")]
+    AccessTokenForged,
+    /// The access token for the admin API is well signed, and was never handed out.
+    #[error("access token for the admin API that is not on record")]
+    AccessTokenUnrecorded,
     /// The body ended early or could not be read.
     #[error("the body could not be read")]
     BodyUnreadable,
@@ -120,6 +132,10 @@ impl TokenError {
     /// The reason as logs and metrics name it.
     pub fn reason(&self) -> Reason {
         match self {
+            Self::AccessTokenAudience => "access_token_audience",
+            Self::AccessTokenExpired => "access_token_expired",
+            Self::AccessTokenForged => "access_token_forged",
+            Self::AccessTokenUnrecorded => "access_token_unrecorded",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyUnreadable => "body_unreadable",
             Self::CatchUpExhausted => "catch_up_exhausted",
@@ -183,7 +199,12 @@ impl TokenError {
             | Self::ClientAuthMissing
             | Self::ClientSecretWrong
             | Self::ClientUnknown => ErrorCode::InvalidClient,
-            Self::PasswordWrong
+            // Those of access tokens are never told: introspection says inactive, other APIs have errors of their own.
+            Self::AccessTokenAudience
+            | Self::AccessTokenExpired
+            | Self::AccessTokenForged
+            | Self::AccessTokenUnrecorded
+            | Self::PasswordWrong
             | Self::RefreshExpired
             | Self::RefreshForged
             | Self::RefreshIdle
@@ -258,6 +279,20 @@ impl TokenError {
             error,
             error_description,
         }
+    }
+
+    /// Whether it says of an access token that it is no good, or that what it was issued for is no longer allowed. Other
+    /// errors say nothing of it.
+    pub fn refuses_token(&self) -> bool {
+        matches!(
+            self,
+            Self::AccessTokenAudience
+                | Self::AccessTokenExpired
+                | Self::AccessTokenForged
+                | Self::AccessTokenUnrecorded
+                | Self::ClientUnknown
+                | Self::Refused(_)
+        )
     }
 
     /// Whether the fault is the server's, to be logged as an error.

@@ -1,13 +1,8 @@
 use secrecy::SecretString;
 use symbolon_core::authorize::{KeyBinding, Purpose};
 use symbolon_core::client::Client;
-use symbolon_core::ports::Fence;
 use symbolon_core::refresh::RefreshToken;
-use symbolon_core::revocation::Head;
 use symbolon_core::rotation::Rotation;
-use symbolon_core::tokens::VerifiedAccessToken;
-use symbolon_core::{ClientId, SessionId, Subject, TokenId};
-use symbolon_oauth_types::revocation::Revocable;
 use symbolon_oauth_types::{AccessTokenClaims, GrantType, IntrospectionResponse, ResourceIndicator};
 
 use crate::client_auth::AuthenticatedClient;
@@ -29,18 +24,26 @@ impl Service {
         if let Some(refresh) = self.parts.seal.open(&SecretString::from(token)) {
             return self.introspect_refresh_token(&refresh, caller.client()).await;
         }
-        let Some(token) = self.parts.tokens.verify(token) else {
-            return Ok(IntrospectionResponse::INACTIVE);
-        };
-        if self.parts.clock.now().as_secs() >= token.claims.exp {
-            return Ok(IntrospectionResponse::INACTIVE);
+        match self.introspect_access_token(token, caller.client()).await {
+            Ok(claims) => Ok(IntrospectionResponse::access_token(claims)),
+            Err(error) if error.refuses_token() => Ok(IntrospectionResponse::INACTIVE),
+            Err(error) => Err(error),
         }
-        // Section 4: a token is shown only to the resource servers that it is for.
-        let shared = audiences_of(caller.client(), &token.claims);
+    }
+
+    /// Section 4: a token is shown only to the resource servers that it is for.
+    async fn introspect_access_token(
+        &self,
+        token: &str,
+        caller: &Client,
+    ) -> Result<AccessTokenClaims, TokenError> {
+        let token = self.verify_access_token(token)?;
+        let shared = audiences_of(caller, &token.claims);
         if shared.is_empty() {
-            return Ok(IntrospectionResponse::INACTIVE);
+            return Err(TokenError::AccessTokenAudience);
         }
-        self.judge(&token, &shared).await
+        let fence = self.fence(&token.claims).await?;
+        Ok(self.judge(&token, &shared, fence).await?.claims)
     }
 
     /// A refresh token is shown to the client that holds it and to nobody else: for a resource server it is no token.
@@ -72,9 +75,7 @@ impl Service {
             let decision = match self.decide(&question).await {
                 Ok(decision) => decision,
                 // What is not known to be applied can only take more away.
-                Err(TokenError::Refused(_) | TokenError::ClientUnknown) => {
-                    return Ok(IntrospectionResponse::INACTIVE);
-                }
+                Err(error) if error.refuses_token() => return Ok(IntrospectionResponse::INACTIVE),
                 Err(error) => return Err(error),
             };
             match self
@@ -103,91 +104,6 @@ impl Service {
         }
         Err(TokenError::CatchUpExhausted)
     }
-
-    /// Asks `authorize()` with everything that was on the log when the question came in.
-    async fn judge(
-        &self,
-        token: &VerifiedAccessToken,
-        audiences: &[ResourceIndicator],
-    ) -> Result<IntrospectionResponse, TokenError> {
-        let claims = &*token.claims;
-        let session = claims.sid.map(SessionId);
-        let Fence { head: fence, killed } = self.parts.sessions.fence(Subject(claims.sub), session).await?;
-        if killed {
-            return Ok(IntrospectionResponse::INACTIVE);
-        }
-        for _ in 0..ATTEMPTS {
-            if !covers(self.parts.revocations.applied().head, fence) {
-                self.parts.revocations.catch_up().await?;
-            }
-            let Ok(client_id) = claims.client_id.parse::<ClientId>() else {
-                return Ok(IntrospectionResponse::INACTIVE);
-            };
-            let Some(client) = self.parts.facts.client(&client_id).await? else {
-                return Ok(IntrospectionResponse::INACTIVE);
-            };
-            let own = claims.sid.is_none();
-            if own && claims.sub != client.uid.0 {
-                return Ok(IntrospectionResponse::INACTIVE);
-            }
-            let question = Question {
-                purpose: Purpose::Introspect { scope: &claims.scope },
-                grants: &[origin(own, &client)],
-                client: client.uid,
-                subject: (!own).then_some(Subject(claims.sub)),
-                audiences: Some(audiences),
-                revocable: revocable(token),
-                key_binding: KeyBinding::default(),
-            };
-            match self.decide(&question).await {
-                Ok(decision) if covers(decision.head, fence) => {
-                    let scope = decision.authorization.scope;
-                    return Ok(IntrospectionResponse::access_token(AccessTokenClaims {
-                        scope,
-                        ..claims.clone()
-                    }));
-                }
-                Ok(_) => {}
-                Err(TokenError::Refused(_) | TokenError::ClientUnknown) => {
-                    return Ok(IntrospectionResponse::INACTIVE);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(TokenError::CatchUpExhausted)
-    }
-}
-
-/// What revocations of an access token are judged by.
-pub(crate) fn revocable(token: &VerifiedAccessToken) -> Revocable<'_> {
-    let claims = &token.claims;
-    let started = claims
-        .sid
-        .map_or(TokenId(claims.jti).moment(), |sid| SessionId(sid).moment());
-    Revocable {
-        started,
-        subject: claims.sub,
-        client_id: &claims.client_id,
-        session: claims.sid,
-        token: Some(claims.jti),
-        kid: Some(token.kid.as_str()),
-    }
-}
-
-/// A client's own token came from client_credentials; a session from whichever grant that begins sessions the client
-/// may still use.
-fn origin(own: bool, client: &Client) -> GrantType {
-    let begins = |grant: &&GrantType| grant.starts_session();
-    match own {
-        true => GrantType::ClientCredentials,
-        false => client
-            .policy
-            .grants
-            .iter()
-            .find(begins)
-            .copied()
-            .unwrap_or(GrantType::Password),
-    }
 }
 
 /// The audiences of the token that the caller is.
@@ -197,8 +113,4 @@ fn audiences_of(caller: &Client, claims: &AccessTokenClaims) -> Vec<ResourceIndi
         .filter(|indicator| claims.aud.0.iter().any(|aud| aud == indicator.as_str()))
         .cloned()
         .collect()
-}
-
-fn covers(applied: Head, fence: Head) -> bool {
-    applied.log == fence.log && applied.seq >= fence.seq && applied.facts >= fence.facts
 }

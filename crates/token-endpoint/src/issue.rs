@@ -1,9 +1,12 @@
 use symbolon_core::client::Client;
+use symbolon_core::ports::AdminToken;
 use symbolon_core::refresh::RefreshToken;
+use symbolon_core::rights::is_admin_audience;
 use symbolon_core::{RequestInfo, SessionId, TokenId, UnixMillis};
 use symbolon_oauth_types::{AccessTokenClaims, Audiences, TokenResponse};
 use uuid::Uuid;
 
+use crate::accept::digest;
 use crate::decision::Decision;
 use crate::{Service, TokenError};
 
@@ -26,7 +29,8 @@ impl Service {
         request: &RequestInfo,
     ) -> Result<TokenResponse, TokenError> {
         let issued = decision.decided.as_secs();
-        let lifetime = u64::from(self.access_token_secs(&decision.client));
+        let lifetime = u64::from(self.access_token_secs(&decision));
+        let for_admin = decision.authorization.audiences.iter().any(is_admin_audience);
         let expires = (issued + lifetime).min(holder.ends.as_secs());
         let claims = AccessTokenClaims {
             iss: self.parts.issuer.clone(),
@@ -51,6 +55,10 @@ impl Service {
             .tokens
             .sign(decision.authorization.signing_alg, &claims)
             .await?;
+        if for_admin {
+            self.put_on_record(&access_token, &claims, &decision.client, request)
+                .await?;
+        }
         Ok(TokenResponse {
             access_token,
             token_type: "Bearer",
@@ -67,10 +75,31 @@ impl Service {
         Ok(sealed.expose_secret().to_owned())
     }
 
-    fn access_token_secs(&self, client: &Client) -> u32 {
-        client
-            .policy
-            .access_token_lifetime
-            .unwrap_or(self.parts.lifetimes.access_token_secs)
+    /// Puts an access token for the admin API on record, with its event on the audit trail. One that could not be put there
+    /// is not handed out.
+    async fn put_on_record(
+        &self,
+        access_token: &str,
+        claims: &AccessTokenClaims,
+        client: &Client,
+        request: &RequestInfo,
+    ) -> Result<(), TokenError> {
+        let token = AdminToken {
+            token: TokenId(claims.jti),
+            digest: digest(access_token),
+            expires: UnixMillis(claims.exp.saturating_mul(1000)),
+        };
+        let event = self.admin_token_issued(claims, client, request);
+        Ok(self.parts.admin_tokens.record_token(&token, &event).await?)
+    }
+
+    /// What the client says, or the server, and no more than the resource servers allow.
+    fn access_token_secs(&self, decision: &Decision) -> u32 {
+        let own = decision.client.policy.access_token_lifetime;
+        let secs = own.unwrap_or(self.parts.lifetimes.access_token_secs);
+        decision
+            .authorization
+            .max_lifetime
+            .map_or(secs, |most| most.min(secs))
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod accept;
 mod client_auth;
 mod decision;
 mod error;
@@ -12,8 +13,12 @@ mod lane;
 mod metrics;
 mod revoke;
 mod service;
+#[cfg(test)]
+mod tests;
 mod throttle;
+mod told;
 
+pub use accept::Accepted;
 pub use error::{Reason, TokenError};
 pub use evidence::Evidence;
 pub use http::router;

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use symbolon_core::audit::AuditSink;
 use symbolon_core::facts::{Facts, Revocations};
 use symbolon_core::password::{PasswordCost, PasswordHash};
-use symbolon_core::ports::SessionStore;
+use symbolon_core::ports::{AdminTokens, SessionStore};
 use symbolon_core::refresh::RefreshSeal;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::throttle::LoginThrottle;
@@ -41,6 +42,10 @@ pub struct ServiceParts {
     pub revocations: Arc<dyn Revocations>,
     /// Signing and verifying.
     pub tokens: Arc<dyn AccessTokens>,
+    /// The record of the access tokens for the admin API.
+    pub admin_tokens: Arc<dyn AdminTokens>,
+    /// Where the audit trail is told of what happens.
+    pub audit: Arc<dyn AuditSink>,
     /// Seal of refresh tokens.
     pub seal: RefreshSeal,
     /// Client secrets.

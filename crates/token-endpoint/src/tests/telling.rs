@@ -1,0 +1,231 @@
+//! What the endpoints put on the audit trail.
+
+use serde_json::{Value, json};
+use symbolon_core::rotation::Rotation;
+use symbolon_core::{Clock as _, UnixMillis};
+
+use super::world::{ADDRESS, Node};
+use super::{login, node};
+
+/// The refresh request for the session of a login.
+async fn logged_in(node: &Node) -> String {
+    let (_, answer) = node.post("token", Some("web"), &login("orders:read")).await;
+    let token = answer["refresh_token"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"));
+    format!("grant_type=refresh_token&refresh_token={token}")
+}
+
+#[tokio::test]
+async fn issues_and_refusals_are_counted_by_client_and_reason() {
+    let node = node();
+    let own = "grant_type=client_credentials&scope=orders:read";
+    for (endpoint, client, form, counted) in [
+        (
+            "token",
+            Some("web"),
+            own,
+            "token.issued done web token client_credentials",
+        ),
+        (
+            "token",
+            Some("web"),
+            "grant_type=client_credentials&scope=users:read",
+            "token.refused scope_not_allowed web token client_credentials",
+        ),
+        (
+            "token",
+            Some("web"),
+            "grant_type=implicit",
+            "token.refused unsupported_grant_type web token unsupported",
+        ),
+        (
+            "token",
+            Some("web"),
+            "grant_type=refresh_token&refresh_token=sbr_x",
+            "token.refused refresh_forged web token refresh_token",
+        ),
+        // Who did not authenticate is nobody, whatever they call themselves.
+        (
+            "token",
+            Some("made-up"),
+            own,
+            "token.refused client_unknown unknown token none",
+        ),
+        (
+            "token",
+            None,
+            "grant_type=client_credentials&client_id=web&client_secret=wrong",
+            "token.refused client_secret_wrong unknown token none",
+        ),
+        (
+            "token",
+            None,
+            own,
+            "token.refused client_auth_missing unknown token none",
+        ),
+        (
+            "introspect",
+            None,
+            "token=x&client_id=api&client_secret=wrong",
+            "token.refused client_secret_wrong unknown introspect none",
+        ),
+        (
+            "revoke",
+            Some("web"),
+            "x=y",
+            "token.refused request_malformed web revoke none",
+        ),
+    ] {
+        node.post(endpoint, client, form).await;
+        assert_eq!(node.counted(), [counted], "{endpoint} {form}");
+    }
+    node.post("introspect", Some("api"), "token=x").await;
+    node.post("revoke", Some("web"), "token=x").await;
+    assert_eq!(node.counted(), [""; 0], "nothing was issued or refused");
+    assert_eq!(node.told(), [json!(0); 0]);
+}
+
+#[tokio::test]
+async fn a_login_is_told_with_its_session_and_where_it_came_from() {
+    let node = node();
+    node.post("token", Some("web"), &login("orders:read")).await;
+    let told = node.told();
+    assert_eq!(told.len(), 1);
+    let event = &told[0];
+    let alice = node.stores.world().users[0].subject;
+    assert_eq!(
+        (&event["event"], &event["actor"]),
+        (&json!("session.begun"), &json!(format!("user:{alice}")))
+    );
+    assert_eq!(
+        (&event["via"], &event["address"]),
+        (&json!("web"), &json!(ADDRESS))
+    );
+    assert_eq!(event["request_id"], json!(node.request.id));
+    assert_eq!(event["target"]["kind"], "session");
+    let details = json!({ "client_id": "web", "scope": "orders:read", "ends": "2026-01-02T00:00:00.000Z" });
+    assert_eq!(event["details"], details);
+    assert_eq!(node.counted(), ["token.issued done web token password"]);
+}
+
+#[tokio::test]
+async fn replays_are_counted_and_a_late_recovery_is_told() {
+    let node = node();
+    let refresh = logged_in(&node).await;
+    let session = node.told()[0]["target"]["id"].clone();
+    node.counted();
+    let replayed = |late| Rotation::Replayed {
+        generation: 1,
+        issued: node.clock.now(),
+        late,
+    };
+    node.stores.world().rotations = [replayed(false), replayed(true)].into();
+    node.post("token", Some("web"), &refresh).await;
+    let issued = "token.issued done web token refresh_token";
+    assert_eq!(
+        node.counted(),
+        ["token.replayed done web token refresh_token", issued]
+    );
+    assert_eq!(node.told(), [json!(0); 0]);
+    node.post("token", Some("web"), &refresh).await;
+    assert_eq!(node.counted(), [issued]);
+    let told = node.told();
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        (&told[0]["event"], &told[0]["actor"]),
+        (&json!("token.replayed"), &json!("client:web"))
+    );
+    assert_eq!(
+        (&told[0]["target"]["id"], &told[0]["details"]["late"]),
+        (&session, &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn a_reuse_is_told_and_revoked_in_the_same_request() {
+    let node = node();
+    let refresh = logged_in(&node).await;
+    let session = node.told()[0]["target"]["id"].clone();
+    node.counted();
+    node.stores.world().rotations = [Rotation::Reused].into();
+    node.post("token", Some("web"), &refresh).await;
+    let told = node.told();
+    assert_eq!(told.len(), 1);
+    let alice = node.stores.world().users[0].subject;
+    assert_eq!(
+        (&told[0]["event"], &told[0]["target"]["id"]),
+        (&json!("session.reused"), &session)
+    );
+    assert_eq!(told[0]["details"], json!({ "subject": alice.to_string() }));
+    assert_eq!(told[0]["address"], ADDRESS);
+    assert_eq!(
+        node.counted(),
+        ["token.refused refresh_reused web token refresh_token"]
+    );
+    let act = node.stores.world().revoked[0].act.clone();
+    assert_eq!(
+        (act.actor.as_str(), act.request),
+        ("server", Some(node.request.id))
+    );
+    assert_eq!(act.via.unwrap().as_str(), "web");
+}
+
+#[tokio::test]
+async fn a_revocation_says_in_which_request_it_was_asked_for() {
+    let node = node();
+    let refresh = logged_in(&node).await;
+    let token = refresh.rsplit('=').next().unwrap();
+    node.post("revoke", Some("web"), &format!("token={token}")).await;
+    let act = node.stores.world().revoked[0].act.clone();
+    assert_eq!(
+        (act.actor.as_str(), act.request),
+        ("client:web", Some(node.request.id))
+    );
+    assert_eq!(act.address, node.request.address);
+}
+
+#[tokio::test]
+async fn a_lock_is_told_once_it_holds_and_names_no_one_who_does_not_exist() {
+    let node = node();
+    let guess = async |name: &str| {
+        let form = format!("grant_type=password&username={name}&password=wrong");
+        node.post("token", Some("web"), &form).await;
+    };
+    guess("alice").await;
+    assert_eq!(node.told(), [json!(0); 0]);
+    guess("alice").await;
+    let told = node.told();
+    assert_eq!(told.len(), 1);
+    let alice = node.stores.world().users[0].subject;
+    let expect = |event: &Value, kind: &str, id: String| {
+        assert_eq!(
+            (&event["event"], &event["actor"]),
+            (&json!("login.locked"), &json!("unknown"))
+        );
+        assert_eq!(event["target"], json!({ "kind": kind, "id": id, "name": null }));
+        assert_eq!(
+            (&event["via"], &event["address"]),
+            (&json!("web"), &json!(ADDRESS))
+        );
+    };
+    expect(&told[0], "user", alice.to_string());
+    assert_eq!(told[0]["details"], json!({ "by": "account", "seconds": 60 }));
+    // Refused before the password is looked at: no lock anew.
+    guess("alice").await;
+    assert_eq!(node.told(), [json!(0); 0]);
+
+    node.counted();
+    guess("mallory").await;
+    guess("mallory").await;
+    assert_eq!(node.told(), [json!(0); 0]);
+    let locked = "login.locked done web token password";
+    assert_eq!(node.counted().iter().filter(|line| *line == locked).count(), 1);
+
+    guess("nobody").await;
+    let told = node.told();
+    assert_eq!(told.len(), 1, "the fifth failure from there");
+    expect(&told[0], "address", ADDRESS.to_owned());
+    assert_eq!(told[0]["details"]["by"], "address");
+    assert!(node.clock.now() > UnixMillis(0));
+}
