@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::secret::{ServerSecret, keyed_hash};
 
 /// Makes and checks cursors under a server secret of [`crate::secret::SecretPurpose::Cursor`].
+#[derive(Clone)]
 pub struct Cursors {
     key: Zeroizing<[u8; 32]>,
 }

@@ -90,7 +90,7 @@ impl ClientSecretHash {
 }
 
 /// Makes, hashes and checks client secrets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClientSecrets {
     keys: Vec<ServerSecret>,
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use symbolon_core::{Clock, Rng};
@@ -59,10 +60,13 @@ pub async fn serve(
     raise_file_limit(settings.server.max_connections);
     let clock = node::cluster_clock(&settings, clock);
     let stamp = Stamp::new(clock.clone(), &*rng);
+    let public_stamp = stamp.clone();
     let public = Listener::bind(settings.server.listen, listener_config(&settings, stamp.clone()))
         .context("server.listen")?;
     let management = Listener::bind(settings.management.listen, management_config(&settings, stamp))
         .context("management.listen")?;
+    let admin = Listener::bind(settings.admin.listen, admin_config(&settings, public_stamp))
+        .context("admin.listen")?;
     if options.dev.is_some() {
         settings.issuer = dev::issuer(public.local_addr());
     }
@@ -93,6 +97,7 @@ pub async fn serve(
     let ready = Ready {
         public: public.local_addr(),
         management: management.local_addr(),
+        admin: admin.local_addr(),
         settings: &settings,
     };
     let gauges = Gauges {
@@ -129,6 +134,11 @@ pub async fn serve(
     tasks.spawn({
         let shutdown = shutdown.clone();
         async move { http::serve(management, metrics, shutdown, grace).await }
+    });
+    let api = node.admin_router();
+    tasks.spawn({
+        let shutdown = shutdown.clone();
+        async move { http::serve(admin, api, shutdown, grace).await }
     });
     ready.announce(seeded.as_ref(), options.json)?;
     http::serve(public, node.router(), shutdown, grace).await;
@@ -189,6 +199,24 @@ fn listener_config(settings: &Settings, stamp: Stamp) -> ListenerConfig {
         trusted_proxies: server.trusted_proxies.clone(),
         tls,
         stamp,
+    }
+}
+
+/// Most connections to the listener for the admin API.
+const ADMIN_CONNECTIONS: usize = 256;
+/// Longest time for one admin request: a change may wait for clocks and leases, and a batch of an import takes a while.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// On loopback the listener for the admin API speaks plain HTTP; elsewhere it is as the public one.
+fn admin_config(settings: &Settings, stamp: Stamp) -> ListenerConfig {
+    let public = listener_config(settings, stamp);
+    let tls = public.tls.filter(|_| !settings.admin.listen.ip().is_loopback());
+    ListenerConfig {
+        max_connections: ADMIN_CONNECTIONS,
+        request_timeout: settings.server.request_timeout.max(ADMIN_TIMEOUT),
+        max_body_bytes: settings.admin.max_body_bytes,
+        tls,
+        ..public
     }
 }
 
@@ -299,13 +327,14 @@ impl Reload {
 struct Ready<'a> {
     public: SocketAddr,
     management: SocketAddr,
+    admin: SocketAddr,
     settings: &'a Settings,
 }
 
 impl Ready<'_> {
     fn announce(&self, seeded: Option<&dev::Seeded>, json: bool) -> anyhow::Result<()> {
         let issuer = self.settings.issuer.as_str();
-        tracing::info!(issuer, listen = %self.public, management = %self.management, "ready");
+        tracing::info!(issuer, listen = %self.public, management = %self.management, admin = %self.admin, "ready");
         let management = format!("http://{}", self.management);
         let mut out = std::io::stdout().lock();
         if json {

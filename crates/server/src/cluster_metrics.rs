@@ -22,7 +22,7 @@ impl std::fmt::Debug for ClusterMetrics {
 }
 
 impl Collector for ClusterMetrics {
-    /// What is not there on this node has no sample: no Redis, or a database without a clock of its own.
+    /// What is not there on this node has no sample: no Redis, a database without a clock of its own, no sweep yet.
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result<(), Error> {
         let clock = &self.stores.clock;
         let up = self.stores.redis_up().map(|up| f64::from(u8::from(up)));
@@ -32,7 +32,21 @@ impl Collector for ClusterMetrics {
             reason = "milliseconds of an offset fit many times over"
         )]
         let ahead = clock.local_ahead_ms().map(|ms| ms as f64 / 1000.0);
+        #[expect(clippy::cast_precision_loss, reason = "no database has as many rows")]
+        let backlog = self.stores.sweeps.backlog() as f64;
+        let completed = self.stores.sweeps.completed();
+        let age = completed.map(|at| clock.monotonic().saturating_sub(at).as_secs_f64());
         for (name, help, value) in [
+            (
+                "expired_rows",
+                "Rows that had expired and were still there when the latest sweep began, as far as it has come",
+                Some(backlog),
+            ),
+            (
+                "sweep_age_seconds",
+                "Time since a sweep has deleted all rows that had expired",
+                age,
+            ),
             (
                 "redis_up",
                 "1 where Redis answered the last time it was asked, a second ago at most",

@@ -12,9 +12,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use symbolon_core::audit::Act;
 use symbolon_core::client::{AuthMethod, Client, ClientPolicy, ClientType, ServedAudience};
 use symbolon_core::password::{HashMemory, PasswordHash};
-use symbolon_core::ports::{AdminStore, Change, FactStore, NewUser};
+use symbolon_core::ports::{AdminStore, AdminStores as _, Change, FactStore, NewUser};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::user::{Role, User};
@@ -24,6 +25,7 @@ use symbolon_jwks_publisher::{Endpoints, INTROSPECTION_PATH, REVOCATION_PATH, TO
 use symbolon_oauth_types::{GrantType, ScopeSet};
 use symbolon_store_sql::SqlStore;
 
+use crate::bootstrap;
 use crate::cli::DEV_ENCRYPTION_KEY;
 use crate::config::{Issuer, Settings};
 use crate::node::password_cost;
@@ -38,6 +40,7 @@ const USERNAME: &str = "alice";
 const APP: &str = "dev-app";
 const SPA: &str = "dev-public-app";
 const API: &str = "dev-api";
+const ADMIN: &str = "dev-admin";
 const BOTH_SECRET_METHODS: [AuthMethod; 2] = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
 
 /// Makes the data folder and the key-encryption key in it, where they are not there yet.
@@ -73,6 +76,7 @@ pub fn issuer(address: SocketAddr) -> Issuer {
 
 /// What is there to try out. Secrets are known only to the start that made them.
 pub struct Seeded {
+    admin: Seed,
     password: Option<SecretString>,
     app: Seed,
     spa: Seed,
@@ -98,6 +102,7 @@ pub async fn seed(
     let keys = open_server_keys(store, &settings.keys.encryption_keys, rng).await?;
     let seeder = Seeder {
         store,
+        admin: store.acting(Act::server("serve --dev")),
         secrets: &keys.client_secrets,
         clock,
         rng,
@@ -107,7 +112,11 @@ pub async fn seed(
     let app = seeder.client(APP, app_policy(ClientType::Confidential)?).await?;
     let spa = seeder.client(SPA, app_policy(ClientType::Public)?).await?;
     let password = seeder.user(settings).await?;
+    let admin = seeder
+        .client(ADMIN, bootstrap::policy("Development administrator")?)
+        .await?;
     Ok(Seeded {
+        admin,
         password,
         app,
         spa,
@@ -117,6 +126,7 @@ pub async fn seed(
 
 struct Seeder<'a> {
     store: &'a SqlStore,
+    admin: Box<dyn AdminStore>,
     secrets: &'a ClientSecrets,
     clock: &'a dyn Clock,
     rng: &'a dyn Rng,
@@ -149,9 +159,8 @@ impl Seeder<'_> {
             audiences: vec![],
             secrets: kept,
         };
-        let lift = NewRevocation::client_lifted(&client.client_id, now)
-            .because("made by serve --dev", "serve --dev");
-        done(self.store.add_client(&client, &lift).await?)?;
+        let lift = NewRevocation::client_lifted(&client.client_id, now);
+        done(self.admin.add_client(&client, &lift).await?)?;
         Ok(Seed {
             client_id: client.client_id,
             secret,
@@ -167,7 +176,7 @@ impl Seeder<'_> {
             name: "user".parse()?,
             scope: SCOPE.parse()?,
         };
-        done(self.store.put_role(&role).await?)?;
+        done(self.admin.put_role(&role).await?)?;
         let mut bytes = [0; 18];
         self.rng.fill(&mut bytes);
         let password = SecretString::from(URL_SAFE_NO_PAD.encode(bytes));
@@ -188,7 +197,7 @@ impl Seeder<'_> {
             created: now,
         };
         done(
-            self.store
+            self.admin
                 .add_user(&NewUser {
                     user,
                     names: vec![name],
@@ -203,6 +212,7 @@ impl Seeder<'_> {
 fn done(change: Change) -> anyhow::Result<()> {
     match change {
         Change::Done => Ok(()),
+        Change::Stale => bail!("somebody else changes the data folder"),
         Change::Taken(what) | Change::Unknown(what) => {
             bail!("the data folder holds something of that {what} already: give another --data-dir")
         }

@@ -1,6 +1,8 @@
 //! The `symbolon` binary: configuration, composition, command line.
 
+pub mod admin;
 pub mod app;
+pub mod bootstrap;
 pub mod cli;
 mod cluster_metrics;
 pub mod config;

@@ -1,6 +1,7 @@
 //! Composition: everything that one node is made of, without a socket. The binary serves it, and tests call its
 //! router directly.
 
+mod admin;
 mod background;
 mod stores;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use axum::Router;
 use prometheus_client::registry::Registry;
+use symbolon_admin_api::trail::Journal;
 use symbolon_core::Rng;
 use symbolon_core::facts::{Facts, Revocations};
 use symbolon_core::password::PasswordCost;
@@ -17,7 +19,7 @@ use symbolon_core::ports::{FactStore, KeyStore, RevocationLog, ServerStore, Sess
 use symbolon_core::tokens::AccessTokens;
 use symbolon_jwks_publisher::{
     Endpoints, FEED_PATH, Keyring, KeyringConfig, Published, PublisherState, RotationConfig,
-    RotationSchedule, ScheduleParts, check_encryption_keys, share_encryption_keys,
+    RotationSchedule, ScheduleParts, TOKEN_PATH, check_encryption_keys, share_encryption_keys,
 };
 use symbolon_revocation::{Feed, FeedConfig, LiveLog};
 use symbolon_store_sql::SqlStore;
@@ -26,6 +28,8 @@ use symbolon_token_endpoint::{Evidence, HashLane, LaneConfig, Lifetimes, Metrics
 use crate::config::Settings;
 use crate::health::{self, Health};
 use crate::secrets::{ISSUER_ID, open_server_keys};
+
+use admin::{AdminSide, AdminSideParts};
 
 pub use stores::{Stores, cluster_clock, database_config, fenced_log, promise_changes};
 
@@ -85,6 +89,7 @@ pub struct Node {
     keyring: Arc<Keyring>,
     published: Arc<Published>,
     issuer_path: String,
+    admin: AdminSide,
 }
 
 impl Node {
@@ -121,7 +126,7 @@ impl Node {
         let schedule = RotationSchedule::new(ScheduleParts {
             store: key_store,
             keyring: keyring.clone(),
-            encryption_keys,
+            encryption_keys: encryption_keys.clone(),
             config: rotation_config(settings),
             name: node_name(),
             clock: clock.clone(),
@@ -137,24 +142,41 @@ impl Node {
         let metrics = Metrics::default();
         let mut registry = Registry::with_prefix("symbolon");
         metrics.register(&mut registry);
+        let journal = Arc::new(Journal::new(ports.clone(), clock.clone()));
+        journal.register(&mut registry);
         let service = Service::new(ServiceParts {
             issuer: settings.issuer.as_str().to_owned(),
             facts: Arc::new(facts),
             sessions: (wraps.sessions)(stores.sessions()),
             revocations: log.clone(),
             tokens: (wraps.tokens)(keyring.clone()),
+            admin_tokens: ports.clone(),
+            audit: journal.clone(),
             seal: keys.refresh_seal,
-            secrets: keys.client_secrets,
+            secrets: keys.client_secrets.clone(),
             lane: lane(settings)?,
             password_cost: password_cost(settings),
             throttle: stores.throttle(settings),
             clock: clock.clone(),
-            rng,
+            rng: rng.clone(),
             lifetimes: lifetimes(settings),
             max_body_bytes: settings.server.max_body_bytes,
             evidence: Arc::new(Evidence::new(ports.clone(), clock.clone())),
             metrics,
             allows_origin: Arc::new(move |origin| origins.allows_origin(origin)),
+        });
+        let admin = AdminSide::new(AdminSideParts {
+            settings,
+            stores: &stores,
+            service: service.clone(),
+            log: log.clone(),
+            tokens: keyring.clone(),
+            encryption_keys,
+            journal,
+            secrets: keys.client_secrets,
+            cursors: keys.cursors,
+            checkpoints: keys.audit,
+            rng,
         });
         let health = Arc::new(Health::new(log.clone(), keyring.clone(), clock));
         let issuer_path = settings.issuer.path().to_owned();
@@ -170,6 +192,7 @@ impl Node {
             keyring,
             published,
             issuer_path,
+            admin,
         })
     }
 
@@ -187,6 +210,11 @@ impl Node {
     /// The opened signing keys.
     pub fn keyring(&self) -> Arc<Keyring> {
         self.keyring.clone()
+    }
+
+    /// Everything that the listener for the admin API answers.
+    pub fn admin_router(&self) -> Router {
+        self.admin.router()
     }
 
     /// Everything that the public listener answers.
@@ -217,6 +245,11 @@ pub async fn claim_issuer(store: &SqlStore, issuer: &str, replace: bool) -> anyh
         _ => store.set_issuer(ISSUER_ID, issuer).await?,
     }
     Ok(())
+}
+
+/// The token endpoint of an issuer.
+pub fn token_endpoint(issuer: &str) -> String {
+    format!("{issuer}{TOKEN_PATH}")
 }
 
 /// How keys come and go, by the settings.

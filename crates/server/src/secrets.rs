@@ -1,6 +1,7 @@
 //! Server secrets: made at the first start, kept encrypted under the key-encryption key.
 
 use anyhow::{Context, bail, ensure};
+use symbolon_admin_api::trail::CheckpointKeys;
 use symbolon_core::cursor::Cursors;
 use symbolon_core::ports::{ServerStore, WrappedSecret};
 use symbolon_core::refresh::RefreshSeal;
@@ -18,6 +19,8 @@ pub const ISSUER_ID: u16 = 1;
 pub struct ServerKeys {
     /// Client secrets.
     pub client_secrets: ClientSecrets,
+    /// Checkpoints of the audit trail.
+    pub audit: CheckpointKeys,
     /// Page cursors.
     pub cursors: Cursors,
     /// The revocation feed.
@@ -61,6 +64,7 @@ pub async fn open_server_keys(
         bail!("the database lost the server secret for page cursors")
     };
     Ok(ServerKeys {
+        audit: CheckpointKeys::new(&opened(SecretPurpose::AuditSigning)?)?,
         client_secrets: ClientSecrets::new(opened(SecretPurpose::ClientSecretHash)?),
         cursors: Cursors::new(newest),
         feed: FeedKeys::new(&opened(SecretPurpose::FeedSigning)?)?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::cursor::Cursors;
 use symbolon_core::lookup::{RevocationRecords, SessionLookup};
 use symbolon_core::password::PasswordCost;
@@ -18,10 +19,22 @@ use symbolon_jose::{EncryptionKeys, SigningAlg};
 use symbolon_jwks_publisher::KeyOperations;
 use zeroize::Zeroizing;
 
-use super::error::{CliError, input_failed};
+use super::api::Connection;
+use super::error::{CliError, ErrorKind, input_failed};
 
 /// Waits for the given time.
 pub type Wait = dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync;
+
+/// What commands that go through the admin API work with.
+#[derive(Clone, Copy)]
+pub struct ApiContext<'a> {
+    /// The API.
+    pub api: &'a Connection,
+    /// Time, to tell how long ago something was.
+    pub clock: &'a dyn Clock,
+    /// Waits, and does nothing else.
+    pub pause: &'a Wait,
+}
 
 /// What commands on users, roles and clients work with.
 #[derive(Clone, Copy)]
@@ -110,6 +123,11 @@ impl Context<'_> {
                 (self.wait)(LEASE).await;
                 Ok(())
             }
+            Change::Stale => Err(CliError::new(
+                ErrorKind::Stale,
+                "the record has changed meanwhile",
+                "look at it again",
+            )),
             Change::Taken(what) => Err(taken(what)),
             Change::Unknown(what) => Err(unknown(what)),
         }
@@ -124,7 +142,7 @@ impl Context<'_> {
 
     /// Says for the record why an entry is made and by whom.
     pub(super) fn because(&self, entry: NewRevocation, done: &str) -> NewRevocation {
-        entry.because(&format!("{done} at the command line"), self.actor)
+        entry.by(&Act::new(Actor::operator(self.actor), done))
     }
 }
 
@@ -159,6 +177,13 @@ fn unknown(what: &str) -> CliError {
             format!("see `symbolon {other} list`"),
         ),
     }
+}
+
+/// Whoever runs this process, for the record.
+pub(super) fn operator_name() -> String {
+    let names = ["USER", "LOGNAME"].map(|name| std::env::var(name).unwrap_or_default());
+    let named = actor(names.iter().map(String::as_str));
+    named.trim_start_matches("cli:").to_owned()
 }
 
 /// Who changes something at the command line, for the record: `cli:` and the operating system's name of the user,

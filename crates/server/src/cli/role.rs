@@ -1,13 +1,18 @@
-//! `role`: names for sets of scopes.
+//! `role`: names for sets of scopes that users hold.
 
 use clap::{Args, Subcommand};
+use http::Method;
 use serde_json::json;
-use symbolon_core::user::{Role, RoleName};
+use symbolon_admin_api::Page;
+use symbolon_core::user::RoleName;
+use symbolon_core::view::RoleView;
 use symbolon_oauth_types::ScopeSet;
 
-use super::context::{Console, Context, confirm};
+use super::api::Call;
+use super::args::WhyArgs;
+use super::context::{ApiContext, Console, confirm};
 use super::error::CliError;
-use super::output::{Output, fields, list, table};
+use super::output::{Output, fields, table};
 
 /// `role`.
 #[derive(Debug, Subcommand)]
@@ -28,6 +33,9 @@ pub struct RolePut {
     /// A scope that holders may be granted; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     pub scopes: Vec<String>,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// `role delete`.
@@ -38,6 +46,9 @@ pub struct RoleDelete {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// Runs a command on roles.
@@ -45,7 +56,7 @@ pub struct RoleDelete {
 /// # Errors
 /// [`CliError`]; nothing changed.
 pub async fn run(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     command: RoleCommand,
@@ -57,43 +68,36 @@ pub async fn run(
     }
 }
 
-async fn put(context: &Context<'_>, out: &mut Output<'_>, args: RolePut) -> Result<(), CliError> {
-    let role = Role {
-        name: args.name,
-        scope: scope_set(&args.scopes)?,
-    };
-    context.commit(context.admin.put_role(&role)).await?;
+async fn put(context: &ApiContext<'_>, out: &mut Output<'_>, args: RolePut) -> Result<(), CliError> {
+    let scope = scope_set(&args.scopes)?;
+    let call = Call::new(Method::PUT, &["roles", args.name.as_str()])
+        .with_some("reason", args.why.reason)
+        .body(&json!({ "scope": scope }))?;
+    let role: RoleView = context.api.send(call).await?.read()?;
     out.result(
-        &json!({ "done": "put", "name": role.name.as_str(), "scope": role.scope }),
-        &fields(&[
-            ("role", role.name.to_string()),
-            ("scope", list(role.scope.iter())),
-        ]),
+        &json!({ "done": "put", "name": role.name, "scope": role.scope }),
+        &fields(&[("role", role.name), ("scope", role.scope)]),
     )
 }
 
-async fn show_all(context: &Context<'_>, out: &mut Output<'_>) -> Result<(), CliError> {
-    let roles = context.admin.roles().await?;
-    let views: Vec<_> = roles
-        .iter()
-        .map(|role| json!({ "name": role.name.as_str(), "scope": role.scope }))
-        .collect();
-    let rows: Vec<_> = roles
-        .iter()
-        .map(|role| [role.name.to_string(), list(role.scope.iter())])
-        .collect();
-    out.result(&json!({ "roles": views }), &table(["ROLE", "SCOPE"], &rows))
+async fn show_all(context: &ApiContext<'_>, out: &mut Output<'_>) -> Result<(), CliError> {
+    let roles: Page<RoleView> = context.api.read(&["roles"]).await?;
+    let row = |role: &RoleView| [role.name.clone(), role.scope.clone()];
+    let rows: Vec<_> = roles.items.iter().map(row).collect();
+    out.result(&json!({ "roles": roles.items }), &table(["ROLE", "SCOPE"], &rows))
 }
 
 async fn delete(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     args: &RoleDelete,
 ) -> Result<(), CliError> {
     let question = format!("Delete role {}, also from all who hold it?", args.name);
     confirm(console, args.yes, &question)?;
-    context.commit(context.admin.delete_role(&args.name)).await?;
+    let call = Call::new(Method::DELETE, &["roles", args.name.as_str()])
+        .with_some("reason", args.why.reason.as_ref());
+    context.api.send(call).await?;
     out.result(
         &json!({ "done": "deleted", "name": args.name.as_str() }),
         &format!("role {} is deleted", args.name),

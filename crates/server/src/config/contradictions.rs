@@ -8,7 +8,7 @@ use super::kind::{algorithm_names, duration_text};
 use super::load::{Mode, hash_threads};
 use super::sources::Sources;
 use super::store_contradictions;
-use super::table::{self, Spec};
+use super::table::{self, Setting, Spec};
 use super::values::Values;
 
 /// Most memory that password hashing may take, in KiB: 8 GiB.
@@ -62,22 +62,32 @@ fn half_of_tls(values: &Values) -> Option<Finding> {
     ))
 }
 
-fn plain_http_off_loopback(values: &Values, mode: Mode) -> Option<Finding> {
-    let listen = values.sound(&table::SERVER_LISTEN)?;
-    let proxies = values.sound(&table::SERVER_TRUSTED_PROXIES)?;
+fn plain_http_off_loopback(values: &Values, mode: Mode) -> Vec<Finding> {
+    let Some(proxies) = values.sound(&table::SERVER_TRUSTED_PROXIES) else {
+        return Vec::new();
+    };
     let tls = values.is_set(&table::SERVER_TLS_CERTIFICATE_FILE.spec)
         || values.is_set(&table::SERVER_TLS_KEY_FILE.spec);
-    (mode == Mode::Production && !is_loopback(listen) && !tls && proxies.is_empty()).then(|| {
-        values.finding(
-            &table::SERVER_LISTEN.spec,
-            format!("{listen} would be served in plain HTTP to everybody, passwords and tokens included"),
-            Some(
-                "set `server.tls_certificate_file` and `server.tls_key_file`, or declare the proxies that end \
-                 TLS in `server.trusted_proxies`, or listen on 127.0.0.1"
-                    .to_owned(),
-            ),
-        )
-    })
+    if mode != Mode::Production || tls || !proxies.is_empty() {
+        return Vec::new();
+    }
+    // Passwords and tokens go over both.
+    [&table::SERVER_LISTEN, &table::ADMIN_LISTEN]
+        .into_iter()
+        .filter_map(|setting| values.sound(setting).map(|listen| (&setting.spec, listen)))
+        .filter(|(_, listen)| !is_loopback(*listen))
+        .map(|(spec, listen)| {
+            values.finding(
+                spec,
+                format!("{listen} would be served in plain HTTP to everybody, passwords and tokens included"),
+                Some(
+                    "set `server.tls_certificate_file` and `server.tls_key_file`, or declare the proxies that end \
+                     TLS in `server.trusted_proxies`, or listen on 127.0.0.1"
+                        .to_owned(),
+                ),
+            )
+        })
+        .collect()
 }
 
 fn http_issuer_off_loopback(values: &Values, mode: Mode) -> Option<Finding> {
@@ -95,17 +105,35 @@ fn http_issuer_off_loopback(values: &Values, mode: Mode) -> Option<Finding> {
     })
 }
 
-fn same_listener_twice(values: &Values) -> Option<Finding> {
-    let public = values.sound(&table::SERVER_LISTEN)?;
-    let management = values.sound(&table::MANAGEMENT_LISTEN)?;
-    let overlap =
-        public.ip() == management.ip() || public.ip().is_unspecified() || management.ip().is_unspecified();
-    (overlap && public.port() != 0 && public.port() == management.port()).then(|| {
+fn same_listener_twice(values: &Values) -> Vec<Finding> {
+    let listeners = [
+        &table::SERVER_LISTEN,
+        &table::MANAGEMENT_LISTEN,
+        &table::ADMIN_LISTEN,
+    ];
+    let mut findings = Vec::new();
+    for (position, later) in listeners.iter().enumerate() {
+        for earlier in &listeners[..position] {
+            findings.extend(same_listener(values, earlier, later));
+        }
+    }
+    findings
+}
+
+fn same_listener(
+    values: &Values,
+    earlier: &Setting<SocketAddr>,
+    later: &Setting<SocketAddr>,
+) -> Option<Finding> {
+    let (taken, wanted) = (values.sound(earlier)?, values.sound(later)?);
+    let overlap = taken.ip() == wanted.ip() || taken.ip().is_unspecified() || wanted.ip().is_unspecified();
+    (overlap && taken.port() != 0 && taken.port() == wanted.port()).then(|| {
         values.finding(
-            &table::MANAGEMENT_LISTEN.spec,
+            &later.spec,
             format!(
-                "{management} is taken by `server.listen`, {public} ({})",
-                values.origin(&table::SERVER_LISTEN.spec)
+                "{wanted} is taken by `{}`, {taken} ({})",
+                earlier.spec.key,
+                values.origin(&earlier.spec)
             ),
             Some("give each listener a port of its own".to_owned()),
         )
@@ -198,19 +226,23 @@ fn hash_memory(values: &Values, cores: usize) -> Option<Finding> {
 }
 
 fn dev_off_loopback(values: &Values) -> Vec<Finding> {
-    [&table::SERVER_LISTEN, &table::MANAGEMENT_LISTEN]
-        .into_iter()
-        .filter_map(|setting| values.sound(setting).map(|listen| (&setting.spec, listen)))
-        .filter(|(_, listen)| !is_loopback(*listen))
-        .map(|(spec, listen): (&Spec, _)| {
-            let remedy = "give an address such as 127.0.0.1:8080, or start without --dev".to_owned();
-            values.finding(
-                spec,
-                format!("{listen} is not loopback, where alone --dev listens"),
-                Some(remedy),
-            )
-        })
-        .collect()
+    [
+        &table::SERVER_LISTEN,
+        &table::MANAGEMENT_LISTEN,
+        &table::ADMIN_LISTEN,
+    ]
+    .into_iter()
+    .filter_map(|setting| values.sound(setting).map(|listen| (&setting.spec, listen)))
+    .filter(|(_, listen)| !is_loopback(*listen))
+    .map(|(spec, listen): (&Spec, _)| {
+        let remedy = "give an address such as 127.0.0.1:8080, or start without --dev".to_owned();
+        values.finding(
+            spec,
+            format!("{listen} is not loopback, where alone --dev listens"),
+            Some(remedy),
+        )
+    })
+    .collect()
 }
 
 fn management_off_loopback(values: &Values) -> Option<Finding> {

@@ -10,9 +10,9 @@ use super::database_url;
 use super::finding::{ConfigErrors, Finding};
 use super::key_timings;
 use super::settings::{
-    DatabaseSettings, FeedSettings, JwksSettings, KeySettings, LogSettings, LoginSettings,
-    ManagementSettings, PasswordSettings, RedisMode, RedisSettings, RedisTopology, ServerSettings, Settings,
-    TlsFiles, TokenSettings,
+    AdminSettings, AuditSettings, DatabaseSettings, FeedSettings, JwksSettings, KeySettings, LogSettings,
+    LoginSettings, ManagementSettings, PasswordSettings, RedisMode, RedisSettings, RedisTopology,
+    ServerSettings, Settings, TlsFiles, TokenSettings,
 };
 use super::sources::Sources;
 use super::table::{self, Setting};
@@ -118,6 +118,8 @@ impl Assembly<'_> {
         let management = self
             .value(&table::MANAGEMENT_LISTEN)
             .map(|listen| ManagementSettings { listen });
+        let admin = self.admin();
+        let audit = self.audit();
         let database = self.database();
         let redis = self.redis();
         let keys = self.keys();
@@ -133,6 +135,8 @@ impl Assembly<'_> {
             issuer: issuer?,
             server: server?,
             management: management?,
+            admin: admin?,
+            audit: audit?,
             database: database?,
             redis: redis?,
             keys: keys?,
@@ -267,6 +271,24 @@ impl Assembly<'_> {
         ))
     }
 
+    fn admin(&mut self) -> Option<AdminSettings> {
+        let listen = self.value(&table::ADMIN_LISTEN);
+        let max_body_bytes = self.value(&table::ADMIN_MAX_BODY_BYTES);
+        let max_streams = self.value(&table::ADMIN_MAX_STREAMS);
+        Some(AdminSettings {
+            listen: listen?,
+            max_body_bytes: max_body_bytes?,
+            max_streams: max_streams?,
+        })
+    }
+
+    fn audit(&mut self) -> Option<AuditSettings> {
+        let retention = self.value(&table::AUDIT_RETENTION);
+        Some(AuditSettings {
+            retention: retention?,
+        })
+    }
+
     fn feed(&mut self) -> Option<FeedSettings> {
         let max_stale = self.optional(&table::FEED_MAX_STALE);
         let max_streams = self.optional(&table::FEED_MAX_STREAMS);
@@ -316,9 +338,15 @@ impl Assembly<'_> {
     fn login(&mut self) -> Option<LoginSettings> {
         let max_failures = self.value(&table::LOGIN_MAX_FAILURES);
         let lockout = self.value(&table::LOGIN_LOCKOUT);
+        let max_failures_per_address = self.value(&table::LOGIN_MAX_FAILURES_PER_ADDRESS);
+        let address_window = self.value(&table::LOGIN_ADDRESS_WINDOW);
+        let known_address_lifetime = self.value(&table::LOGIN_KNOWN_ADDRESS_LIFETIME);
         Some(LoginSettings {
             max_failures: max_failures?,
             lockout: lockout?,
+            max_failures_per_address: max_failures_per_address?,
+            address_window: address_window?,
+            known_address_lifetime: known_address_lifetime?,
         })
     }
 
@@ -331,9 +359,3 @@ impl Assembly<'_> {
         })
     }
 }
-        let max_failures_per_address = self.value(&table::LOGIN_MAX_FAILURES_PER_ADDRESS);
-        let address_window = self.value(&table::LOGIN_ADDRESS_WINDOW);
-        let known_address_lifetime = self.value(&table::LOGIN_KNOWN_ADDRESS_LIFETIME);
-            max_failures_per_address: max_failures_per_address?,
-            address_window: address_window?,
-            known_address_lifetime: known_address_lifetime?,

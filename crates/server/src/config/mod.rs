@@ -33,9 +33,9 @@ pub use issuer::Issuer;
 pub use load::{Loaded, Mode, load, reload_encryption_keys};
 pub use reference::{example_toml, reference_markdown};
 pub use settings::{
-    DatabaseSettings, FeedSettings, JwksSettings, KeySettings, LogFormat, LogSettings, LoginSettings,
-    ManagementSettings, PasswordSettings, RedisSettings, RedisTopology, ServerSettings, Settings, TlsFiles,
-    TokenSettings,
+    AdminSettings, AuditSettings, DatabaseSettings, FeedSettings, JwksSettings, KeySettings, LogFormat,
+    LogSettings, LoginSettings, ManagementSettings, PasswordSettings, RedisSettings, RedisTopology,
+    ServerSettings, Settings, TlsFiles, TokenSettings,
 };
 pub use sources::{CommandRunner, ConfigFile, FileReader, FileText, Override, Sources, read_file};
 

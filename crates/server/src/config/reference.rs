@@ -46,9 +46,9 @@ const CONTRADICTIONS: &str = "
 ## What is refused together
 
 - `server.tls_certificate_file` without `server.tls_key_file`, or the other way round.
-- `server.listen` off loopback in plain HTTP without `server.trusted_proxies`.
+- `server.listen` or `admin.listen` off loopback in plain HTTP without `server.trusted_proxies`.
 - An `issuer` of scheme http with `server.listen` off loopback.
-- `management.listen` on the address and port of `server.listen`.
+- Two listeners on one address and port.
 - Any `redis.*` setting without `redis.url`.
 - `redis.mode` sentinel without `redis.sentinel_service`, or any `redis.sentinel_*` setting with another mode.
 - `redis.sentinel_username` without `redis.sentinel_password`.

@@ -25,6 +25,10 @@ pub struct Settings {
     pub server: ServerSettings,
     /// `management.*`
     pub management: ManagementSettings,
+    /// `admin.*`
+    pub admin: AdminSettings,
+    /// `audit.*`
+    pub audit: AuditSettings,
     /// `database.*`
     pub database: DatabaseSettings,
     /// `redis.*`; `None` where `redis.url` is not set: sessions are in the database.
@@ -84,6 +88,24 @@ pub struct TlsFiles {
 pub struct ManagementSettings {
     /// `management.listen`; port 0 means any free port.
     pub listen: SocketAddr,
+}
+
+/// The admin API.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// `admin.listen`; port 0 means any free port.
+    pub listen: SocketAddr,
+    /// `admin.max_body_bytes`
+    pub max_body_bytes: usize,
+    /// `admin.max_streams`
+    pub max_streams: usize,
+}
+
+/// The audit trail.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditSettings {
+    /// `audit.retention`
+    pub retention: Duration,
 }
 
 /// The SQL database. `Debug` shows its URL without the password.
@@ -250,6 +272,12 @@ pub struct LoginSettings {
     pub max_failures: u32,
     /// `login.lockout`
     pub lockout: Duration,
+    /// `login.max_failures_per_address`: zero for no limit.
+    pub max_failures_per_address: u32,
+    /// `login.address_window`
+    pub address_window: Duration,
+    /// `login.known_address_lifetime`: zero for no address.
+    pub known_address_lifetime: Duration,
 }
 
 /// The log.
@@ -271,9 +299,3 @@ pub enum LogFormat {
     /// Text for people.
     Text,
 }
-    /// `login.max_failures_per_address`: zero for no limit.
-    pub max_failures_per_address: u32,
-    /// `login.address_window`
-    pub address_window: Duration,
-    /// `login.known_address_lifetime`: zero for no address.
-    pub known_address_lifetime: Duration,

@@ -80,6 +80,19 @@ settings! {
         "Address and port of the listener for metrics and health, which has no access control; port 0 is \
          any free port.";
 
+    ADMIN_LISTEN: SocketAddr = parse::socket_address, "admin.listen", Kind::SocketAddress, Value("127.0.0.1:8082"),
+        "Address and port of the listener for the admin API, `/admin/v1`; port 0 is any free port. On loopback it speaks \
+         plain HTTP; off loopback it has the TLS certificate of the public listener, or needs trusted proxies as that does.";
+    ADMIN_MAX_BODY_BYTES: usize = parse::integer, "admin.max_body_bytes",
+        Kind::Integer { min: 65_536, max: 16_777_216 }, Value("1048576"),
+        "Largest body of an admin request in bytes; a larger one is answered with 413. Imports are sent in batches that fit.";
+    ADMIN_MAX_STREAMS: usize = parse::integer, "admin.max_streams", Kind::Integer { min: 0, max: 1_024 }, Value("16"),
+        "Streams of the audit trail that are open at once on this node; more are answered with 503.";
+
+    AUDIT_RETENTION: Duration = parse::duration, "audit.retention", Kind::seconds(DAY, 36_500 * DAY), Value("400d"),
+        "How long records stay on the audit trail. Older ones are deleted in small batches, once a signed checkpoint covers \
+         them.";
+
     DATABASE_URL: String = database_url::parse, "database.url", Kind::DatabaseUrl,
         Value("sqlite:symbolon-data/symbolon.db"),
         "The database: a file of SQLite for one node, PostgreSQL for several. The relative path of a file starts at \

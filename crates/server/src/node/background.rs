@@ -1,6 +1,6 @@
 //! What a node does beside requests, for as long as it runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use symbolon_core::evidence::forgotten_at;
@@ -61,6 +61,7 @@ impl Node {
             published: self.published.clone(),
         })));
         tasks.spawn(rotate(self.schedule.clone(), shutdown.clone()));
+        self.admin.spawn(tasks, shutdown);
         spawn(Box::pin(drain(self.log.clone(), self.stores.sessions())));
         spawn(Box::pin(sweep(self.stores.clone())));
         let evidence = self.service.evidence();
@@ -218,28 +219,118 @@ async fn drain(log: Arc<LiveLog>, sessions: Arc<dyn SessionStore>) {
     }
 }
 
+/// How the sweeping of expired rows fares on this node. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Sweeps {
+    inner: Arc<Mutex<SweepState>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct SweepState {
+    backlog: u64,
+    completed: Option<Duration>,
+}
+
+impl Sweeps {
+    /// Rows that had expired and were still there when the latest sweep began, as far as it has come.
+    pub(crate) fn backlog(&self) -> u64 {
+        self.state().backlog
+    }
+
+    /// The monotonic time at which the latest sweep that left nothing ended; `None` before the first.
+    pub(crate) fn completed(&self) -> Option<Duration> {
+        self.state().completed
+    }
+
+    fn found(&self, rows: u64) {
+        self.state().backlog = rows;
+    }
+
+    fn complete(&self, at: Duration) {
+        self.state().completed = Some(at);
+    }
+
+    fn state(&self) -> MutexGuard<'_, SweepState> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 async fn sweep(stores: Stores) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
-        match sweep_once(stores.clock.safely_past(), &stores.sql).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "expired rows were deleted"),
+        match sweep_once(stores.clock.safely_past(), &stores.sql, &stores.sweeps).await {
+            Ok(rows) => {
+                stores.sweeps.complete(stores.clock.monotonic());
+                if rows > 0 {
+                    tracing::debug!(rows, "expired rows were deleted");
+                }
+            }
             Err(error) => tracing::error!(%error, "expired rows could not be deleted"),
         }
     }
 }
 
 /// Deletes all that has expired, a small batch at a time, so that nobody waits long for the one writer.
-async fn sweep_once(now: UnixMillis, store: &SqlStore) -> StoreResult<u64> {
+async fn sweep_once(now: UnixMillis, store: &SqlStore, sweeps: &Sweeps) -> StoreResult<u64> {
     let mut rows = store.sweep_verifiers(forgotten_at(now)).await?;
     loop {
         let batch =
             SessionStore::sweep(store, now, SWEEP_BATCH).await? + store.sweep_log(now, SWEEP_BATCH).await?;
         rows += batch;
+        sweeps.found(rows);
         if batch < u64::from(SWEEP_BATCH) {
             return Ok(rows);
         }
         tokio::time::sleep(SWEEP_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_core::ports::NewSession;
+    use symbolon_store_sql::SqlConfig;
+    use symbolon_testkit::{FakeClock, SeqRng, fresh_client_uid, fresh_session, fresh_subject};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sweep_tells_how_much_it_found() {
+        let store = SqlStore::connect(&SqlConfig::new("sqlite::memory:"), Arc::new(FakeClock::new()))
+            .await
+            .unwrap();
+        store.migrate(&SeqRng::new()).await.unwrap();
+        let head = store.head().await.unwrap();
+        let (now, sweeps) = (FakeClock::START, Sweeps::default());
+        let expired = u64::from(SWEEP_BATCH) + 7;
+        for i in 0..expired + 3 {
+            let session = NewSession {
+                session: fresh_session(now),
+                subject: fresh_subject(),
+                client: fresh_client_uid(),
+                scope: "orders:read".to_owned(),
+                ends: now.plus(if i < expired { 1_000 } else { 3_000 }),
+                issued: now,
+                address: None,
+                user_agent: None,
+                refreshable: false,
+            };
+            SessionStore::begin(&store, &session, head).await.unwrap();
+        }
+        for (after, found) in [(1_000, 0), (2_000, expired), (2_000, 0), (4_000, 3)] {
+            let swept = sweep_once(now.plus(after), &store, &sweeps).await.unwrap();
+            assert_eq!((swept, sweeps.backlog()), (found, found), "after {after}");
+        }
+        assert_eq!(sweeps.completed(), None);
+        let at = Duration::from_secs(9);
+        sweeps.complete(at);
+        assert_eq!(sweeps.completed(), Some(at));
+        store.close().await;
+        assert!(sweep_once(now, &store, &sweeps).await.is_err());
+        assert_eq!(
+            (sweeps.backlog(), sweeps.completed()),
+            (3, Some(at)),
+            "what fails is not told as done"
+        );
     }
 }

@@ -15,6 +15,7 @@ use symbolon_store_redis::{RedisConfig, RedisRecords, RedisThrottle, Topology};
 use symbolon_store_sql::{SqlConfig, SqlStore};
 use symbolon_token_endpoint::MemoryThrottle;
 
+use super::background::Sweeps;
 use crate::config::{RedisSettings, RedisTopology, Settings};
 
 /// How often the database's clock is looked at before a node starts: the first look warms the connection up.
@@ -27,6 +28,8 @@ pub struct Stores {
     pub sql: SqlStore,
     /// The cluster's time.
     pub clock: Arc<ClusterClock>,
+    /// How the sweeping of the database fares.
+    pub(crate) sweeps: Sweeps,
     redis: Option<Redis>,
 }
 
@@ -55,7 +58,7 @@ impl Stores {
             None => None,
             Some(redis) => Some(Redis::connect(redis, &sql).await?),
         };
-        Self { sql, clock, redis }.with_time().await
+        Self::of(sql, clock, redis).with_time().await
     }
 
     /// The same without Redis: for commands that must work while it is down. See [`promise_changes`].
@@ -68,12 +71,16 @@ impl Stores {
         rng: &dyn Rng,
     ) -> anyhow::Result<Self> {
         let sql = open_database(settings, clock.clone(), rng).await?;
-        let stores = Self {
+        Self::of(sql, clock, None).with_time().await
+    }
+
+    fn of(sql: SqlStore, clock: Arc<ClusterClock>, redis: Option<Redis>) -> Self {
+        Self {
             sql,
             clock,
-            redis: None,
-        };
-        stores.with_time().await
+            sweeps: Sweeps::default(),
+            redis,
+        }
     }
 
     async fn with_time(self) -> anyhow::Result<Self> {

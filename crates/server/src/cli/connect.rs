@@ -1,0 +1,144 @@
+//! How a command gets to the admin API: the flags say whether over HTTP or in this process.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use symbolon_admin_api::router;
+use symbolon_core::audit::Actor;
+use symbolon_core::ports::RevocationLog;
+use symbolon_core::{SystemClock, SystemRng};
+
+use super::api::{Connection, Logins, Remote, default_path};
+use super::args::GlobalArgs;
+use super::context::{ApiContext, operator_name};
+use super::error::CliError;
+use super::output::{Output, Remark, quoted};
+use super::run::{failed, runtime, settings};
+use super::settling::Settling;
+use crate::admin::{Offline, SettleBy};
+use crate::node::{self, Stores};
+
+/// What a command does to the revocation log of a database that it works on itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fences {
+    /// Nothing that fences in Redis are for.
+    Leave,
+    /// It revokes: fences are raised where there is Redis, and where that is down the entry goes on the log all the same.
+    Raise,
+}
+
+/// Runs a command on the admin API.
+pub(super) fn with_api(
+    global: &GlobalArgs,
+    out: &mut Output<'_>,
+    fences: Fences,
+    command: impl AsyncFnOnce(&ApiContext<'_>, &mut Output<'_>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    if global.offline {
+        return beside(global, out, fences, command);
+    }
+    let connection = Connection::remote(Remote::new(stored_login(global)?)?);
+    runtime(tokio::runtime::Builder::new_current_thread())?.block_on(async {
+        let context = ApiContext {
+            api: &connection,
+            clock: &SystemClock::new(),
+            pause: &|time| tokio::time::sleep(time).boxed(),
+        };
+        command(&context, out).await
+    })
+}
+
+/// The file of stored logins that the flags name, or the one that is used without.
+pub(super) fn login_path(global: &GlobalArgs) -> Result<std::path::PathBuf, CliError> {
+    if let Some(path) = &global.login {
+        return Ok(path.clone());
+    }
+    default_path(global.data_dir.as_deref(), |name| std::env::var(name).ok()).ok_or_else(|| {
+        CliError::refused(
+            "there is no folder to keep a login in: neither HOME nor XDG_CONFIG_HOME is set",
+            "name a file with --login",
+        )
+    })
+}
+
+fn stored_login(global: &GlobalArgs) -> Result<super::api::Login, CliError> {
+    let path = login_path(global)?;
+    let logins = Logins::read(&path)?;
+    if let Some(login) = logins.at(global.server.as_deref()) {
+        return Ok(login.clone());
+    }
+    let shown = quoted(&path.to_string_lossy());
+    let known: Vec<_> = logins.servers().collect();
+    let what = match &global.server {
+        Some(server) if !known.is_empty() => {
+            format!("{shown} holds no login at {server}, but at {}", known.join(", "))
+        }
+        Some(server) => format!("{shown} holds no login at {server}"),
+        None => format!("{shown} holds no login"),
+    };
+    Err(CliError::refused(
+        what,
+        "run `symbolon login` first; or give --offline to work on the database itself",
+    ))
+}
+
+/// Runs a command in this process, on the database.
+fn beside(
+    global: &GlobalArgs,
+    out: &mut Output<'_>,
+    fences: Fences,
+    command: impl AsyncFnOnce(&ApiContext<'_>, &mut Output<'_>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let settings = settings(global, out)?;
+    let clock = node::cluster_clock(&settings, Arc::new(SystemClock::new()));
+    runtime(tokio::runtime::Builder::new_current_thread())?.block_on(async {
+        let stores = Stores::open_database_alone(&settings, clock.clone(), &SystemRng)
+            .await
+            .map_err(failed)?;
+        let settling = Settling::new(&settings, &stores.sql);
+        let log = match fences {
+            Fences::Leave => Ok(unfenced(&stores)),
+            Fences::Raise => node::fenced_log(&settings, &stores.sql).await,
+        };
+        let log = match log {
+            Ok(log) => log,
+            Err(error) => {
+                let why = format!(
+                    "Redis could not be told ({error:#}): what is revoked goes on the log, but a server that is cut off from \
+                     the database may not know of it until it is back"
+                );
+                out.remark(Remark::Warning, &why)?;
+                unfenced(&stores)
+            }
+        };
+        let waiting = settling.clone();
+        let offline = Offline {
+            settings: &settings,
+            store: &stores.sql,
+            log,
+            operator: Actor::operator(&operator_name()),
+            settle: Arc::new(SettleBy::new(move |time| waiting.wait(time))),
+            clock: clock.clone(),
+            rng: Arc::new(SystemRng),
+        };
+        let opened = offline.open().await.map_err(failed)?;
+        if let Some(why) = opened.sealed {
+            let why = format!("server secrets can't be opened, so that clients get no secrets: {why}");
+            out.remark(Remark::Warning, &why)?;
+        }
+        let connection = Connection::local(router(opened.api));
+        let context = ApiContext {
+            api: &connection,
+            clock: &*clock,
+            pause: &|time| tokio::time::sleep(time).boxed(),
+        };
+        let outcome = command(&context, out).await;
+        stores.sql.close().await;
+        settling.remark(out)?;
+        outcome
+    })
+}
+
+fn unfenced(stores: &Stores) -> Arc<dyn RevocationLog> {
+    Arc::new(stores.sql.clone())
+}
