@@ -1,0 +1,171 @@
+//! What the API needs besides the database.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret as _, SecretString};
+use symbolon_admin_api::{
+    Denied, Gate, Passwords, Presented, Principal, Problem, ProblemKind, Settle,
+};
+use symbolon_core::audit::{Actor, AuditEvent, AuditSink, Counted};
+use symbolon_core::password::PasswordHash;
+use symbolon_core::ports::StoreError;
+use symbolon_core::tokens::{AccessTokens, SignError, VerifiedAccessToken};
+use symbolon_core::user::ADMIN_SCOPES;
+use symbolon_jose::SigningAlg;
+use symbolon_oauth_types::AccessTokenClaims;
+use symbolon_testkit::password_hash;
+use uuid::Uuid;
+
+/// The token that the gate admits.
+pub(crate) const GOOD: &str = "good";
+/// The token for which the gate can't be asked.
+pub(crate) const UNASKED: &str = "unasked";
+/// The id of every request.
+pub(crate) const REQUEST: Uuid = Uuid::from_u128(0x0190_c7a0_0000_7000_8000_0000_0000_0042);
+/// Where every request comes from.
+pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+/// Admits [`GOOD`] as whom the test says.
+pub(crate) struct FakeGate(Mutex<Principal>);
+
+impl FakeGate {
+    /// The token has just this scope from now on.
+    pub(crate) fn holding(&self, scope: &str) {
+        self.0.lock().unwrap().scope = scope.parse().unwrap();
+    }
+
+    /// The token has every admin scope but those from now on.
+    pub(crate) fn lacking(&self, scopes: &[&str]) {
+        let held: Vec<_> = ADMIN_SCOPES
+            .into_iter()
+            .filter(|scope| !scopes.contains(scope))
+            .collect();
+        self.holding(&held.join(" "));
+    }
+
+    /// Another client calls from now on.
+    pub(crate) fn as_client(&self, client_id: &str) {
+        self.0.lock().unwrap().actor = Actor::client(&client_id.parse().unwrap());
+    }
+}
+
+impl Default for FakeGate {
+    fn default() -> Self {
+        Self(Mutex::new(Principal {
+            actor: Actor::client(&"console".parse().unwrap()),
+            via: None,
+            scope: ADMIN_SCOPES.join(" ").parse().unwrap(),
+        }))
+    }
+}
+
+#[async_trait]
+impl Gate for FakeGate {
+    async fn admit(&self, presented: &Presented<'_>) -> Result<Principal, Denied> {
+        match presented.token {
+            None => Err(Denied::Missing),
+            Some(GOOD) => Ok(self.0.lock().unwrap().clone()),
+            Some(UNASKED) => Err(Denied::Unavailable(StoreError::Unavailable("down".into()))),
+            Some(_) => Err(Denied::Refused("expired")),
+        }
+    }
+}
+
+/// Hashes as cheaply as Argon2 allows; [`CheapPasswords::REFUSED`] finds the lane full.
+pub(crate) struct CheapPasswords;
+
+impl CheapPasswords {
+    /// A password for which there is no room.
+    pub(crate) const REFUSED: &str = "no room for this one";
+}
+
+#[async_trait]
+impl Passwords for CheapPasswords {
+    async fn hash(&self, password: SecretString) -> Result<PasswordHash, Problem> {
+        if password.expose_secret() == Self::REFUSED {
+            return Err(Problem::new(
+                ProblemKind::TooMany,
+                "too many passwords are being hashed",
+            ));
+        }
+        Ok(password_hash(password.expose_secret()))
+    }
+}
+
+/// Counts those who wait.
+#[derive(Default)]
+pub(crate) struct CountedSettle(AtomicUsize);
+
+impl CountedSettle {
+    /// How many have waited.
+    pub(crate) fn times(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Settle for CountedSettle {
+    async fn settle(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+pub(crate) struct Told {
+    events: Mutex<Vec<AuditEvent>>,
+    counted: Mutex<Vec<(&'static str, String)>>,
+}
+
+impl Told {
+    /// The events so far, which are then forgotten.
+    pub(crate) fn take(&self) -> Vec<AuditEvent> {
+        std::mem::take(&mut *self.events.lock().unwrap())
+    }
+
+    /// The kinds and endpoints of what was counted so far, which are then forgotten.
+    pub(crate) fn take_counted(&self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut *self.counted.lock().unwrap())
+    }
+}
+
+impl AuditSink for Told {
+    fn tell(&self, event: AuditEvent) {
+        self.events.lock().unwrap().push(event);
+    }
+
+    fn count(&self, counted: Counted<'_>) {
+        let counted = (counted.kind.as_str(), counted.endpoint.to_owned());
+        self.counted.lock().unwrap().push(counted);
+    }
+}
+
+/// Access tokens that a test says were signed.
+#[derive(Default)]
+pub(crate) struct KnownTokens(Mutex<HashMap<String, VerifiedAccessToken>>);
+
+impl KnownTokens {
+    /// The token was signed so.
+    pub(crate) fn know(&self, token: &str, verified: VerifiedAccessToken) {
+        self.0.lock().unwrap().insert(token.to_owned(), verified);
+    }
+}
+
+#[async_trait]
+impl AccessTokens for KnownTokens {
+    async fn sign(&self, _: Option<SigningAlg>, _: &AccessTokenClaims) -> Result<String, SignError> {
+        Err(SignError::NoKey(SigningAlg::Es256))
+    }
+
+    fn can_sign(&self, _: Option<SigningAlg>) -> Result<(), SignError> {
+        Err(SignError::NoKey(SigningAlg::Es256))
+    }
+
+    fn verify(&self, token: &str) -> Option<VerifiedAccessToken> {
+        self.0.lock().unwrap().get(token).cloned()
+    }
+}

@@ -1,0 +1,87 @@
+//! Requests that are repeated under one key.
+
+use serde_json::json;
+
+use crate::bench::{Bench, Call};
+
+fn make(username: &str) -> Call {
+    Call::post("/users").json(&json!({ "username": username, "password": "correct horse" }))
+}
+
+#[tokio::test]
+async fn a_repeated_request_has_one_effect_and_gets_the_first_answer() {
+    let bench = Bench::new().await;
+    let first = make("alice").key("k1").to(&bench).await.expect(201);
+    let after = bench.state().await;
+    let again = make("alice").key("k1").to(&bench).await.expect(201);
+    assert_eq!(again.body, first.body);
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    assert_eq!(bench.state().await, after);
+}
+
+#[tokio::test]
+async fn racing_requests_under_one_key_have_one_effect() {
+    let bench = Bench::new().await;
+    let (one, other) = tokio::join!(
+        make("alice").key("k1").to(&bench),
+        make("alice").key("k1").to(&bench)
+    );
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    // The second was answered in place of the first, or came while that was under way.
+    assert!([[201, 201], [201, 409]].contains(&statuses), "{statuses:?}");
+    let made = bench.trail().await;
+    assert_eq!(made.iter().filter(|it| it["event"] == "user.created").count(), 1);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_one_request() {
+    let bench = Bench::new().await;
+    let made = make("alice").key("k1").to(&bench).await.expect(201);
+    let after = bench.state().await;
+    let disable = format!("/users/{}/disable", made.body["subject"].as_str().unwrap());
+    for other in [make("bob"), Call::post("/users?reason=x"), Call::post(&disable)] {
+        let answer = other.key("k1").to(&bench).await.expect(422);
+        assert_eq!(answer.kind(), "idempotency-key-reused");
+    }
+    assert_eq!(bench.state().await, after);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_one_caller() {
+    let bench = Bench::new().await;
+    make("alice").key("k1").to(&bench).await.expect(201);
+    bench.gate.as_client("other");
+    make("bob").key("k1").to(&bench).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_its_key_free() {
+    let bench = Bench::new().await;
+    bench.gate.holding("users:write");
+    let make = || {
+        let body = json!({ "username": "alice", "password": "correct horse", "roles": ["staff"] });
+        Call::post("/users").json(&body).key("k1")
+    };
+    make().to(&bench).await.expect_fields(422, &["roles"]);
+    bench.role("staff", "orders:read").await;
+    make().to(&bench).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_key_without_the_scope_gets_no_answer_of_others() {
+    let bench = Bench::new().await;
+    make("alice").key("k1").to(&bench).await.expect(201);
+    bench.gate.lacking(&["users:write"]);
+    make("alice").key("k1").to(&bench).await.expect(403);
+}
+
+#[tokio::test]
+async fn keys_are_bounded_and_single() {
+    let bench = Bench::new().await;
+    make("alice").key("").to(&bench).await.expect(400);
+    make("alice").key(&"k".repeat(256)).to(&bench).await.expect(400);
+    make("alice").key("k1").key("k2").to(&bench).await.expect(400);
+    make("alice").key(&"k".repeat(255)).to(&bench).await.expect(201);
+}
