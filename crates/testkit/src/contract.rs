@@ -1,15 +1,22 @@
 //! What every store must do, as tests. [`store_contract`](crate::store_contract) runs all of it against one.
 
+pub mod admin_tokens;
+pub mod audiences;
 pub mod audit;
 pub mod changes;
 pub mod clients;
+pub mod idempotency;
 pub mod imports;
 pub mod key_changes;
 pub mod key_schedule;
 pub mod keys;
+pub mod lists;
 pub mod log;
 pub mod lookup;
+pub mod renames;
+pub mod scopes;
 pub mod server;
+pub mod session_list;
 pub mod sessions;
 pub mod sessions_with_log;
 pub mod throttle;
@@ -73,6 +80,18 @@ macro_rules! store_contract {
             unknown_users_and_roles_change_nothing,
             users_are_listed_page_by_page,
         ]);
+        $crate::store_contract!(@cases $make, renames, [
+            a_user_takes_new_names_and_frees_the_old,
+            names_that_can_not_be_taken_change_nothing,
+            racing_renames_give_a_name_to_one,
+        ]);
+        $crate::store_contract!(@cases $make, lists, [
+            audiences_are_listed_with_who_serves_them,
+            clients_are_found_by_the_beginning_of_their_id,
+            positions_of_other_lists_show_nothing_else,
+            users_are_found_by_state_and_role,
+            users_are_found_by_the_beginning_of_a_name,
+        ]);
         $crate::store_contract!(@cases $make, imports, [
             a_batch_is_bounded,
             a_batch_says_of_each_what_came_of_it,
@@ -94,6 +113,26 @@ macro_rules! store_contract {
             only_enabled_clients_are_published,
             secrets_are_replaced,
             unknown_clients_and_audiences_change_nothing,
+        ]);
+        $crate::store_contract!(@cases $make, audiences, [
+            a_resource_server_says_how_long_its_tokens_live,
+            the_admin_api_is_there_without_a_server,
+        ]);
+        $crate::store_contract!(@cases $make, scopes, [
+            scopes_are_registered_replaced_and_taken_off,
+            scopes_that_do_not_change_leave_no_trace,
+        ]);
+        $crate::store_contract!(@cases $make, admin_tokens, [
+            a_token_is_on_record_until_it_ends,
+            a_token_is_put_on_record_once,
+            tokens_that_have_ended_are_swept,
+        ]);
+        $crate::store_contract!(@cases $make, idempotency, [
+            a_key_that_was_given_back_is_free,
+            a_request_is_made_once_by_key,
+            bodies_are_bounded,
+            keys_are_swept_by_age,
+            of_racing_requests_one_is_the_first,
         ]);
         $crate::store_contract!(@cases $make, audit, [
             an_event_is_kept_as_it_was_told,
@@ -157,6 +196,12 @@ macro_rules! store_contract {
             entries_are_read_with_what_is_on_record,
             sessions_are_counted_by_whom_they_are_of,
             sessions_that_have_ended_are_not_counted,
+        ]);
+        $crate::store_contract!(@cases $make, session_list, [
+            sessions_are_counted_by_when_they_began,
+            sessions_are_listed_the_latest_first,
+            sessions_say_whether_they_were_ended,
+            what_began_after_the_last_entry_goes_on,
         ]);
     };
     (@cases $make:path, $family:ident, [$($case:ident),* $(,)?]) => {

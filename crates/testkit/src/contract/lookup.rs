@@ -84,7 +84,7 @@ async fn begin(fixture: &Fixture, subject: Subject, client: ClientUid, at: UnixM
 }
 
 async fn count(fixture: &Fixture, of: SessionsOf, now: UnixMillis) -> u64 {
-    fixture.lookup.count_sessions(&of, now).await.unwrap()
+    fixture.lookup.count_sessions(&of, None, now).await.unwrap()
 }
 
 /// Until they end.
