@@ -4,12 +4,14 @@
 use std::fmt;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use symbolon_core::ClientId;
-use symbolon_core::ClientUid;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    SelectTwo,
+};
 use symbolon_core::client::Client;
 use symbolon_core::ports::{ClientQuery, ListedAudience, Page, StoreResult, UserQuery};
 use symbolon_core::user::{LoginName, RoleName, User};
+use symbolon_core::{ClientId, ClientUid};
 use uuid::Uuid;
 
 use crate::SqlStore;
@@ -31,14 +33,7 @@ impl SqlStore {
         let after = after.map(Place::parse).transpose()?;
         let (limit, rows) = cut(limit);
         let tx = self.snapshot().await?;
-        let found = match (given(query.prefix.as_deref()), &query.role) {
-            (Some(prefix), _) => match prefix.parse::<LoginName>() {
-                Ok(prefix) => users_by_name(&tx, prefix.as_str(), query, after, rows).await?,
-                Err(_) => Vec::new(),
-            },
-            (None, Some(role)) => users_by_role(&tx, role, query.active, after, rows).await?,
-            (None, None) => users_by_subject(&tx, query.active, after, rows).await?,
-        };
+        let found = find_users(&tx, query, after.as_ref(), rows).await?;
         let (rows, next) = page(found, limit);
         let items = user::assemble(&tx, rows).await?;
         commit(tx).await?;
@@ -54,13 +49,7 @@ impl SqlStore {
         let after = after.map(Place::parse).transpose()?;
         let (limit, rows) = cut(limit);
         let tx = self.snapshot().await?;
-        let found = match given(query.prefix.as_deref()) {
-            Some(prefix) => match prefix.parse::<ClientId>() {
-                Ok(prefix) => clients_by_id(&tx, prefix.as_str(), query.active, after, rows).await?,
-                Err(_) => Vec::new(),
-            },
-            None => clients_by_uid(&tx, query.active, after, rows).await?,
-        };
+        let found = find_clients(&tx, query, after.as_ref(), rows).await?;
         let (rows, next) = page(found, limit);
         let items = client::assemble(&tx, rows).await?;
         commit(tx).await?;
@@ -74,19 +63,8 @@ impl SqlStore {
         limit: u32,
     ) -> StoreResult<Page<ListedAudience>> {
         let (limit, more) = cut(limit);
-        let tx = self.snapshot().await?;
-        let audience = in_byte_order(&tx, "resource_servers", "audience");
-        let mut find = resource_servers::Entity::find().order_by_asc(audience.clone());
-        if let Some(after) = after {
-            find = find.filter(audience.gt(after));
-        }
-        let mut rows = find
-            .limit(more)
-            .find_also_related(clients::Entity)
-            .all(&tx)
-            .await
-            .map_err(store_error)?;
-        commit(tx).await?;
+        let find = served(self.read(), after, more);
+        let mut rows = find.all(self.read()).await.map_err(store_error)?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| has_more);
@@ -105,15 +83,80 @@ impl SqlStore {
     }
 }
 
+async fn find_users(
+    tx: &Transaction,
+    query: &UserQuery,
+    after: Option<&Place>,
+    limit: u64,
+) -> StoreResult<Found<users::Model>> {
+    if let Some(prefix) = given(query.prefix.as_deref()) {
+        // What can't be a name is the beginning of none.
+        let Ok(prefix) = prefix.parse::<LoginName>() else {
+            return Ok(Vec::new());
+        };
+        let find = users_named(tx, prefix.as_str(), query, after, limit);
+        let rows = find.all(tx).await.map_err(store_error)?;
+        let placed = rows.into_iter().map(|(name, user)| {
+            let user = user.ok_or_else(|| corrupt("a name leads to nobody"))?;
+            Ok((Place::named(name.subject, name.name), user))
+        });
+        return placed.collect();
+    }
+    if let Some(role) = &query.role {
+        let find = holders(role, query.active, after, limit);
+        let rows = find.all(tx).await.map_err(store_error)?;
+        let placed = rows.into_iter().map(|(held, user)| {
+            let user = user.ok_or_else(|| corrupt("a role is held by nobody"))?;
+            Ok((Place::of(held.subject), user))
+        });
+        return placed.collect();
+    }
+    let find = all_users(query.active, after).limit(limit);
+    let rows = find.all(tx).await.map_err(store_error)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (Place::of(row.subject), row))
+        .collect())
+}
+
+async fn find_clients(
+    tx: &Transaction,
+    query: &ClientQuery,
+    after: Option<&Place>,
+    limit: u64,
+) -> StoreResult<Found<clients::Model>> {
+    let prefix: Option<ClientId> = match given(query.prefix.as_deref()).map(str::parse) {
+        None => None,
+        Some(Ok(prefix)) => Some(prefix),
+        // What can't be a client id is the beginning of none.
+        Some(Err(_)) => return Ok(Vec::new()),
+    };
+    let find = matching_clients(tx, prefix.as_ref(), query.active, after).limit(limit);
+    let rows = find.all(tx).await.map_err(store_error)?;
+    let placed = |row: clients::Model| match prefix {
+        Some(_) => (Place::named(row.uid, row.client_id.clone()), row),
+        None => (Place::of(row.uid), row),
+    };
+    Ok(rows.into_iter().map(placed).collect())
+}
+
 /// A place in a list of users or clients: the id of the last item before it and, where the list is by names, the name.
 /// A place of a list by ids stands before all names.
 #[derive(Debug, Eq, PartialEq)]
-struct Place {
+pub(crate) struct Place {
     id: Uuid,
     name: Option<String>,
 }
 
 impl Place {
+    pub(crate) fn of(id: Uuid) -> Self {
+        Self { id, name: None }
+    }
+
+    pub(crate) fn named(id: Uuid, name: String) -> Self {
+        Self { id, name: Some(name) }
+    }
+
     fn parse(text: &str) -> StoreResult<Self> {
         let (id, name) = match text.split_once(' ') {
             Some((id, name)) => (id, Some(name.to_owned())),
@@ -150,12 +193,8 @@ fn given(prefix: Option<&str>) -> Option<&str> {
     prefix.filter(|prefix| !prefix.is_empty())
 }
 
-async fn users_by_subject(
-    tx: &Transaction,
-    active: Option<bool>,
-    after: Option<Place>,
-    limit: u64,
-) -> StoreResult<Found<users::Model>> {
+/// By subject.
+pub(crate) fn all_users(active: Option<bool>, after: Option<&Place>) -> Select<users::Entity> {
     let mut find = users::Entity::find().order_by_asc(users::Column::Subject);
     if let Some(active) = active {
         find = find.filter(users::Column::Active.eq(active));
@@ -163,58 +202,40 @@ async fn users_by_subject(
     if let Some(after) = after {
         find = find.filter(users::Column::Subject.gt(after.id));
     }
-    let rows = find.limit(limit).all(tx).await.map_err(store_error)?;
-    let placed = |row: users::Model| {
-        let place = Place {
-            id: row.subject,
-            name: None,
-        };
-        (place, row)
-    };
-    Ok(rows.into_iter().map(placed).collect())
+    find
 }
 
-/// In the same order, from the list of those who hold the role.
-async fn users_by_role(
-    tx: &Transaction,
+/// By subject, from the list of those who hold the role.
+pub(crate) fn holders(
     role: &RoleName,
     active: Option<bool>,
-    after: Option<Place>,
+    after: Option<&Place>,
     limit: u64,
-) -> StoreResult<Found<users::Model>> {
+) -> SelectTwo<user_roles::Entity, users::Entity> {
     let mut find = user_roles::Entity::find()
         .filter(user_roles::Column::Role.eq(role.as_str()))
         .order_by_asc(user_roles::Column::Subject)
         .limit(limit)
         .find_also_related(users::Entity);
     if let Some(active) = active {
-        find = find.filter(users::Column::Active.eq(active));
+        find = find.filter(is_active(active));
     }
     if let Some(after) = after {
         find = find.filter(user_roles::Column::Subject.gt(after.id));
     }
-    let rows = find.all(tx).await.map_err(store_error)?;
-    let placed = rows.into_iter().map(|(held, user)| {
-        let user = user.ok_or_else(|| corrupt("a role is held by nobody"))?;
-        let place = Place {
-            id: held.subject,
-            name: None,
-        };
-        Ok((place, user))
-    });
-    placed.collect()
+    find
 }
 
-/// Users with a name that begins so, each at the first of them.
-async fn users_by_name(
-    tx: &Transaction,
+/// By name, those with a name that begins so, each at the first of them.
+pub(crate) fn users_named(
+    db: &impl ConnectionTrait,
     prefix: &str,
     query: &UserQuery,
-    after: Option<Place>,
+    after: Option<&Place>,
     limit: u64,
-) -> StoreResult<Found<users::Model>> {
-    let name = in_byte_order(tx, "user_names", "name");
-    let earlier = in_byte_order(tx, "earlier", "name");
+) -> SelectTwo<user_names::Entity, users::Entity> {
+    let name = in_byte_order(db, "user_names", "name");
+    let earlier = in_byte_order(db, "earlier", "name");
     let has_earlier = Query::select()
         .expr(Expr::val(1))
         .from_as(user_names::Entity, "earlier")
@@ -231,11 +252,11 @@ async fn users_by_name(
         .order_by_asc(name.clone())
         .limit(limit)
         .find_also_related(users::Entity);
-    if let Some(after) = after.and_then(|after| after.name) {
+    if let Some(after) = after.and_then(|after| after.name.as_deref()) {
         find = find.filter(name.gt(after));
     }
     if let Some(active) = query.active {
-        find = find.filter(users::Column::Active.eq(active));
+        find = find.filter(is_active(active));
     }
     if let Some(role) = &query.role {
         let holds = Query::select()
@@ -249,68 +270,55 @@ async fn users_by_name(
             .take();
         find = find.filter(Expr::exists(holds));
     }
-    let rows = find.all(tx).await.map_err(store_error)?;
-    let placed = rows.into_iter().map(|(name, user)| {
-        let user = user.ok_or_else(|| corrupt("a name leads to nobody"))?;
-        let place = Place {
-            id: name.subject,
-            name: Some(name.name),
-        };
-        Ok((place, user))
-    });
-    placed.collect()
+    find
 }
 
-async fn clients_by_uid(
-    tx: &Transaction,
+/// By uid, or where a prefix is given, by client id.
+pub(crate) fn matching_clients(
+    db: &impl ConnectionTrait,
+    prefix: Option<&ClientId>,
     active: Option<bool>,
-    after: Option<Place>,
-    limit: u64,
-) -> StoreResult<Found<clients::Model>> {
-    let mut find = clients::Entity::find().order_by_asc(clients::Column::Uid);
+    after: Option<&Place>,
+) -> Select<clients::Entity> {
+    let mut find = clients::Entity::find();
     if let Some(active) = active {
         find = find.filter(clients::Column::Active.eq(active));
     }
+    let Some(prefix) = prefix else {
+        if let Some(after) = after {
+            find = find.filter(clients::Column::Uid.gt(after.id));
+        }
+        return find.order_by_asc(clients::Column::Uid);
+    };
+    let id = in_byte_order(db, "clients", "client_id");
+    find = find.filter(begins_with(&id, prefix.as_str()));
+    if let Some(after) = after.and_then(|after| after.name.as_deref()) {
+        find = find.filter(id.clone().gt(after));
+    }
+    find.order_by_asc(id)
+}
+
+/// By audience.
+pub(crate) fn served(
+    db: &impl ConnectionTrait,
+    after: Option<&str>,
+    limit: u64,
+) -> SelectTwo<resource_servers::Entity, clients::Entity> {
+    let audience = in_byte_order(db, "resource_servers", "audience");
+    let mut find = resource_servers::Entity::find().order_by_asc(audience.clone());
     if let Some(after) = after {
-        find = find.filter(clients::Column::Uid.gt(after.id));
+        find = find.filter(audience.gt(after));
     }
-    let rows = find.limit(limit).all(tx).await.map_err(store_error)?;
-    let placed = |row: clients::Model| {
-        let place = Place {
-            id: row.uid,
-            name: None,
-        };
-        (place, row)
-    };
-    Ok(rows.into_iter().map(placed).collect())
+    find.limit(limit).find_also_related(clients::Entity)
 }
 
-async fn clients_by_id(
-    tx: &Transaction,
-    prefix: &str,
-    active: Option<bool>,
-    after: Option<Place>,
-    limit: u64,
-) -> StoreResult<Found<clients::Model>> {
-    let id = in_byte_order(tx, "clients", "client_id");
-    let mut find = clients::Entity::find()
-        .filter(begins_with(&id, prefix))
-        .order_by_asc(id.clone());
-    if let Some(active) = active {
-        find = find.filter(clients::Column::Active.eq(active));
-    }
-    if let Some(after) = after.and_then(|after| after.name) {
-        find = find.filter(id.gt(after));
-    }
-    let rows = find.limit(limit).all(tx).await.map_err(store_error)?;
-    let placed = |row: clients::Model| {
-        let place = Place {
-            id: row.uid,
-            name: Some(row.client_id.clone()),
-        };
-        (place, row)
-    };
-    Ok(rows.into_iter().map(placed).collect())
+/// Whether a user is enabled, or disabled, in a list that is not in the order of an index on it: written so that SQLite uses
+/// none, and sorts nobody.
+fn is_active(active: bool) -> Expr {
+    Expr::cust(match active {
+        true => r#""users"."active" IS TRUE"#,
+        false => r#""users"."active" IS FALSE"#,
+    })
 }
 
 /// A column as it is to be compared and sorted. SQLite goes by bytes anyway; PostgreSQL goes by the database's collation,

@@ -35,12 +35,8 @@ impl SessionLookup for SqlStore {
     ) -> StoreResult<Page<SessionDetail>> {
         let (limit, more) = cut(limit);
         let tx = self.snapshot().await?;
-        // A session's id begins with its moment.
-        let mut find = sessions_of(of).filter(live(now)).order_by_desc(Column::Sid);
-        if let Some(after) = position(after)? {
-            find = find.filter(Column::Sid.lt(after));
-        }
-        let mut rows = find.limit(more).all(&tx).await.map_err(store_error)?;
+        let find = latest(of, now, position(after)?).limit(more);
+        let mut rows = find.all(&tx).await.map_err(store_error)?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| has_more).map(|row| row.sid.to_string());
@@ -83,6 +79,15 @@ impl SessionLookup for SqlStore {
         let count = find.count(&tx).await.map_err(store_error)?;
         commit(tx).await?;
         Ok(count)
+    }
+}
+
+/// By id, which begins with the moment, from the end on.
+pub(crate) fn latest(of: &SessionsOf, now: UnixMillis, before: Option<Uuid>) -> Select<Entity> {
+    let find = sessions_of(of).filter(live(now)).order_by_desc(Column::Sid);
+    match before {
+        Some(before) => find.filter(Column::Sid.lt(before)),
+        None => find,
     }
 }
 

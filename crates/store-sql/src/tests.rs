@@ -36,6 +36,7 @@ mod files;
 mod history;
 mod notify;
 mod overload;
+mod plans;
 mod postgres;
 mod processes;
 mod rows;
