@@ -218,7 +218,7 @@ impl MergePatch {
             .map_err(|_| Problem::new(ProblemKind::Internal, "the record has no form in JSON"))?;
         merge(&mut value, &self.0);
         serde_path_to_error::deserialize(value)
-            .map_err(|error| Problem::invalid(error.path().to_string(), error.inner()))
+            .map_err(|error| Problem::invalid(place(error.path()), error.inner()))
     }
 }
 
@@ -282,7 +282,7 @@ fn unread(error: &(dyn std::error::Error + 'static), limit: usize) -> Problem {
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut from = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
-        let (path, inner) = (error.path().to_string(), error.inner());
+        let (path, inner) = (place(error.path()), error.inner());
         if inner.is_data() {
             Problem::invalid(path, inner)
         } else {
@@ -299,6 +299,14 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         )
     })?;
     Ok(value)
+}
+
+/// Where in a body it is: empty for the whole.
+pub(crate) fn place(path: &serde_path_to_error::Path) -> String {
+    match path.iter().next() {
+        None => String::new(),
+        Some(_) => path.to_string(),
+    }
 }
 
 pub(crate) fn is_json(kind: Option<&HeaderValue>, accepted: &[&str]) -> bool {
@@ -362,6 +370,11 @@ mod tests {
         ] {
             assert_eq!(problem(wrong).status, 422, "{wrong}");
         }
+        let place = |text| problem(text).errors[0].field.clone();
+        assert_eq!(
+            (place("{}").as_str(), place("{\"name\":1}").as_str()),
+            ("", "name")
+        );
     }
 
     #[test]
