@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use zeroize::Zeroizing;
 
 use crate::api::Api;
-use crate::extract::{body, is_json};
+use crate::extract::{body, is_json, place};
 use crate::problem::{Problem, ProblemKind};
 
 /// A private key as text, PEM or JWK. `Debug` shows nothing of it, and it is wiped when it is dropped.
@@ -67,8 +67,9 @@ fn unescape(json: &str) -> Option<Zeroizing<String>> {
                 't' => '\t',
                 'u' => {
                     let hex = chars.as_str().get(..4)?;
+                    let digits = hex.bytes().all(|b| b.is_ascii_hexdigit()).then_some(hex)?;
                     chars = chars.as_str().get(4..)?.chars();
-                    char::from_u32(u32::from_str_radix(hex, 16).ok()?)?
+                    char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
                 }
                 itself @ ('"' | '\\' | '/') => itself,
                 _ => return None,
@@ -118,7 +119,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         // What serde says of a value that is not what it should be quotes the value.
         if error.inner().is_data() {
             let rule = "it is missing, unknown or of another form: see /admin/v1/openapi.json";
-            Problem::invalid(error.path().to_string(), rule)
+            Problem::invalid(place(error.path()), rule)
         } else {
             no_json()
         }
@@ -129,4 +130,55 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 fn no_json() -> Problem {
     Problem::new(ProblemKind::Malformed, "the body is no JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_read_as_json_means_them() {
+        for json in [
+            r#""""#,
+            r#""a\"b\\c\/d""#,
+            r#""\b\f\n\r\t""#,
+            r#""\u0041\u00e9\u20AC""#,
+            "\"é€\"",
+        ] {
+            let meant: String = serde_json::from_str(json).unwrap();
+            assert_eq!(unescape(json).unwrap().as_str(), meant, "{json}");
+        }
+        for bad in [
+            "",
+            "\"",
+            "x",
+            r#""\ud83d\ude00""#,
+            r#""\ud83d""#,
+            r#""\u00é""#,
+            r#""\u00"#,
+            r#""\u+041""#,
+            r#""\x""#,
+        ] {
+            assert!(unescape(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reading_never_outgrows_what_it_is_read_into() {
+        let json = format!("\"{}\"", "\\u20ac\\n€x".repeat(100));
+        let read = unescape(&json).unwrap();
+        assert!(
+            read.capacity() == json.len() - 2,
+            "it was not moved, which would leave a copy"
+        );
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let key: KeyText = serde_json::from_str("\"secret\"").unwrap();
+        assert_eq!(
+            (format!("{key:?}").as_str(), key.expose()),
+            ("KeyText(..)", "secret")
+        );
+    }
 }
