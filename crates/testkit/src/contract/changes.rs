@@ -85,6 +85,9 @@ pub async fn every_change_leaves_its_event(fixture: &Fixture) {
     done(watched.delete_role(&"clerk".parse().unwrap()).await);
     done(watched.delete_user(subject, &block).await);
 
+    let orders = resource_server("orders", "urn:orders").build();
+    let lift = NewRevocation::client_lifted(&orders.client_id, NOW);
+    done(watched.add_client(&orders, &lift).await);
     let mut app = confidential_client("app").serves("urn:app", None).build();
     let (block, lift) = (
         NewRevocation::client_blocked(&app.client_id),
@@ -92,7 +95,7 @@ pub async fn every_change_leaves_its_event(fixture: &Fixture) {
     );
     done(watched.add_client(&app, &lift).await);
     app.policy.name = "Application".into();
-    app.policy.audiences = vec!["urn:app".parse().unwrap()];
+    app.policy.audiences = vec!["urn:orders".parse().unwrap()];
     done(watched.set_client_policy(&app).await);
     done(
         watched
