@@ -27,6 +27,8 @@ use crate::access::Gate;
 use crate::extract::Caller;
 use crate::keys::Keys;
 use crate::problem::Problem;
+use crate::server_info::ServerInfo;
+use crate::trail::{CheckpointKeys, TrailStream};
 
 /// Hashes passwords where hashing them can starve nobody.
 #[async_trait]
@@ -69,6 +71,12 @@ pub struct ApiParts {
     pub reports: Arc<dyn VerifierReports>,
     /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
+    /// Who follows it on this node; `None` beside the servers.
+    pub trail: Option<Arc<TrailStream>>,
+    /// What signs its checkpoints; `None` where the secrets can't be opened.
+    pub checkpoint_keys: Option<CheckpointKeys>,
+    /// What is known of this process.
+    pub server: Arc<dyn ServerInfo>,
     /// Where events go that go with no change.
     pub sink: Arc<dyn AuditSink>,
     /// Verifies access tokens.

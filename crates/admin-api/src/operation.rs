@@ -75,7 +75,19 @@ fn method_of(item: &PathItem) -> Option<(Method, &Described)> {
 
 /// Every operation of the API.
 fn operations() -> Vec<Operation> {
-    let families = [crate::keys::operations(), crate::revocations::operations(), crate::roles::operations(), crate::sessions::operations(), crate::users::operations(), crate::verifiers::operations()];
+    let families = [
+        crate::audit::operations(),
+        crate::clients::operations(),
+        crate::keys::operations(),
+        crate::resource_servers::operations(),
+        crate::revocations::operations(),
+        crate::roles::operations(),
+        crate::scopes::operations(),
+        crate::server_info::operations(),
+        crate::sessions::operations(),
+        crate::users::operations(),
+        crate::verifiers::operations(),
+    ];
     families.into_iter().flatten().collect()
 }
 

@@ -165,12 +165,14 @@ impl Node {
             metrics,
             allows_origin: Arc::new(move |origin| origins.allows_origin(origin)),
         });
+        let health = Arc::new(Health::new(log.clone(), keyring.clone(), clock));
         let admin = AdminSide::new(AdminSideParts {
+            health: health.clone(),
             settings,
             stores: &stores,
             service: service.clone(),
             log: log.clone(),
-            tokens: keyring.clone(),
+            keyring: keyring.clone(),
             encryption_keys,
             journal,
             secrets: keys.client_secrets,
@@ -178,7 +180,6 @@ impl Node {
             checkpoints: keys.audit,
             rng,
         });
-        let health = Arc::new(Health::new(log.clone(), keyring.clone(), clock));
         let issuer_path = settings.issuer.path().to_owned();
         Ok(Self {
             service,
@@ -262,7 +263,7 @@ pub fn rotation_config(settings: &Settings) -> RotationConfig {
 }
 
 /// Which process this is, for people: host and process id.
-fn node_name() -> String {
+pub(crate) fn node_name() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{host}:{}", std::process::id())
 }

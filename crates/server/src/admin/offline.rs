@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use symbolon_admin_api::trail::CheckpointKeys;
 use symbolon_admin_api::{Api, ApiParts, Settle};
 use symbolon_core::audit::{Actor, Unheard};
 use symbolon_core::cursor::Cursors;
@@ -19,6 +20,7 @@ use symbolon_store_sql::SqlStore;
 use zeroize::Zeroizing;
 
 use super::gate::OperatorGate;
+use super::info::CommandInfo;
 use super::keys::{AdminKeys, KeyParts};
 use super::passwords::DirectPasswords;
 use crate::config::Settings;
@@ -58,7 +60,7 @@ impl Offline<'_> {
     /// The store's.
     pub async fn open(self) -> anyhow::Result<Opened> {
         let Self { settings, store, .. } = &self;
-        let (secrets, cursors, sealed) = self.secrets().await;
+        let (secrets, cursors, checkpoint_keys, sealed) = self.secrets().await;
         let shared = Arc::new((*store).clone());
         let issuer = store.issuer().await?;
         let issuer = issuer.map_or_else(|| settings.issuer.as_str().to_owned(), |(_, issuer)| issuer);
@@ -72,6 +74,7 @@ impl Offline<'_> {
                 self.rng.clone(),
             )
         };
+        let info = CommandInfo::new(settings, (*store).clone(), &*self.clock);
         let tokens = PublishedKeys::read(&operations(), issuer.clone()).await;
         let keys = AdminKeys::new(KeyParts {
             operations: operations(),
@@ -95,6 +98,9 @@ impl Offline<'_> {
             records: shared.clone(),
             reports: shared.clone(),
             audit: shared.clone(),
+            trail: None,
+            checkpoint_keys,
+            server: Arc::new(info),
             // An operator is never refused, and there are no other events that go with no change.
             sink: Arc::new(Unheard),
             tokens: Arc::new(tokens),
@@ -117,10 +123,10 @@ impl Offline<'_> {
 
     /// What the server derives from its secrets, or what stands in for it where they can't be opened: commands on keys
     /// must help there.
-    async fn secrets(&self) -> (ClientSecrets, Cursors, Option<String>) {
+    async fn secrets(&self) -> (ClientSecrets, Cursors, Option<CheckpointKeys>, Option<String>) {
         let keys = &self.settings.keys.encryption_keys;
         match open_server_keys(self.store, keys, &*self.rng).await {
-            Ok(opened) => (opened.client_secrets, opened.cursors, None),
+            Ok(opened) => (opened.client_secrets, opened.cursors, Some(opened.audit), None),
             Err(error) => {
                 let mut key = Zeroizing::new([0; 32]);
                 self.rng.fill(&mut *key);
@@ -132,6 +138,7 @@ impl Offline<'_> {
                 (
                     ClientSecrets::new(Vec::new()),
                     Cursors::new(&passing),
+                    None,
                     Some(format!("{error:#}")),
                 )
             }

@@ -7,6 +7,7 @@ use symbolon_jose::EncryptionKeys;
 
 use super::contradictions;
 use super::database_url;
+use super::explain::{Explained, explain};
 use super::finding::{ConfigErrors, Finding};
 use super::key_timings;
 use super::settings::{
@@ -61,6 +62,7 @@ pub fn load(sources: &Sources, mode: Mode) -> Result<Loaded, ConfigErrors> {
         values: &values,
         errors: &mut errors,
         cores: sources.cores.get(),
+        explained: explain(sources).into(),
     }
     .settings();
     contradictions::check(&values, sources, mode, &mut errors, &mut warnings);
@@ -93,6 +95,7 @@ struct Assembly<'a> {
     values: &'a Values,
     errors: &'a mut Vec<Finding>,
     cores: usize,
+    explained: Arc<[Explained]>,
 }
 
 impl Assembly<'_> {
@@ -146,6 +149,7 @@ impl Assembly<'_> {
             passwords: passwords?,
             login: login?,
             log: log?,
+            explained: self.explained.clone(),
         })
     }
 

@@ -12,6 +12,7 @@ use symbolon_core::keys::KeyTimings;
 use symbolon_jose::{EncryptionKeys, SigningAlg};
 
 use super::database_url;
+use super::explain::Explained;
 use super::issuer::Issuer;
 
 /// Everything that the server needs to know, validated and free of contradictions.
@@ -47,6 +48,8 @@ pub struct Settings {
     pub login: LoginSettings,
     /// `log.*`
     pub log: LogSettings,
+    /// Every setting as it is shown, without secrets.
+    pub explained: Arc<[Explained]>,
 }
 
 /// The public listener.

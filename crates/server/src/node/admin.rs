@@ -12,9 +12,8 @@ use symbolon_core::audit::AuditStore as _;
 use symbolon_core::cursor::Cursors;
 use symbolon_core::ports::{AdminTokens as _, IdempotencyStore as _, StoreResult};
 use symbolon_core::secret::ClientSecrets;
-use symbolon_core::tokens::AccessTokens;
 use symbolon_core::{Clock as _, Rng, UnixMillis};
-use symbolon_jwks_publisher::{KeyOperations, SharedEncryptionKeys};
+use symbolon_jwks_publisher::{KeyOperations, Keyring, SharedEncryptionKeys};
 use symbolon_revocation::LiveLog;
 use symbolon_token_endpoint::Service;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Stores, password_cost, rotation_config, token_endpoint};
 use crate::admin::keys::{AdminKeys, KeyParts};
-use crate::admin::{LanePasswords, NodeSettle, TokenGate};
+use crate::admin::{LanePasswords, NodeInfo, NodeSettle, TokenGate};
+use crate::health::Health;
 use crate::config::Settings;
 
 /// How often what has come to its age is deleted, and how much at a time.
@@ -50,7 +50,8 @@ pub(super) struct AdminSideParts<'a> {
     pub(super) stores: &'a Stores,
     pub(super) service: Arc<Service>,
     pub(super) log: Arc<LiveLog>,
-    pub(super) tokens: Arc<dyn AccessTokens>,
+    pub(super) health: Arc<Health>,
+    pub(super) keyring: Arc<Keyring>,
     pub(super) encryption_keys: SharedEncryptionKeys,
     pub(super) journal: Arc<Journal>,
     pub(super) secrets: ClientSecrets,
@@ -82,7 +83,15 @@ impl AdminSide {
         });
         let passwords = LanePasswords::new(parts.service.clone(), password_cost(settings), parts.rng.clone());
         let stream = Arc::new(TrailStream::new(store.clone(), settings.admin.max_streams));
-        let checkpointer = Checkpointer::new(store.clone(), clock.clone(), issuer.clone(), parts.checkpoints);
+        let info = NodeInfo::new(
+            settings,
+            parts.health,
+            stores,
+            parts.log.clone(),
+            parts.keyring.clone(),
+        );
+        let signing = parts.checkpoints.clone();
+        let checkpointer = Checkpointer::new(store.clone(), clock.clone(), issuer.clone(), signing);
         let confirm = ConfirmParts {
             records: store.clone(),
             reports: store.clone(),
@@ -104,7 +113,10 @@ impl AdminSide {
             reports: store.clone(),
             audit: store.clone(),
             sink: parts.journal.clone(),
-            tokens: parts.tokens,
+            tokens: parts.keyring,
+            trail: Some(stream.clone()),
+            checkpoint_keys: Some(parts.checkpoints),
+            server: Arc::new(info),
             idempotency: store,
             keys: Arc::new(keys),
             passwords: Arc::new(passwords),
