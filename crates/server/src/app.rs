@@ -82,8 +82,11 @@ pub async fn serve(
         wraps: Wraps::default(),
     };
     let mut node = Node::open(&settings, stores, around).await?;
-    let seeded = match options.dev {
-        Some(_) => Some(dev::seed(&settings, &node.store, &*clock, &*rng).await?),
+    let seeded = match &options.dev {
+        Some(folder) => {
+            let place = (folder.as_path(), admin.local_addr());
+            Some(dev::seed(&settings, place, &node.store, &*clock, &*rng).await?)
+        }
         None => None,
     };
     if seeded.is_some() {
@@ -336,11 +339,13 @@ impl Ready<'_> {
         let issuer = self.settings.issuer.as_str();
         tracing::info!(issuer, listen = %self.public, management = %self.management, admin = %self.admin, "ready");
         let management = format!("http://{}", self.management);
+        let scheme = if self.admin.ip().is_loopback() || self.settings.server.tls.is_none() { "http" } else { "https" };
+        let admin = format!("{scheme}://{}", self.admin);
         let mut out = std::io::stdout().lock();
         if json {
-            writeln!(out, "{}", dev::json(issuer, &management, seeded))?;
+            writeln!(out, "{}", dev::json(issuer, (&management, &admin), seeded))?;
         } else if let Some(seeded) = seeded {
-            write!(out, "{}", dev::text(issuer, &management, seeded))?;
+            write!(out, "{}", dev::text(issuer, (&management, &admin), seeded))?;
         }
         Ok(out.flush()?)
     }

@@ -13,20 +13,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use symbolon_core::audit::Act;
-use symbolon_core::client::{AuthMethod, Client, ClientPolicy, ClientType, ServedAudience};
+use symbolon_core::client::{AuthMethod, ClientPolicy, ClientType, ServedAudience};
 use symbolon_core::password::{HashMemory, PasswordHash};
 use symbolon_core::ports::{AdminStore, AdminStores as _, Change, FactStore, NewUser};
-use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::user::{Role, User};
-use symbolon_core::{ClientId, ClientUid, Clock, Rng, Subject};
+use symbolon_core::{ClientId, Clock, Rng, Subject};
 use symbolon_jose::KeyEncryptionKey;
 use symbolon_jwks_publisher::{Endpoints, INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH};
 use symbolon_oauth_types::{GrantType, ScopeSet};
 use symbolon_store_sql::SqlStore;
 
 use crate::bootstrap;
-use crate::cli::DEV_ENCRYPTION_KEY;
+use crate::cli::{DEV_ENCRYPTION_KEY, LOGIN_FILE, store_dev_login};
 use crate::config::{Issuer, Settings};
 use crate::node::password_cost;
 use crate::secrets::open_server_keys;
@@ -76,7 +75,6 @@ pub fn issuer(address: SocketAddr) -> Issuer {
 
 /// What is there to try out. Secrets are known only to the start that made them.
 pub struct Seeded {
-    admin: Seed,
     password: Option<SecretString>,
     app: Seed,
     spa: Seed,
@@ -88,13 +86,15 @@ struct Seed {
     secret: Option<SecretString>,
 }
 
-/// Makes one user with ordinary scopes, one confidential client, one public client and one resource server, or finds
-/// those of an earlier start.
+/// Makes one user with ordinary scopes, one confidential client, one public client, one resource server and one admin
+/// client, or finds those of an earlier start. Stores a login for the last one in the folder, by which commands with
+/// `--data-dir` reach the server whose admin API listens there.
 ///
 /// # Errors
 /// The store's.
 pub async fn seed(
     settings: &Settings,
+    (folder, admin): (&Path, SocketAddr),
     store: &SqlStore,
     clock: &dyn Clock,
     rng: &dyn Rng,
@@ -112,11 +112,10 @@ pub async fn seed(
     let app = seeder.client(APP, app_policy(ClientType::Confidential)?).await?;
     let spa = seeder.client(SPA, app_policy(ClientType::Public)?).await?;
     let password = seeder.user(settings).await?;
-    let admin = seeder
-        .client(ADMIN, bootstrap::policy("Development administrator")?)
-        .await?;
+    let path = folder.join(LOGIN_FILE);
+    let secret = seeder.admin(&path).await?;
+    store_dev_login(&path, &format!("http://{admin}"), ADMIN, secret).map_err(anyhow::Error::msg)?;
     Ok(Seeded {
-        admin,
         password,
         app,
         spa,
@@ -142,29 +141,25 @@ impl Seeder<'_> {
             });
         }
         policy.validate()?;
-        let now = self.clock.now();
-        let uid = ClientUid::new(now, self.rng);
-        let confidential = policy.client_type == ClientType::Confidential;
-        let secret = confidential.then(|| ClientSecrets::generate(self.rng));
-        let kept = secret
-            .iter()
-            .filter_map(|secret| self.secrets.hash(uid, secret))
-            .collect();
-        let client = Client {
-            uid,
-            client_id,
-            active: true,
-            created: now,
-            policy,
-            audiences: vec![],
-            secrets: kept,
+        let (change, secret) =
+            bootstrap::make(&*self.admin, self.secrets, self.clock, self.rng, &client_id, policy).await?;
+        done(change)?;
+        Ok(Seed { client_id, secret })
+    }
+
+    /// The secret of the admin client: where an earlier start was told it and no login is stored, it gets another one.
+    async fn admin(&self, path: &Path) -> anyhow::Result<Option<SecretString>> {
+        let seed = self.client(ADMIN, bootstrap::policy("Development administrator")?).await?;
+        if seed.secret.is_some() || path.exists() {
+            return Ok(seed.secret);
+        }
+        let Some(client) = self.store.client(&seed.client_id).await? else {
+            return Ok(None);
         };
-        let lift = NewRevocation::client_lifted(&client.client_id, now);
-        done(self.admin.add_client(&client, &lift).await?)?;
-        Ok(Seed {
-            client_id: client.client_id,
-            secret,
-        })
+        let secret = ClientSecrets::generate(self.rng);
+        let kept: Vec<_> = self.secrets.hash(client.uid, &secret).into_iter().collect();
+        done(self.admin.set_client_secrets(client.uid, &kept).await?)?;
+        Ok(Some(secret))
     }
 
     async fn user(&self, settings: &Settings) -> anyhow::Result<Option<SecretString>> {
@@ -263,7 +258,7 @@ fn shown(secret: &Option<SecretString>) -> Value {
 
 /// The one object that scripts read from standard output. `seeded` is `None` in production: then only addresses are
 /// told.
-pub fn json(issuer: &str, management: &str, seeded: Option<&Seeded>) -> Value {
+pub fn json(issuer: &str, (management, admin): (&str, &str), seeded: Option<&Seeded>) -> Value {
     let mut object = json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}{TOKEN_PATH}"),
@@ -271,6 +266,7 @@ pub fn json(issuer: &str, management: &str, seeded: Option<&Seeded>) -> Value {
         "revocation_endpoint": format!("{issuer}{REVOCATION_PATH}"),
         "jwks_uri": Endpoints::new(issuer).map(|endpoints| endpoints.jwks_uri()).unwrap_or_default(),
         "management_url": management,
+        "admin_url": admin,
     });
     if let Some(seeded) = seeded {
         object["user"] = json!({ "username": USERNAME, "password": shown(&seeded.password) });
@@ -287,7 +283,7 @@ pub fn json(issuer: &str, management: &str, seeded: Option<&Seeded>) -> Value {
 }
 
 /// What a person reads, with lines to paste.
-pub fn text(issuer: &str, management: &str, seeded: &Seeded) -> String {
+pub fn text(issuer: &str, (management, admin): (&str, &str), seeded: &Seeded) -> String {
     let mut out = String::new();
     // Writing to a String can't fail.
     let mut line = |text: &str| writeln!(out, "{text}").unwrap_or_default();
@@ -297,6 +293,7 @@ pub fn text(issuer: &str, management: &str, seeded: &Seeded) -> String {
     line("");
     line(&format!("  issuer      {issuer}"));
     line(&format!("  management  {management}/metrics"));
+    line(&format!("  admin API   {admin}/admin/v1"));
     let (Some(password), Some(secret), Some(api)) =
         (&seeded.password, &seeded.app.secret, &seeded.api.secret)
     else {

@@ -71,6 +71,7 @@ pub fn serve_sources(
     if let Some(dir) = dev_folder {
         refuse_config(global, "--dev")?;
         overrides.push(Override::new("management.listen", "127.0.0.1:0", "--dev"));
+        overrides.push(Override::new("admin.listen", "127.0.0.1:0", "--dev"));
         return Ok((dev_sources(global, dir, "--dev", overrides)?, Mode::Dev));
     }
     if global.data_dir.is_some() {

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use symbolon_core::user::ADMIN_SCOPES;
 
 use super::super::error::CliError;
 use super::super::output::quoted;
 
 /// Its name in a data folder of the development mode, and in the user's configuration folder.
-const NAME: &str = "login.json";
+pub const LOGIN_FILE: &str = "login.json";
 /// Longest file that is read, in bytes.
 const MAX_BYTES: u64 = 16 * 1024;
 
@@ -57,13 +58,39 @@ struct Stored {
     ca_file: Option<PathBuf>,
 }
 
+/// Stores the login of the development mode's admin client, or tells a stored one where its server listens now.
+///
+/// # Errors
+/// [`CliError`]; what was stored stays.
+pub fn store_dev_login(
+    path: &Path,
+    server: &str,
+    client_id: &str,
+    secret: Option<SecretString>,
+) -> Result<(), CliError> {
+    let stored = Logins::read(path)?;
+    let known = || stored.at(None).map(|login| login.client_secret.clone());
+    let Some(client_secret) = secret.or_else(known) else {
+        return Ok(());
+    };
+    let mut logins = Logins::default();
+    logins.put(Login {
+        server: server.to_owned(),
+        client_id: client_id.to_owned(),
+        client_secret,
+        scope: ADMIN_SCOPES.join(" "),
+        ca_file: None,
+    });
+    logins.write(path)
+}
+
 /// Where the login is kept that nobody has named a file for: in the data folder, or in the user's configuration folder.
 pub(in crate::cli) fn default_path(
     data_dir: Option<&Path>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Option<PathBuf> {
     if let Some(dir) = data_dir {
-        return Some(dir.join(NAME));
+        return Some(dir.join(LOGIN_FILE));
     }
     let set = |name| {
         variable(name)
@@ -71,7 +98,7 @@ pub(in crate::cli) fn default_path(
             .map(PathBuf::from)
     };
     let folder = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
-    Some(folder.join("symbolon").join(NAME))
+    Some(folder.join("symbolon").join(LOGIN_FILE))
 }
 
 impl Logins {

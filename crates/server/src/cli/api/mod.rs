@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 
 use super::error::{CliError, ErrorKind};
 
+pub use login_file::{LOGIN_FILE, store_dev_login};
 pub(super) use login_file::{Login, Logins, default_path};
 pub(super) use remote::Remote;
 

@@ -31,7 +31,7 @@ pub struct ClientAdd {
 
 /// A client id that somebody chose. One that is a UUID could be taken for the subject of a user, or for the
 /// identity of another client.
-fn chosen_id(text: &str) -> Result<ClientId, String> {
+pub(in crate::cli) fn chosen_id(text: &str) -> Result<ClientId, String> {
     if Uuid::try_parse(text).is_ok() {
         return Err("a UUID could be taken for a user: choose another id, or leave it out".to_owned());
     }

@@ -1,6 +1,6 @@
 //! `client`: applications that ask for tokens, and resource servers that introspect them.
 
-mod add;
+pub(super) mod add;
 mod change;
 mod options;
 mod secret;
