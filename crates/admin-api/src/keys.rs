@@ -97,5 +97,6 @@ fn alg_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(SigningAlg::ALL.map(SigningAlg::as_str)))
+        .description(Some("One of `keys.algorithms`."))
         .build()
 }

@@ -74,5 +74,8 @@ fn rsa_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(RSA.map(SigningAlg::as_str)))
+        .description(Some(
+            "What an RSA key signs with. Without it what its JWK says, else the first of the two in `keys.algorithms`.",
+        ))
         .build()
 }

@@ -81,6 +81,9 @@ fn unescape(json: &str) -> Option<Zeroizing<String>> {
     Some(text)
 }
 
+/// Which private keys are taken.
+const TAKEN: &str = "The private key: as text PEM (PKCS#8, PKCS#1 or SEC1, not encrypted) or a JWK, or a JWK as an object. At most 64 KiB.";
+
 /// For the document.
 pub(super) fn key_schema() -> Schema {
     let text = ObjectBuilder::new()
@@ -93,7 +96,13 @@ pub(super) fn key_schema() -> Schema {
         .schema_type(Type::Object)
         .write_only(true)
         .description(Some("A private JWK"));
-    Schema::OneOf(OneOfBuilder::new().item(text).item(jwk).build())
+    Schema::OneOf(
+        OneOfBuilder::new()
+            .item(text)
+            .item(jwk)
+            .description(Some(TAKEN))
+            .build(),
+    )
 }
 
 /// A JSON body that holds a secret: what is wrong with it is said without quoting it.
