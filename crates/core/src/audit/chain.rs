@@ -11,6 +11,28 @@ pub struct AuditHash(pub [u8; 32]);
 /// Stands before the first record.
 pub const GENESIS: AuditHash = AuditHash([0; 32]);
 
+impl AuditHash {
+    /// Reads what [`AuditHash`] displays: 64 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |b: u8| match b {
+            b'0'..=b'9' => Some(b - b'0'),
+            b'a'..=b'f' => Some(b - b'a' + 10),
+            _ => None,
+        };
+        let mut hash = [0; 32];
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+            return None;
+        };
+        if pairs.len() != hash.len() {
+            return None;
+        }
+        for (byte, [high, low]) in hash.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(Self(hash))
+    }
+}
+
 impl fmt::Display for AuditHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -46,5 +68,22 @@ mod tests {
         assert_ne!(hash, link(&GENESIS, 2, "{}"));
         assert_ne!(hash, link(&GENESIS, 1, "{ }"));
         assert_eq!(hash.to_string().len(), 64);
+    }
+
+    #[test]
+    fn hashes_read_back() {
+        let hash = link(&GENESIS, 1, "{}");
+        let text = hash.to_string();
+        assert_eq!(AuditHash::parse(&text), Some(hash));
+        for bad in [
+            "",
+            &text[1..],
+            &text[2..],
+            &format!("{text}00"),
+            &text.to_uppercase(),
+            &text.replace(&text[..1], "g"),
+        ] {
+            assert_eq!(AuditHash::parse(bad), None, "{bad}");
+        }
     }
 }
