@@ -1,0 +1,25 @@
+//! What watches over the audit trail: keeps the events of the endpoints, signs checkpoints, verifies, and says when
+//! revocations have arrived.
+
+mod checkpoint;
+mod confirm;
+mod counts;
+mod export;
+mod journal;
+mod stream;
+mod verify;
+mod walk;
+
+pub use checkpoint::{
+    CHECKPOINT_TYPE, CheckpointError, CheckpointKeyError, CheckpointKeys, Checkpointer, Statement, TrailKeys,
+    Unsigned, checkpoints_in,
+};
+pub use confirm::{ConfirmParts, Confirmations};
+pub use export::{LineError, anchor_line, record_line};
+pub use journal::Journal;
+pub use stream::{Cut, Records, TrailStream};
+pub use verify::{Report, VerifyError, verify, verify_export};
+pub use walk::{Fault, Wrong};
+
+#[cfg(test)]
+mod tests;
