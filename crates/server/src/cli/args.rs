@@ -8,6 +8,7 @@ use symbolon_core::cursor::Cursors;
 
 use super::calibrate::PasswordsCommand;
 use super::client::ClientCommand;
+use super::completions::CompletionsArgs;
 use super::configuration::ConfigCommand;
 use super::error::{CliError, EXIT_CODES};
 use super::keys::KeysCommand;
@@ -52,6 +53,8 @@ pub enum Command {
     /// Make, change and list clients: applications and resource servers.
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Write a script that completes command lines in a shell.
+    Completions(CompletionsArgs),
     /// Explain and check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod calibrate;
 pub mod client;
+pub mod completions;
 pub mod configuration;
 mod context;
 mod error;

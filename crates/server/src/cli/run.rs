@@ -23,7 +23,7 @@ use super::output::{Output, Remark};
 use super::settling::Settling;
 use super::sources::{refuse_config, serve_sources, sources};
 use super::terminal::Terminal;
-use super::{LogCommand, StoreCommand, administer, calibrate, migrate, on_log};
+use super::{LogCommand, StoreCommand, administer, calibrate, completions, migrate, on_log};
 use crate::app::{self, ServeOptions};
 use crate::config::{Settings, load, reload_encryption_keys};
 use crate::node::Stores;
@@ -74,6 +74,7 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
     let global = &cli.global;
     match cli.command {
         Command::Client(command) => on_store(global, out, StoreCommand::Client(command)),
+        Command::Completions(args) => completions::run(out, args),
         Command::Config(command) => on_configuration(global, out, command),
         Command::Keys(command) => on_keys(global, out, command),
         Command::Migrate(args) => on_schema(global, out, args),
