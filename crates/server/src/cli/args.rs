@@ -10,6 +10,7 @@ use super::calibrate::PasswordsCommand;
 use super::client::ClientCommand;
 use super::completions::CompletionsArgs;
 use super::configuration::ConfigCommand;
+use super::doctor::DoctorArgs;
 use super::error::{CliError, EXIT_CODES};
 use super::keys::KeysCommand;
 use super::revocations::RevocationsCommand;
@@ -58,6 +59,8 @@ pub enum Command {
     /// Explain and check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check configuration, clocks, keys, database, Redis and reachability, and say how to mend each.
+    Doctor(DoctorArgs),
     /// Show, rotate, import and withdraw signing keys.
     #[command(subcommand)]
     Keys(KeysCommand),

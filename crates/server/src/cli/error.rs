@@ -17,6 +17,7 @@ Exit codes:
   4  taken: the name belongs to somebody else already, or the key is there; nothing changed
   5  unconfirmed: it is revoked, but not every live verifier has reported in time that it applied it
   6  incomplete: some lines of a file were refused, and the others done
+  7  unhealthy: a check of `symbolon doctor` failed
 
 Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"error\": <kind>, \"message\": <text>}.";
 
@@ -35,6 +36,8 @@ pub enum ErrorKind {
     Taken,
     /// It is done, but not every live verifier has reported so in time.
     Unconfirmed,
+    /// A check of `doctor` failed.
+    Unhealthy,
 }
 
 impl ErrorKind {
@@ -47,6 +50,7 @@ impl ErrorKind {
             Self::Refused => "refused",
             Self::Taken => "taken",
             Self::Unconfirmed => "unconfirmed",
+            Self::Unhealthy => "unhealthy",
         }
     }
 
@@ -59,6 +63,7 @@ impl ErrorKind {
             Self::Taken => 4,
             Self::Unconfirmed => 5,
             Self::Incomplete => 6,
+            Self::Unhealthy => 7,
         }
     }
 }

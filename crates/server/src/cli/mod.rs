@@ -7,6 +7,7 @@ pub mod client;
 pub mod completions;
 pub mod configuration;
 mod context;
+pub mod doctor;
 mod error;
 pub mod keys;
 pub mod migrate;

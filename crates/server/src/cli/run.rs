@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
 use super::configuration::{self, ConfigCommand};
 use super::context::{Context, KeyContext, LogContext, Wait, actor};
+use super::doctor::{self, DoctorArgs};
 use super::error::{CliError, ErrorKind};
 use super::keys::{self, KeysCommand};
 use super::output::{Output, Remark};
@@ -76,6 +77,7 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
         Command::Client(command) => on_store(global, out, StoreCommand::Client(command)),
         Command::Completions(args) => completions::run(out, args),
         Command::Config(command) => on_configuration(global, out, command),
+        Command::Doctor(args) => examine(global, out, args),
         Command::Keys(command) => on_keys(global, out, command),
         Command::Migrate(args) => on_schema(global, out, args),
         Command::Passwords(command) => calibrate::run(&SystemClock::new(), &SystemRng, out, command),
@@ -105,6 +107,14 @@ fn on_configuration(
 ) -> Result<(), CliError> {
     let (sources, mode) = sources(global)?;
     configuration::run(&sources, mode, out, command)
+}
+
+fn examine(global: &GlobalArgs, out: &mut Output<'_>, args: DoctorArgs) -> Result<(), CliError> {
+    let runtime = runtime(Builder::new_current_thread())?;
+    let outcome = runtime.block_on(doctor::run(global, Arc::new(SystemClock::new()), out, args));
+    // What hangs, such as a network file system, is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Result<(), CliError> {

@@ -8,6 +8,7 @@
 
 mod commands;
 mod crash;
+mod doctor;
 mod imports;
 mod issuer_path;
 mod keys;
