@@ -8,6 +8,7 @@ pub mod completions;
 pub mod configuration;
 mod context;
 pub mod doctor;
+mod document;
 mod error;
 pub mod keys;
 pub mod migrate;
@@ -25,6 +26,7 @@ pub mod user;
 pub mod verifiers;
 
 pub use args::Cli;
+pub use document::cli_markdown;
 pub use context::{Console, Context, KeyContext, LogContext, Wait, actor};
 pub use error::{CliError, EXIT_CODES, ErrorKind};
 pub use output::{Output, Remark, escape};
