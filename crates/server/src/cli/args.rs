@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use symbolon_core::cursor::Cursors;
 
+use super::api::Call;
+use super::audit::AuditCommand;
+use super::bootstrap::BootstrapArgs;
 use super::calibrate::PasswordsCommand;
 use super::client::ClientCommand;
 use super::completions::CompletionsArgs;
@@ -13,9 +16,12 @@ use super::configuration::ConfigCommand;
 use super::doctor::DoctorArgs;
 use super::error::{CliError, EXIT_CODES};
 use super::keys::KeysCommand;
+use super::keys::args::reason;
+use super::login::LoginArgs;
 use super::revocations::RevocationsCommand;
 use super::revoke::RevokeCommand;
 use super::role::RoleCommand;
+use super::session::SessionCommand;
 use super::user::UserCommand;
 use super::verifiers::VerifiersCommand;
 
@@ -40,6 +46,16 @@ pub struct GlobalArgs {
     /// Work on the data folder of `serve --dev`, which has its own database and encryption key.
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Work on the database itself, by this machine's configuration, rather than through the admin API of a running server;
+    /// on record like everything else.
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// URL of the server's admin API; one of those that `symbolon login` has stored. Without it, the last.
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "offline")]
+    pub server: Option<String>,
+    /// The file of stored logins.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "offline")]
+    pub login: Option<PathBuf>,
     /// Accept key timings that make verifiers refuse valid tokens.
     #[arg(long, global = true)]
     pub dangerous_key_timings: bool,
@@ -51,6 +67,11 @@ pub struct GlobalArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Search, export and verify the audit trail.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Make the first admin client, on the database itself.
+    Bootstrap(BootstrapArgs),
     /// Make, change and list clients: applications and resource servers.
     #[command(subcommand)]
     Client(ClientCommand),
@@ -64,6 +85,10 @@ pub enum Command {
     /// Show, rotate, import and withdraw signing keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Store a login for the commands that go through a server's admin API.
+    Login(LoginArgs),
+    /// Forget a stored login.
+    Logout,
     /// Bring the database schema up to date.
     Migrate(MigrateArgs),
     /// Tune password hashing.
@@ -80,6 +105,9 @@ pub enum Command {
     Role(RoleCommand),
     /// Run the server.
     Serve(ServeArgs),
+    /// List and end sessions.
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Make, change and list users.
     #[command(subcommand)]
     User(UserCommand),
@@ -115,11 +143,19 @@ pub struct MigrateArgs {
     pub restored: bool,
 }
 
+/// Why something is changed.
+#[derive(Args, Clone, Debug, Default)]
+pub struct WhyArgs {
+    /// Why, for the audit trail: at most 200 characters.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub reason: Option<String>,
+}
+
 /// Which page of a list.
 #[derive(Args, Clone, Debug)]
 pub struct PageArgs {
     /// Most items to show.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub limit: u32,
     /// Continue behind this cursor, which the page before ended with.
     // A cursor is base64url, which may begin with a hyphen.
@@ -128,6 +164,12 @@ pub struct PageArgs {
 }
 
 impl PageArgs {
+    /// Asks for the page.
+    pub(super) fn on(&self, call: Call) -> Call {
+        call.with("limit", self.limit)
+            .with_some("after", self.after.as_ref())
+    }
+
     /// The position in the cursor, which must be one that this list gave out.
     ///
     /// # Errors

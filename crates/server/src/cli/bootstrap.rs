@@ -52,19 +52,35 @@ pub(super) async fn run(
         ));
     }
     if store.client(&args.client_id).await?.is_some() {
-        return Err(CliError::taken("the client id is taken", "choose another one with --client-id"));
+        return Err(CliError::taken(
+            "the client id is taken",
+            "choose another one with --client-id",
+        ));
     }
     let policy = policy("Administrator")
         .map_err(|error| CliError::failed(format_args!("{error:#}"), "report this as a fault"))?;
     let act = Act::new(Actor::operator(&operator_name()), "bootstrap");
     let admin = store.acting(act);
-    let made = make(&*admin, &keys.client_secrets, clock, &SystemRng, &args.client_id, policy);
+    let made = make(
+        &*admin,
+        &keys.client_secrets,
+        clock,
+        &SystemRng,
+        &args.client_id,
+        policy,
+    );
     let (change, secret) = made.await?;
     if change != Change::Done {
-        return Err(CliError::taken("the client id is taken", "choose another one with --client-id"));
+        return Err(CliError::taken(
+            "the client id is taken",
+            "choose another one with --client-id",
+        ));
     }
     let secret = secret.ok_or_else(|| {
-        CliError::failed("the server has no key for client secrets", "run `symbolon migrate`, then try again")
+        CliError::failed(
+            "the server has no key for client secrets",
+            "run `symbolon migrate`, then try again",
+        )
     })?;
     let (client_id, secret) = (&args.client_id, secret.expose_secret());
     out.result(

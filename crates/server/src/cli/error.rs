@@ -18,6 +18,9 @@ Exit codes:
   5  unconfirmed: it is revoked, but not every live verifier has reported in time that it applied it
   6  incomplete: some lines of a file were refused, and the others done
   7  unhealthy: a check of `symbolon doctor` failed
+  8  denied: the server refuses the login, or it lacks the scope; nothing changed
+  9  stale: somebody else has changed the record meanwhile; nothing changed
+  10 tampered: the audit trail is not as it was written
 
 Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"error\": <kind>, \"message\": <text>}.";
 
@@ -26,14 +29,20 @@ Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"erro
 pub enum ErrorKind {
     /// The store or another file could not be read or written.
     Failed,
+    /// The server refuses whoever asks.
+    Denied,
     /// Some lines of a file were refused, and the others done.
     Incomplete,
     /// There is no such record.
     NotFound,
     /// The command line, the configuration or a value was refused.
     Refused,
+    /// The record has changed meanwhile.
+    Stale,
     /// A name is taken, or a key is there already.
     Taken,
+    /// The audit trail is not as it was written.
+    Tampered,
     /// It is done, but not every live verifier has reported so in time.
     Unconfirmed,
     /// A check of `doctor` failed.
@@ -44,11 +53,14 @@ impl ErrorKind {
     /// The name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Denied => "denied",
             Self::Failed => "failed",
             Self::Incomplete => "incomplete",
             Self::NotFound => "not_found",
             Self::Refused => "refused",
+            Self::Stale => "stale",
             Self::Taken => "taken",
+            Self::Tampered => "tampered",
             Self::Unconfirmed => "unconfirmed",
             Self::Unhealthy => "unhealthy",
         }
@@ -64,6 +76,9 @@ impl ErrorKind {
             Self::Unconfirmed => 5,
             Self::Incomplete => 6,
             Self::Unhealthy => 7,
+            Self::Denied => 8,
+            Self::Stale => 9,
+            Self::Tampered => 10,
         }
     }
 }

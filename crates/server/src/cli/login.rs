@@ -66,9 +66,11 @@ pub fn login(
         console.ask_hidden(&prompt).map_err(input_failed)?
     };
     // Another process may have its working folder elsewhere.
-    let ca_file = args.ca_file.map(std::path::absolute).transpose().map_err(|error| {
-        CliError::refused(format_args!("--ca-file: {error}"), "give a path that exists")
-    })?;
+    let ca_file = args
+        .ca_file
+        .map(std::path::absolute)
+        .transpose()
+        .map_err(|error| CliError::refused(format_args!("--ca-file: {error}"), "give a path that exists"))?;
     let login = Login {
         server: server.trim_end_matches('/').to_owned(),
         client_id: args.client_id,
@@ -85,7 +87,10 @@ pub fn login(
     let file = path.to_string_lossy();
     out.result(
         &json!({ "done": "logged_in", "server": server, "client_id": client_id, "file": file }),
-        &format!("commands act as client {client_id} at {server}\nstored in {}", quoted(&file)),
+        &format!(
+            "commands act as client {client_id} at {server}\nstored in {}",
+            quoted(&file)
+        ),
     )
 }
 
@@ -97,8 +102,14 @@ pub fn logout(global: &GlobalArgs, out: &mut Output<'_>) -> Result<(), CliError>
     let path = login_path(global)?;
     let mut logins = Logins::read(&path)?;
     if !logins.forget(global.server.as_deref()) {
-        return Err(CliError::not_found("there is no such login", "see --server and --login"));
+        return Err(CliError::not_found(
+            "there is no such login",
+            "see --server and --login",
+        ));
     }
     logins.write(&path)?;
-    out.result(&json!({ "done": "logged_out" }), "the login is forgotten; its client's secret stays good")
+    out.result(
+        &json!({ "done": "logged_out" }),
+        "the login is forgotten; its client's secret stays good",
+    )
 }

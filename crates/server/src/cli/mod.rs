@@ -1,16 +1,21 @@
 //! The command line. Commands are functions over the ports of `symbolon_core`, a [`Console`] and an [`Output`], so
 //! that they run without a process; [`run`] ties them to this one.
 
+mod api;
 pub mod args;
+pub mod audit;
+pub mod bootstrap;
 pub mod calibrate;
 pub mod client;
 pub mod completions;
 pub mod configuration;
+mod connect;
 mod context;
 pub mod doctor;
 mod document;
 mod error;
 pub mod keys;
+pub mod login;
 pub mod migrate;
 pub mod new_password;
 mod output;
@@ -19,15 +24,17 @@ pub mod revocations;
 pub mod revoke;
 pub mod role;
 mod run;
+pub mod session;
 mod settling;
 mod sources;
 mod terminal;
 pub mod user;
 pub mod verifiers;
 
+pub use api::{Connection, LOGIN_FILE, store_dev_login};
 pub use args::Cli;
+pub use context::{ApiContext, Console, Context, KeyContext, LogContext, Wait, actor};
 pub use document::cli_markdown;
-pub use context::{Console, Context, KeyContext, LogContext, Wait, actor};
 pub use error::{CliError, EXIT_CODES, ErrorKind};
 pub use output::{Output, Remark, escape};
 pub use run::run;
@@ -46,7 +53,6 @@ pub async fn administer(
 ) -> Result<(), CliError> {
     match command {
         StoreCommand::Client(command) => client::run(context, console, out, command).await,
-        StoreCommand::Role(command) => role::run(context, console, out, command).await,
         StoreCommand::User(command) => user::run(context, console, out, command).await,
     }
 }
@@ -56,10 +62,46 @@ pub async fn administer(
 pub enum StoreCommand {
     /// `client`.
     Client(client::ClientCommand),
-    /// `role`.
-    Role(role::RoleCommand),
     /// `user`.
     User(user::UserCommand),
+}
+
+/// Runs a command that goes through the admin API.
+///
+/// # Errors
+/// [`CliError`]; its kind decides the exit code.
+pub async fn on_api(
+    context: &ApiContext<'_>,
+    console: &mut dyn Console,
+    out: &mut Output<'_>,
+    command: ApiCommand,
+) -> Result<(), CliError> {
+    match command {
+        ApiCommand::Audit(command) => audit::run(context, out, command).await,
+        ApiCommand::Role(command) => role::run(context, console, out, command).await,
+        ApiCommand::Session(command) => session::run(context, out, command).await,
+    }
+}
+
+/// A command that goes through the admin API.
+#[derive(Debug)]
+pub enum ApiCommand {
+    /// `audit`.
+    Audit(audit::AuditCommand),
+    /// `role`.
+    Role(role::RoleCommand),
+    /// `session`.
+    Session(session::SessionCommand),
+}
+
+impl ApiCommand {
+    /// What it does to the log of a database that it works on itself.
+    fn fences(&self) -> connect::Fences {
+        match self {
+            Self::Audit(_) | Self::Role(_) => connect::Fences::Leave,
+            Self::Session(_) => connect::Fences::Raise,
+        }
+    }
 }
 
 /// Runs a command on the revocation log or on those who follow it.

@@ -101,6 +101,13 @@ impl Remark {
     }
 }
 
+/// What stands below a page of a list that goes on.
+pub(super) fn more(next: Option<&str>) -> String {
+    next.map_or_else(String::new, |cursor| {
+        format!("\nthere are more: --after {cursor}")
+    })
+}
+
 /// A value as one line of JSON, its end included. Characters that a terminal obeys and JSON allows in strings are escaped too.
 pub(super) fn json_line(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_json::to_string(value).map_err(|error| {

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use clap::Parser as _;
 use clap::error::ErrorKind as ClapErrorKind;
 use futures_util::FutureExt as _;
-use symbolon_core::ports::{RevocationLog, ServerStore as _};
+use symbolon_core::audit::{Act, Actor};
+use symbolon_core::ports::{AdminStore, AdminStores as _, RevocationLog, ServerStore as _};
 use symbolon_core::{Clock, Rng, SystemClock, SystemRng};
 use symbolon_jwks_publisher::{KeyOperations, share_encryption_keys};
 use symbolon_store_sql::{SqlConfig, SqlStore};
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
+use super::audit::{self, AuditCommand};
 use super::configuration::{self, ConfigCommand};
+use super::connect::with_api;
 use super::context::{Context, KeyContext, LogContext, Wait, actor};
 use super::doctor::{self, DoctorArgs};
 use super::error::{CliError, ErrorKind};
@@ -24,7 +27,10 @@ use super::output::{Output, Remark};
 use super::settling::Settling;
 use super::sources::{refuse_config, serve_sources, sources};
 use super::terminal::Terminal;
-use super::{LogCommand, StoreCommand, administer, calibrate, completions, migrate, on_log};
+use super::{
+    ApiCommand, LogCommand, StoreCommand, administer, bootstrap, calibrate, completions, login, migrate,
+    on_api, on_log,
+};
 use crate::app::{self, ServeOptions};
 use crate::config::{Settings, load, reload_encryption_keys};
 use crate::node::Stores;
@@ -74,24 +80,36 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
     out.json = cli.global.json;
     let global = &cli.global;
     match cli.command {
+        Command::Audit(AuditCommand::Verify(args)) if args.export.is_some() => {
+            let export = args.export.clone().unwrap_or_default();
+            runtime(Builder::new_current_thread())?.block_on(audit::run_on_export(out, &args, &export))
+        }
+        Command::Audit(command) => through_api(global, out, ApiCommand::Audit(command)),
+        Command::Bootstrap(args) => with_store(global, out, async |with, out| {
+            let keys = with.server_keys().await?;
+            bootstrap::run(with.store, &keys, &*with.clock, out, args).await
+        }),
         Command::Client(command) => on_store(global, out, StoreCommand::Client(command)),
         Command::Completions(args) => completions::run(out, args),
         Command::Config(command) => on_configuration(global, out, command),
         Command::Doctor(args) => examine(global, out, args),
         Command::Keys(command) => on_keys(global, out, command),
+        Command::Login(args) => login::login(global, &mut Terminal, out, args),
+        Command::Logout => login::logout(global, out),
         Command::Migrate(args) => on_schema(global, out, args),
         Command::Passwords(command) => calibrate::run(&SystemClock::new(), &SystemRng, out, command),
         Command::Revocations(command) => on_revocations(global, out, LogCommand::Revocations(command)),
         Command::Revoke(command) => on_revocations(global, out, LogCommand::Revoke(command)),
-        Command::Role(command) => on_store(global, out, StoreCommand::Role(command)),
+        Command::Role(command) => through_api(global, out, ApiCommand::Role(command)),
         Command::Serve(args) => serve(global, args),
+        Command::Session(command) => through_api(global, out, ApiCommand::Session(command)),
         Command::User(command) => on_store(global, out, StoreCommand::User(command)),
         Command::Verifiers(command) => on_revocations(global, out, LogCommand::Verifiers(command)),
     }
 }
 
 /// The settings; what is doubtful in them goes to standard error.
-fn settings(global: &GlobalArgs, out: &mut Output<'_>) -> Result<Settings, CliError> {
+pub(super) fn settings(global: &GlobalArgs, out: &mut Output<'_>) -> Result<Settings, CliError> {
     let (sources, mode) = sources(global)?;
     let loaded = load(&sources, mode)?;
     for warning in &loaded.warnings {
@@ -133,6 +151,13 @@ fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Re
         store.close().await;
         settling.remark(out)?;
         outcome
+    })
+}
+
+fn through_api(global: &GlobalArgs, out: &mut Output<'_>, command: ApiCommand) -> Result<(), CliError> {
+    let fences = command.fences();
+    with_api(global, out, fences, async |context, out| {
+        on_api(context, &mut Terminal, out, command).await
     })
 }
 
@@ -194,7 +219,8 @@ async fn administer_store(
 ) -> Result<(), CliError> {
     let keys = with.server_keys().await?;
     let (wait, actor) = (with.wait(), operator());
-    let context = with.context(&keys, &*wait, &actor);
+    let admin = with.acting();
+    let context = with.context(&*admin, &keys, &*wait, &actor);
     administer(&context, &mut Terminal, out, command).await
 }
 
@@ -227,8 +253,9 @@ async fn look_after_log(
         LogCommand::Revocations(_) | LogCommand::Verifiers(_) => (unfenced, None),
     };
     let issuer = store.issuer().await?;
+    let admin = with.acting();
     let context = LogContext {
-        store: with.context(&keys, &*wait, &actor),
+        store: with.context(&*admin, &keys, &*wait, &actor),
         keys: with.key_context(&operations, &*wait, &actor),
         log: &*log,
         unfenced: why.as_deref(),
@@ -264,9 +291,20 @@ impl StoreParts<'_> {
         )
     }
 
-    fn context<'a>(&'a self, keys: &'a ServerKeys, wait: &'a Wait, actor: &'a str) -> Context<'a> {
+    fn acting(&self) -> Box<dyn AdminStore> {
+        self.store
+            .acting(Act::new(Actor::operator(&operator()), "at the command line"))
+    }
+
+    fn context<'a>(
+        &'a self,
+        admin: &'a dyn AdminStore,
+        keys: &'a ServerKeys,
+        wait: &'a Wait,
+        actor: &'a str,
+    ) -> Context<'a> {
         Context {
-            admin: self.store,
+            admin,
             facts: self.store,
             secrets: &keys.client_secrets,
             cursors: &keys.cursors,
@@ -340,7 +378,7 @@ fn serve(global: &GlobalArgs, args: ServeArgs) -> Result<(), CliError> {
         .map_err(failed)
 }
 
-fn runtime(mut builder: Builder) -> Result<Runtime, CliError> {
+pub(super) fn runtime(mut builder: Builder) -> Result<Runtime, CliError> {
     builder.enable_all().build().map_err(|error| {
         CliError::failed(
             format_args!("the runtime can't be started: {error}"),
@@ -350,7 +388,7 @@ fn runtime(mut builder: Builder) -> Result<Runtime, CliError> {
 }
 
 /// What the composition reports, with its causes.
-fn failed(error: anyhow::Error) -> CliError {
+pub(super) fn failed(error: anyhow::Error) -> CliError {
     CliError::new(ErrorKind::Failed, format_args!("{error:#}"), "")
 }
 

@@ -187,13 +187,7 @@ impl Connection {
     /// # Errors
     /// [`CliError`]: it was refused, or nothing is known of what came of it, which the text says.
     pub(super) async fn send(&self, call: Call) -> Result<Answer, CliError> {
-        let (status, version, bytes) = match &self.transport {
-            Transport::Local(router) => local(router, &call).await?,
-            Transport::Remote(remote) => remote.send(&call).await?,
-        };
-        if !status.is_success() {
-            return Err(refusal(status, &bytes));
-        }
+        let (status, version, bytes) = self.exchange(&call).await?;
         let body = if bytes.is_empty() {
             Value::Null
         } else {
@@ -204,6 +198,27 @@ impl Connection {
             version,
             body,
         })
+    }
+
+    /// The same where the answer is text.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub(super) async fn send_for_text(&self, call: Call) -> Result<String, CliError> {
+        let (status, _, bytes) = self.exchange(&call).await?;
+        String::from_utf8(bytes).map_err(|_| not_ours(status))
+    }
+
+    async fn exchange(&self, call: &Call) -> Result<Raw, CliError> {
+        let (status, version, bytes) = match &self.transport {
+            Transport::Local(router) => local(router, call).await?,
+            Transport::Remote(remote) => remote.send(call).await?,
+        };
+        if status.is_success() {
+            Ok((status, version, bytes))
+        } else {
+            Err(refusal(status, &bytes))
+        }
     }
 
     /// Reads a record or a list.

@@ -128,7 +128,10 @@ pub(super) async fn list_clients(
     page: &PageArgs,
 ) -> Result<(), CliError> {
     let after = page.position(context.cursors, LIST)?;
-    let found = context.admin.clients(after.as_deref(), page.limit).await?;
+    let found = context
+        .admin
+        .clients(&Default::default(), after.as_deref(), page.limit)
+        .await?;
     let next = found.next.map(|position| context.cursors.seal(LIST, &position));
     let views: Vec<_> = found.items.iter().map(view).collect();
     let row = |client: &Client| {

@@ -1,5 +1,6 @@
 //! Changes of keys: planned, made, waited for, shown.
 
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::revocation::LEASE;
 use symbolon_jwks_publisher::{KeyOperation, Plan};
 
@@ -13,6 +14,8 @@ pub(super) struct Order {
     pub(super) operation: KeyOperation,
     /// What it is called once it was done.
     pub(super) done: &'static str,
+    /// Why, for the record.
+    pub(super) reason: String,
     /// Only to be planned.
     pub(super) dry_run: bool,
 }
@@ -34,10 +37,11 @@ pub(super) async fn carry_out(
     out: &mut Output<'_>,
     order: &Order,
 ) -> Result<Plan, CliError> {
+    let act = Act::new(Actor::operator(context.actor), &order.reason);
     let plan = if order.dry_run {
         context.operations.plan(&order.operation).await
     } else {
-        context.operations.carry_out(&order.operation).await
+        context.operations.carry_out(&order.operation, &act).await
     };
     let plan = plan.map_err(refused)?;
     if !order.dry_run {

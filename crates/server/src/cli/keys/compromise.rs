@@ -60,9 +60,8 @@ async fn ask(
         operation: KeyOperation::Compromise {
             // Without a key there is --all.
             which: args.kid.map_or(Compromised::All, Compromised::One),
-            reason: args.reason,
-            actor: context.actor.to_owned(),
         },
+        reason: args.reason,
         done: "compromised",
         dry_run,
     };

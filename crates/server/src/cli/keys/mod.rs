@@ -118,6 +118,7 @@ pub async fn run(
         operation,
         done,
         dry_run,
+        reason: String::new(),
     };
     change::run(context, out, &order).await
 }

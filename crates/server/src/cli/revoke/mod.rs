@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
 use symbolon_core::UnixMillis;
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::revocation::Reach;
 use symbolon_jose::Kid;
 use symbolon_oauth_types::revocation::Effect;
@@ -162,6 +163,10 @@ impl OrderArgs {
 /// Longest wait for verifiers.
 const MAX_WAIT: Duration = Duration::from_secs(600);
 
+/// What is said where fences in Redis could not be raised.
+pub(super) const UNPROMISED: &str = "it is on the log for good, but Redis could not be told: a server that is cut off from the \
+    database may go on accepting it until it is back; repeat the command once Redis answers, to be sure";
+
 /// Reads `--wait`.
 fn patience(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
@@ -247,7 +252,10 @@ struct Done {
 /// Puts the entry on the log, and returns once what begins from then on is judged to be younger.
 async fn append(context: &LogContext<'_>, target: &Target, order: &OrderArgs) -> Result<Made, CliError> {
     let clock = context.store.clock;
-    let entry = target.entry.clone().because(&order.reason, context.store.actor);
+    let entry = target
+        .entry
+        .clone()
+        .by(&Act::new(Actor::operator(context.store.actor), &order.reason));
     let at = clock.now();
     let appended = context.log.append(&entry, at).await?; // the commit point
     if let Effect::Cutoff(moment) | Effect::Lift(moment) = entry.entry.effect {

@@ -23,7 +23,7 @@ pub(super) async fn dry_run(
 ) -> Result<(), CliError> {
     let now = context.store.clock.now();
     let sessions = match &target.sessions {
-        Some(of) => context.sessions.count_sessions(of, now).await?,
+        Some(of) => context.sessions.count_sessions(of, None, now).await?,
         None => 0,
     };
     let mut object = about(target, plan);

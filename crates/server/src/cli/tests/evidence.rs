@@ -24,7 +24,7 @@ struct Served {
     clients: Value,
 }
 
-fn settings(bench: &Bench) -> Settings {
+pub(super) fn settings(bench: &Bench) -> Settings {
     let database = format!("sqlite:{}", bench.dir.path().join("test.db").display());
     let environment = [
         ("SYMBOLON_ISSUER", "https://a.example/tenant"),
@@ -54,13 +54,14 @@ impl Served {
             wraps: Wraps::default(),
         };
         let node = Node::open(&settings, stores, around).await.unwrap();
-        let seeded = dev::seed(&settings, &node.store, &*clock, &SystemRng)
+        let place = (bench.dir.path(), "127.0.0.1:8082".parse().unwrap());
+        let seeded = dev::seed(&settings, place, &node.store, &*clock, &SystemRng)
             .await
             .unwrap();
         node.refresh().await.unwrap();
         Self {
             node,
-            clients: dev::json("", "", Some(&seeded)),
+            clients: dev::json("", ("", ""), Some(&seeded)),
         }
     }
 

@@ -20,10 +20,11 @@ use clap::Parser as _;
 use futures_util::FutureExt as _;
 use secrecy::SecretString;
 use serde_json::Value;
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::cursor::Cursors;
 use symbolon_core::evidence::Report;
 use symbolon_core::password::PasswordCost;
-use symbolon_core::ports::VerifierReports as _;
+use symbolon_core::ports::{AdminStore, AdminStores as _, VerifierReports as _};
 use symbolon_core::revocation::LEASE;
 use symbolon_core::secret::{ClientSecrets, ServerSecret};
 use symbolon_core::{Clock, SystemRng, UnixMillis};
@@ -33,9 +34,10 @@ use zeroize::Zeroizing;
 
 use super::args::{Cli, Command};
 use super::context::{Console, Context, Wait};
-use super::error::ErrorKind;
+use super::error::{CliError, ErrorKind};
 use super::output::Output;
-use super::{LogCommand, StoreCommand, administer};
+use super::{ApiCommand, ApiContext, Connection, LogCommand, StoreCommand, administer, on_api};
+use crate::admin::{Offline, SettleBy};
 use keys::KeyBench;
 
 /// When the clock of these tests starts: 2023-11-14T22:13:20Z.
@@ -204,7 +206,11 @@ impl Bench {
             err: &mut said,
             json: cli.global.json,
         };
-        let (context, out) = (self.context(&wait), &mut output);
+        let wait: Arc<Wait> = Arc::new(wait);
+        let admin = self
+            .store
+            .acting(Act::new(Actor::operator("tester"), "at the command line"));
+        let (context, out) = (self.context(&*admin, &*wait), &mut output);
         let on_store = async |script: &mut Script, out: &mut Output<'_>, command| {
             administer(&context, script, out, command).await
         };
@@ -219,7 +225,10 @@ impl Bench {
                 self.run_log(&context, script, out, LogCommand::Revoke(command))
                     .await
             }
-            Command::Role(command) => on_store(script, out, StoreCommand::Role(command)).await,
+            Command::Role(command) => {
+                let command = ApiCommand::Role(command);
+                self.run_api(&wait, script, out, command).await
+            }
             Command::User(command) => on_store(script, out, StoreCommand::User(command)).await,
             Command::Verifiers(command) => {
                 self.run_log(&context, script, out, LogCommand::Verifiers(command))
@@ -237,16 +246,45 @@ impl Bench {
         }
     }
 
-    fn context<'a>(&'a self, wait: &'a Wait) -> Context<'a> {
+    /// Runs a command through the admin API, as it is for commands that work on the database itself.
+    async fn run_api(
+        &self,
+        wait: &Arc<Wait>,
+        script: &mut Script,
+        out: &mut Output<'_>,
+        command: ApiCommand,
+    ) -> Result<(), CliError> {
+        let settings = evidence::settings(self);
+        let settling = wait.clone();
+        let offline = Offline {
+            settings: &settings,
+            store: &self.store,
+            log: Arc::new(self.store.clone()),
+            operator: Actor::operator("tester"),
+            settle: Arc::new(SettleBy::new(move |time| settling(time))),
+            clock: self.clock.clone(),
+            rng: Arc::new(SystemRng),
+        };
+        let opened = offline.open().await.unwrap();
+        let connection = Connection::local(symbolon_admin_api::router(opened.api));
+        let context = ApiContext {
+            api: &connection,
+            clock: &*self.clock,
+            pause: &**wait,
+        };
+        on_api(&context, script, out, command).await
+    }
+
+    fn context<'a>(&'a self, admin: &'a dyn AdminStore, wait: &'a Wait) -> Context<'a> {
         Context {
-            admin: &self.store,
+            admin,
             facts: &self.store,
             secrets: &self.secrets,
             cursors: &self.cursors,
             clock: &*self.clock,
             rng: &SystemRng,
             wait,
-            actor: "cli:tester",
+            actor: "tester",
             password_cost: PasswordCost {
                 memory_kib: 64,
                 iterations: 1,

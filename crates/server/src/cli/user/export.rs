@@ -12,7 +12,10 @@ const PAGE: u32 = 500;
 pub(super) async fn export(context: &Context<'_>, out: &mut Output<'_>) -> Result<(), CliError> {
     let mut after = None;
     loop {
-        let page = context.admin.users(after.as_deref(), PAGE).await?;
+        let page = context
+            .admin
+            .users(&Default::default(), after.as_deref(), PAGE)
+            .await?;
         let lines: Result<String, CliError> = page
             .items
             .iter()

@@ -6,14 +6,17 @@ mod import;
 mod view;
 
 use clap::{Args, Subcommand};
+use http::Method;
+use symbolon_admin_api::UserDetail;
 use symbolon_core::Subject;
 use symbolon_core::profile::{Profile, ProfileError};
 use symbolon_core::user::{LoginName, RoleName, User};
 use uuid::Uuid;
 
+use super::api::Call;
 use super::args::PageArgs;
-use super::context::{Console, Context};
-use super::error::CliError;
+use super::context::{ApiContext, Console, Context};
+use super::error::{CliError, ErrorKind};
 use super::new_password::{PasswordArgs, new_password};
 use super::output::{Output, quoted};
 
@@ -179,4 +182,25 @@ pub(super) async fn find(context: &Context<'_>, text: &str) -> Result<User, CliE
             "see `symbolon user list`",
         )
     })
+}
+
+/// The subject of whoever is called so, by the admin API: a user name, an e-mail address or a subject.
+pub(super) async fn subject_of(context: &ApiContext<'_>, text: &str) -> Result<Uuid, CliError> {
+    if let Ok(subject) = Uuid::try_parse(text) {
+        return Ok(subject);
+    }
+    let call = Call::new(Method::GET, &["users", "by-name"]).with("name", text);
+    let user: UserDetail = context
+        .api
+        .send(call)
+        .await
+        .map_err(|error| match error.kind {
+            ErrorKind::NotFound => CliError::not_found(
+                format_args!("there is no user {}", quoted(text)),
+                "see `symbolon user list`",
+            ),
+            _ => error,
+        })?
+        .read()?;
+    Ok(user.user.subject)
 }

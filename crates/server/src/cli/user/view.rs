@@ -92,7 +92,10 @@ pub(super) async fn list_users(
     page: &PageArgs,
 ) -> Result<(), CliError> {
     let after = page.position(context.cursors, LIST)?;
-    let found = context.admin.users(after.as_deref(), page.limit).await?;
+    let found = context
+        .admin
+        .users(&Default::default(), after.as_deref(), page.limit)
+        .await?;
     let next = found.next.map(|position| context.cursors.seal(LIST, &position));
     let views: Vec<_> = found.items.iter().map(View::from).collect();
     let row = |user: &User| {

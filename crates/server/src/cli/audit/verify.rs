@@ -1,0 +1,140 @@
+//! `audit verify`.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use http::Method;
+use serde_json::json;
+use symbolon_admin_api::trail::{TrailKeys, checkpoints_in, verify_export};
+use symbolon_admin_api::{Verification, VerificationRequest};
+use symbolon_jose::JwkSet;
+
+use super::super::api::Call;
+use super::super::context::ApiContext;
+use super::super::error::{CliError, ErrorKind};
+use super::super::output::{Output, fields, quoted};
+
+/// Longest file of checkpoints or keys that is read, in bytes.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// `audit verify`.
+#[derive(Args, Debug)]
+pub struct AuditVerify {
+    /// Compare with the checkpoints in this file, such as a log in which they stand; may be repeated.
+    #[arg(long = "checkpoints", value_name = "FILE")]
+    pub checkpoints: Vec<PathBuf>,
+    /// Verify this export rather than the trail itself; needs no server.
+    #[arg(long, value_name = "FILE", requires = "keys")]
+    pub export: Option<PathBuf>,
+    /// The JWK set that the checkpoints of the export must be signed with, as `symbolon audit keys --json` told it.
+    #[arg(long, value_name = "FILE", requires = "export")]
+    pub keys: Option<PathBuf>,
+}
+
+/// Verifies; fails where something is not as it was written.
+pub(super) async fn run(
+    context: &ApiContext<'_>,
+    out: &mut Output<'_>,
+    args: AuditVerify,
+) -> Result<(), CliError> {
+    let body = VerificationRequest {
+        checkpoints: given(&args)?,
+    };
+    let call = Call::new(Method::POST, &["audit", "verify"]).body(&body)?;
+    tell(out, &context.api.send(call).await?.read()?)
+}
+
+/// Verifies an export, which needs neither a server nor a database.
+pub(in crate::cli) async fn run_on_export(
+    out: &mut Output<'_>,
+    args: &AuditVerify,
+    export: &Path,
+) -> Result<(), CliError> {
+    let keys = args
+        .keys
+        .as_deref()
+        .ok_or_else(|| CliError::refused("the keys of the checkpoints are missing", "give --keys"))?;
+    tell(out, &exported(export, keys, &given(args)?).await?)
+}
+
+/// The checkpoints that are given from outside.
+fn given(args: &AuditVerify) -> Result<Vec<String>, CliError> {
+    let mut given = Vec::new();
+    for path in &args.checkpoints {
+        given.extend(checkpoints_in(&read(path)?).map(str::to_owned));
+    }
+    Ok(given)
+}
+
+async fn exported(export: &Path, keys: &Path, given: &[String]) -> Result<Verification, CliError> {
+    let shown = quoted(&keys.to_string_lossy());
+    let no_keys = |error: &dyn std::fmt::Display| {
+        CliError::refused(
+            format_args!("{shown} holds no JWK set: {error}"),
+            "write it with `symbolon audit keys --json`",
+        )
+    };
+    let jwks: JwkSet = serde_json::from_str(&read(keys)?).map_err(|error| no_keys(&error))?;
+    let keys = TrailKeys::from_jwks(&jwks).map_err(|error| no_keys(&error))?;
+    let file = File::open(export).map_err(|error| unreadable(export, &error))?;
+    let report = verify_export(BufReader::new(file), &keys, given)
+        .await
+        .map_err(|error| CliError::refused(error, "give files that `symbolon audit` has written"))?;
+    Ok(Verification::from(&report))
+}
+
+fn tell(out: &mut Output<'_>, found: &Verification) -> Result<(), CliError> {
+    let signed = match (&found.signed, &found.signed_at) {
+        (Some(seq), Some(at)) => format!("up to record {seq}, at {at}"),
+        _ => "nowhere: no checkpoint covers it".to_owned(),
+    };
+    let text = fields(&[
+        ("records", found.records.to_string()),
+        ("swept before", found.anchor.to_string()),
+        ("good up to", found.good.to_string()),
+        ("checkpoints", found.checkpoints.to_string()),
+        ("signed", signed),
+    ]);
+    match &found.fault {
+        None => out.result(
+            &json!(found),
+            &format!("the trail is as it was written\n\n{text}"),
+        ),
+        Some(fault) => {
+            out.result(
+                &json!(found),
+                &format!("the trail is NOT as it was written\n\n{text}"),
+            )?;
+            Err(CliError::new(
+                ErrorKind::Tampered,
+                format_args!("record {}: {}", fault.seq, fault.detail),
+                "keep the database and its logs as they are, and compare with an export or a backup",
+            ))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, CliError> {
+    let length = std::fs::metadata(path)
+        .map_err(|error| unreadable(path, &error))?
+        .len();
+    if length > MAX_BYTES {
+        return Err(CliError::refused(
+            format_args!(
+                "{} is longer than {MAX_BYTES} bytes",
+                quoted(&path.to_string_lossy())
+            ),
+            "give a shorter file",
+        ));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::refused(
+        format_args!("{} can't be read: {error}", quoted(&path.to_string_lossy())),
+        "name a file that can",
+    )
+}
