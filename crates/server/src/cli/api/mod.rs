@@ -4,13 +4,13 @@
 mod login_file;
 mod remote;
 
-use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use symbolon_admin_api::{PREFIX, Page, Problem};
+use symbolon_admin_api::{PREFIX, Problem};
 use tower::ServiceExt as _;
 
 use super::error::{CliError, ErrorKind};
@@ -41,8 +41,6 @@ pub(super) struct Call {
     path: String,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
-    expected: Option<String>,
-    key: Option<String>,
 }
 
 impl Call {
@@ -53,8 +51,6 @@ impl Call {
             path: path(parts),
             query: Vec::new(),
             body: None,
-            expected: None,
-            key: None,
         }
     }
 
@@ -84,22 +80,6 @@ impl Call {
             body: Some(value),
             ..self
         })
-    }
-
-    /// On condition that the record is still at that version.
-    pub(super) fn expecting(self, version: Option<String>) -> Self {
-        Self {
-            expected: version,
-            ..self
-        }
-    }
-
-    /// With a key by which a repeated request is known.
-    pub(super) fn once(self, key: impl ToString) -> Self {
-        Self {
-            key: Some(key.to_string()),
-            ..self
-        }
     }
 
     fn target(&self) -> String {
@@ -139,10 +119,6 @@ fn unreachable_url() -> url::Url {
 /// What came of a request that was not refused.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
-    /// The status: 200 to 299.
-    pub(super) status: StatusCode,
-    /// The record's version, as `If-Match` takes it.
-    pub(super) version: Option<String>,
     /// The body; null where there is none.
     pub(super) body: Value,
 }
@@ -177,27 +153,18 @@ impl Connection {
         }
     }
 
-    /// Whether it is that of a running server.
-    pub(super) fn is_remote(&self) -> bool {
-        matches!(self.transport, Transport::Remote(_))
-    }
-
     /// Sends a request.
     ///
     /// # Errors
     /// [`CliError`]: it was refused, or nothing is known of what came of it, which the text says.
     pub(super) async fn send(&self, call: Call) -> Result<Answer, CliError> {
-        let (status, version, bytes) = self.exchange(&call).await?;
+        let (status, bytes) = self.exchange(&call).await?;
         let body = if bytes.is_empty() {
             Value::Null
         } else {
             serde_json::from_slice(&bytes).map_err(|_| not_ours(status))?
         };
-        Ok(Answer {
-            status,
-            version,
-            body,
-        })
+        Ok(Answer { body })
     }
 
     /// The same where the answer is text.
@@ -205,17 +172,17 @@ impl Connection {
     /// # Errors
     /// As [`Connection::send`].
     pub(super) async fn send_for_text(&self, call: Call) -> Result<String, CliError> {
-        let (status, _, bytes) = self.exchange(&call).await?;
+        let (status, bytes) = self.exchange(&call).await?;
         String::from_utf8(bytes).map_err(|_| not_ours(status))
     }
 
     async fn exchange(&self, call: &Call) -> Result<Raw, CliError> {
-        let (status, version, bytes) = match &self.transport {
+        let (status, bytes) = match &self.transport {
             Transport::Local(router) => local(router, call).await?,
             Transport::Remote(remote) => remote.send(call).await?,
         };
         if status.is_success() {
-            Ok((status, version, bytes))
+            Ok((status, bytes))
         } else {
             Err(refusal(status, &bytes))
         }
@@ -229,25 +196,9 @@ impl Connection {
         self.send(Call::new(Method::GET, parts)).await?.read()
     }
 
-    /// Reads every page of a list.
-    ///
-    /// # Errors
-    /// As [`Connection::send`].
-    pub(super) async fn read_all<T: DeserializeOwned>(&self, call: Call) -> Result<Vec<T>, CliError> {
-        let (mut items, mut next) = (Vec::new(), None);
-        loop {
-            let asked = call.clone().with("limit", 500).with_some("after", next.as_ref());
-            let page: Page<T> = self.send(asked).await?.read()?;
-            items.extend(page.items);
-            next = page.next;
-            if next.is_none() {
-                return Ok(items);
-            }
-        }
-    }
 }
 
-type Raw = (StatusCode, Option<String>, Vec<u8>);
+type Raw = (StatusCode, Vec<u8>);
 
 async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
     let broken = |error: &dyn std::fmt::Display| {
@@ -257,12 +208,6 @@ async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
         )
     };
     let mut request = Request::builder().method(call.method.clone()).uri(call.target());
-    if let Some(expected) = &call.expected {
-        request = request.header(IF_MATCH, expected);
-    }
-    if let Some(key) = &call.key {
-        request = request.header("idempotency-key", key);
-    }
     let body = match &call.body {
         Some(body) => {
             request = request.header(CONTENT_TYPE, call.content_type());
@@ -273,14 +218,9 @@ async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
     let request = request.body(body).map_err(|error| broken(&error))?;
     let Ok(response) = router.clone().oneshot(request).await;
     let status = response.status();
-    let version = version(response.headers().get(ETAG));
     let collected = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
     let bytes = collected.map_err(|error| broken(&error))?.to_bytes().to_vec();
-    Ok((status, version, bytes))
-}
-
-fn version(tag: Option<&HeaderValue>) -> Option<String> {
-    Some(tag?.to_str().ok()?.to_owned())
+    Ok((status, bytes))
 }
 
 /// The error that a problem document stands for.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
+use http::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::super::error::{CliError, ErrorKind};
 use super::login_file::Login;
-use super::{Call, MAX_ANSWER, Raw, version};
+use super::{Call, MAX_ANSWER, Raw};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -103,12 +103,6 @@ impl Remote {
             .http
             .request(call.method.clone(), url)
             .bearer_auth(token.expose_secret());
-        if let Some(expected) = &call.expected {
-            request = request.header(IF_MATCH, expected);
-        }
-        if let Some(key) = &call.key {
-            request = request.header("idempotency-key", key);
-        }
         if let Some(body) = &call.body {
             request = request
                 .header(CONTENT_TYPE, call.content_type())
@@ -120,11 +114,10 @@ impl Remote {
             .await
             .map_err(|error| self.unreachable(&error, is_change))?;
         let status = response.status();
-        let tag = version(response.headers().get(ETAG));
         let bytes = collect(response, MAX_ANSWER)
             .await
             .map_err(|error| self.unreachable(&error, is_change))?;
-        Ok((status, tag, bytes))
+        Ok((status, bytes))
     }
 
     /// The token of this process, asked for once.
