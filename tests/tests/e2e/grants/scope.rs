@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use symbolon_core::rights::{ADMIN_AUDIENCE, admin_audience};
 use symbolon_core::user::ADMIN_SCOPES;
-use symbolon_tests::{AUDIENCE, ClientSpec, Harness, PASSWORD, SCOPE};
+use symbolon_tests::{AUDIENCE, ClientSpec, Harness, PASSWORD, SCOPE, TestClient};
 
 use super::{assert_alive, claims};
 
@@ -108,32 +109,42 @@ async fn refresh_does_not_widen_audience() {
     );
 }
 
+/// A client that may ask for these scopes, at the admin API too.
+async fn add_console(h: &Harness, id: &str, scope: &str) -> TestClient {
+    h.add_client(ClientSpec::confidential(id).with(|policy| {
+        policy.scope = scope.parse().unwrap();
+        policy.audiences.push(admin_audience().clone());
+    }))
+    .await
+}
+
 /// G22: an ordinary user gets no admin scope through a client that may have them, on no path.
 #[tokio::test]
 async fn an_ordinary_user_gets_no_admin_scope() {
     let h = Harness::start().await;
     let admin_scope = ADMIN_SCOPES.join(" ");
-    let console = h
-        .add_client(ClientSpec::confidential("console").with(|policy| {
-            policy.scope = format!("{SCOPE} {admin_scope}").parse().unwrap();
-        }))
-        .await;
-    let login = async |scope: &str| h.login_as(&console, "alice", PASSWORD, &[("scope", scope)]).await;
+    let console = add_console(&h, "console", &format!("{SCOPE} {admin_scope}")).await;
+    let login = async |scope: &str, resource: &str| {
+        let asked = [("scope", scope), ("resource", resource)];
+        h.login_as(&console, "alice", PASSWORD, &asked).await
+    };
 
+    let mixed_scope = format!("{SCOPE} {admin_scope}");
     let before = h.footprint().await;
     for scope in ADMIN_SCOPES.into_iter().chain([&*admin_scope]) {
-        login(scope).await.assert_error(400, "invalid_scope");
+        for resource in [AUDIENCE, ADMIN_AUDIENCE] {
+            login(scope, resource).await.assert_error(400, "invalid_scope");
+        }
     }
+    login(&mixed_scope, AUDIENCE)
+        .await
+        .assert_error(400, "invalid_scope");
     assert_eq!(h.footprint().await, before);
-    let mixed = login(&format!("{SCOPE} {admin_scope}")).await;
+    let mixed = login(&mixed_scope, ADMIN_AUDIENCE).await;
     let unasked = h.login(&console).await;
     for granted in [&mixed, &unasked] {
         assert_eq!(granted.ok()["scope"], SCOPE);
         assert_eq!(claims(&granted.text("access_token"))["scope"], SCOPE);
-        assert_eq!(
-            h.introspect(&granted.text("access_token")).await.ok()["scope"],
-            SCOPE
-        );
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", &*granted.text("refresh_token")),
@@ -143,54 +154,79 @@ async fn an_ordinary_user_gets_no_admin_scope() {
             .await
             .assert_error(400, "invalid_scope");
     }
+    assert_eq!(
+        h.introspect(&unasked.text("access_token")).await.ok()["scope"],
+        SCOPE
+    );
     // A role that comes later does not reach into a session that began without it.
     h.add_user("root", None, &admin_scope).await;
     h.set_roles(h.alice.subject, &["role-of-alice", "role-of-root"])
         .await;
-    let refreshed = assert_alive(&h, &console, &mixed).await;
+    let refreshed = h.refresh(&console, &mixed.text("refresh_token")).await;
     assert_eq!(refreshed.ok()["scope"], SCOPE);
-    // Nor is it given unasked.
+    // Nor is it given unasked, nor for another audience.
     assert_eq!(h.login(&console).await.ok()["scope"], SCOPE);
-    assert_eq!(login("users:write").await.ok()["scope"], "users:write");
+    login("users:write", AUDIENCE)
+        .await
+        .assert_error(400, "invalid_scope");
+    let admin = login("users:write", ADMIN_AUDIENCE).await;
+    assert_eq!(admin.ok()["scope"], "users:write");
+    assert_eq!(claims(&admin.text("access_token"))["aud"], ADMIN_AUDIENCE);
 }
 
-/// G22: an admin whose role is taken away keeps nothing of it, in tokens that are out included.
+/// A resource server that gets a token can't replay it at the admin API, whatever the order in which both are asked for.
+#[tokio::test]
+async fn the_admin_audience_is_asked_for_alone() {
+    let h = Harness::start().await;
+    let console = add_console(&h, "console", SCOPE).await;
+    let before = h.footprint().await;
+    for both in [[AUDIENCE, ADMIN_AUDIENCE], [ADMIN_AUDIENCE, AUDIENCE]] {
+        let asked = both.map(|resource| ("resource", resource));
+        h.login_as(&console, "alice", PASSWORD, &asked)
+            .await
+            .assert_error(400, "invalid_target");
+    }
+    assert_eq!(h.footprint().await, before);
+    let alone = h.login_as(&console, "alice", PASSWORD, &[("resource", ADMIN_AUDIENCE)]);
+    let token = alone.await.text("access_token");
+    assert_eq!(claims(&token)["aud"], ADMIN_AUDIENCE);
+    assert!(!h.is_active(&token).await, "it is for no resource server");
+}
+
+/// G22: an admin whose role is taken away keeps nothing of it.
 #[tokio::test]
 async fn admin_scope_goes_with_the_role() {
     let h = Harness::start().await;
     let root = h.add_user("root", None, "orders:read users:write").await;
-    let console = h
-        .add_client(ClientSpec::confidential("console").with(|policy| {
-            policy.scope = "orders:read orders:write users:write".parse().unwrap();
-        }))
-        .await;
-    let asked = [("scope", "orders:read users:write")];
+    let console = add_console(&h, "console", "orders:read orders:write users:write").await;
+    let asked = [("scope", "orders:read users:write"), ("resource", ADMIN_AUDIENCE)];
     let login = h.login_as(&console, &root.name, PASSWORD, &asked).await;
     assert_eq!(login.ok()["scope"], "orders:read users:write");
     h.set_roles(root.subject, &["role-of-alice"]).await;
-    assert_eq!(
-        h.introspect(&login.text("access_token")).await.ok()["scope"],
-        "orders:read"
-    );
     let refreshed = h.refresh(&console, &login.text("refresh_token")).await;
     assert_eq!(refreshed.ok()["scope"], "orders:read");
     assert_eq!(claims(&refreshed.text("access_token"))["scope"], "orders:read");
 }
 
-/// G22: a client's own admin scope, where it has one, is given by name alone.
+/// G22: a client's own admin scope, where it has one, is given by name alone, and for the admin API alone.
 #[tokio::test]
 async fn a_client_gets_its_admin_scope_by_name_only() {
     let h = Harness::start().await;
-    let robot = h
-        .add_client(ClientSpec::confidential("robot").with(|policy| {
-            policy.scope = format!("{SCOPE} users:write").parse().unwrap();
-        }))
-        .await;
+    let robot = add_console(&h, "robot", &format!("{SCOPE} users:write")).await;
     assert_eq!(h.client_credentials(&robot).await.ok()["scope"], SCOPE);
-    for (client, status) in [(&robot, 200), (&h.app, 400)] {
-        let form = [("grant_type", "client_credentials"), ("scope", "users:write")];
+    for (client, resource, status) in [
+        (&robot, ADMIN_AUDIENCE, 200),
+        (&robot, AUDIENCE, 400),
+        (&h.app, ADMIN_AUDIENCE, 400),
+        (&h.app, AUDIENCE, 400),
+    ] {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("scope", "users:write"),
+            ("resource", resource),
+        ];
         let reply = h.post("/oauth2/token", client, &form).await;
-        assert_eq!(reply.status.as_u16(), status);
+        assert_eq!(reply.status.as_u16(), status, "{resource}");
     }
 }
 

@@ -111,6 +111,38 @@ async fn lifetimes_are_the_clients_and_end_with_the_session() {
         .assert_error(400, "invalid_grant");
 }
 
+/// Of several the shortest counts, and what the client says where that is shorter still.
+#[tokio::test]
+async fn resource_servers_bound_how_long_their_tokens_live() {
+    const QUICK: &str = "https://quick.example";
+    const SLOW: &str = "https://slow.example";
+    let h = Harness::start().await;
+    for (id, audience, secs) in [("quick", QUICK, 30), ("slow", SLOW, 3600)] {
+        let serving = ClientSpec::resource_server(id, audience)
+            .with(|policy| policy.serves[0].access_token_lifetime = Some(secs));
+        h.add_client(serving).await;
+    }
+    let wide = ClientSpec::confidential("wide").with(|policy| {
+        policy.access_token_lifetime = Some(40);
+        policy
+            .audiences
+            .extend([QUICK, SLOW].map(|audience| audience.parse().unwrap()));
+    });
+    let wide = h.add_client(wide).await;
+    for (resources, secs) in [
+        (&[AUDIENCE] as &[_], 40),
+        (&[SLOW], 40),
+        (&[QUICK], 30),
+        (&[SLOW, QUICK, AUDIENCE], 30),
+    ] {
+        let asked: Vec<_> = resources.iter().map(|resource| ("resource", *resource)).collect();
+        let login = h.login_as(&wide, "alice", PASSWORD, &asked).await;
+        assert_eq!(login.ok()["expires_in"], secs, "{resources:?}");
+        let refreshed = h.refresh(&wide, &login.text("refresh_token")).await;
+        assert_eq!(refreshed.ok()["expires_in"], secs, "{resources:?}");
+    }
+}
+
 #[tokio::test]
 async fn scope_is_what_is_asked_for_within_client_and_user() {
     let h = Harness::start().await;
