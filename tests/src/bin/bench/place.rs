@@ -83,15 +83,25 @@ impl Place {
         let stores = Stores::open(&settings, clock.clone(), &SystemRng).await?;
         claim_issuer(&stores.sql, &issuer, false).await?;
         secrets::open_server_keys(&stores.sql, &settings.keys.encryption_keys, &SystemRng).await?;
-        let seeded = dev::seed(&settings, &stores.sql, &*clock, &SystemRng).await?;
+        let folder = tempfile::tempdir()?;
+        // Nobody administers it.
+        let admin = ([127, 0, 0, 1], 0).into();
+        let seeded = dev::seed(
+            &settings,
+            (folder.path(), admin),
+            &stores.sql,
+            &*clock,
+            &SystemRng,
+        )
+        .await?;
         stores.sql.close().await;
-        let ready = serde_json::from_value(dev::json(&issuer, &issuer, Some(&seeded)))?;
+        let ready = serde_json::from_value(dev::json(&issuer, (&issuer, &issuer), Some(&seeded)))?;
         Ok(Self {
             redis,
             database,
             ready,
             values,
-            folder: tempfile::tempdir()?,
+            folder,
         })
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::{Clock, UnixMillis};
-use symbolon_oauth_types::revocation::{Digest, Effect, Entry, RevocationKind};
+use symbolon_jose::Kid;
+use symbolon_oauth_types::revocation::RevocationKind;
 use symbolon_tests::{ClientSpec, Harness, Reply, call, post_request};
 
 use super::{assert_alive, assert_dead, claims};
@@ -305,19 +306,8 @@ async fn a_revoked_key_takes_what_it_signed() {
             .iter()
             .any(|key| key["kid"] == *signer)
     );
-    h.log_revocation(NewRevocation {
-        entry: Entry {
-            kind: RevocationKind::Key,
-            digest: Digest::of(RevocationKind::Key, &signer),
-            effect: Effect::Block,
-            expires: UnixMillis::NEVER,
-        },
-        owner: None,
-        whose: None,
-        reason: String::new(),
-        actor: String::new(),
-    })
-    .await;
+    h.log_revocation(NewRevocation::key(&Kid::parse(&signer).unwrap()))
+        .await;
     assert!(!h.is_active(&token).await);
     assert!(!h.is_active(&machine.text("access_token")).await);
     let refreshed = h.refresh(&h.app, &login.text("refresh_token")).await;

@@ -137,8 +137,6 @@ async fn an_active_key_that_leaked_is_replaced_at_once() {
     // For good: a second time there is nothing to do, and a node that starts knows it.
     let again = KeyOperation::Compromise {
         which: Compromised::One(victims.kid.clone()),
-        reason: String::new(),
-        actor: String::new(),
     };
     let refused = operate(&pair.a, again).await.unwrap_err();
     assert!(
@@ -267,8 +265,6 @@ async fn when_all_leaked_none_is_left() {
     }
     let operation = KeyOperation::Compromise {
         which: Compromised::All,
-        reason: "the backup was public".to_owned(),
-        actor: "test".to_owned(),
     };
     let plan = operations(&pair.a).plan(&operation).await.unwrap();
     assert_eq!(plan.warnings.len(), 3, "{:?}", plan.warnings);

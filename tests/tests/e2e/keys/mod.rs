@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::SystemRng;
+use symbolon_core::audit::{Act, Actor};
 use symbolon_core::keys::{KeyTimings, SETTLE, SigningKeyRecord};
 use symbolon_core::ports::KeyStore;
 use symbolon_jose::{Kid, SigningAlg};
@@ -142,7 +143,8 @@ fn operations(h: &Harness) -> KeyOperations {
 }
 
 async fn operate(h: &Harness, operation: KeyOperation) -> Result<Plan, KeyOperationError> {
-    operations(h).carry_out(&operation).await
+    let act = Act::new(Actor::operator("test"), "found on a forum");
+    operations(h).carry_out(&operation, &act).await
 }
 
 async fn rotate_by_hand(h: &Harness, alg: SigningAlg) {
@@ -154,10 +156,5 @@ async fn rotate_by_hand(h: &Harness, alg: SigningAlg) {
 }
 
 async fn compromise(h: &Harness, which: Compromised) -> Plan {
-    let operation = KeyOperation::Compromise {
-        which,
-        reason: "found on a forum".to_owned(),
-        actor: "test".to_owned(),
-    };
-    operate(h, operation).await.unwrap()
+    operate(h, KeyOperation::Compromise { which }).await.unwrap()
 }
