@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use symbolon_core::ClientId;
+use symbolon_core::ports::ClientQuery;
+use symbolon_core::view::ClientView;
+use utoipa::IntoParams;
+
+use crate::api::Api;
+use crate::extract::Query;
+use crate::page::{Page, PageQuery};
+use crate::problem::{Problem, ProblemKind};
+
+/// The name that cursors of this list are made for.
+const LIST: &str = "clients";
+
+/// Which clients.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ClientFilter {
+    /// Their client id begins so.
+    #[param(max_length = 128)]
+    prefix: Option<String>,
+    /// Only enabled ones, or only disabled ones.
+    active: Option<bool>,
+}
+
+/// List clients.
+///
+/// Items are in the form that `POST /clients/import` takes. Where a prefix is given they come by client id, else the oldest
+/// first.
+#[utoipa::path(
+    get,
+    path = "/clients",
+    tag = "clients",
+    params(ClientFilter, PageQuery),
+    responses((status = 200, description = "A page of clients", body = Page<ClientView>)),
+)]
+pub(crate) async fn list_clients(
+    State(api): State<Arc<Api>>,
+    Query(filter): Query<ClientFilter>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<ClientView>>, Problem> {
+    if filter
+        .prefix
+        .as_ref()
+        .is_some_and(|prefix| prefix.len() > ClientId::MAX_BYTES)
+    {
+        let rule = format!("a client id has at most {} bytes", ClientId::MAX_BYTES);
+        return Err(Problem::new(ProblemKind::Malformed, &rule).at("prefix", &rule));
+    }
+    let cursors = &api.parts.cursors;
+    let after = page.position(cursors, LIST)?;
+    let query = ClientQuery {
+        prefix: filter.prefix,
+        active: filter.active,
+    };
+    let found = api
+        .reading()
+        .clients(&query, after.as_deref(), page.limit)
+        .await?;
+    Ok(Json(Page::of(found, cursors, LIST, |client| {
+        ClientView::from(client)
+    })))
+}
