@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use symbolon_core::ports::RegisteredScope;
+use symbolon_core::view::{ScopeView, Version};
+use utoipa::ToSchema;
+
+use super::name;
+use crate::api::Api;
+use crate::change::{created, tagged};
+use crate::clients::location;
+use crate::extract::{Body, Caller, Path, Why};
+use crate::problem::{Problem, ProblemKind};
+
+/// Most scopes on the register.
+const MAX_SCOPES: usize = 1000;
+
+/// What the register is to say of a scope.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScopePut {
+    /// What it allows, in words for people, without control characters.
+    #[schema(max_length = 200)]
+    pub description: String,
+}
+
+/// Put a scope on the register, or replace what it says.
+#[utoipa::path(
+    put,
+    path = "/scopes/{name}",
+    tag = "scopes",
+    params(
+        ("name" = String, Path, max_length = 128, description = "The scope: visible ASCII without double quote and backslash"),
+        Why,
+    ),
+    request_body = ScopePut,
+    responses(
+        (status = 200, description = "It was replaced", body = ScopeView),
+        (status = 201, description = "It was put on the register", body = ScopeView),
+    ),
+)]
+pub(crate) async fn put_scope(
+    State(api): State<Arc<Api>>,
+    Path(text): Path<String>,
+    caller: Caller,
+    Body(put): Body<ScopePut>,
+) -> Result<Response, Problem> {
+    let scope = RegisteredScope::new(name(&text)?, &put.description)
+        .map_err(|error| Problem::invalid("description", error))?;
+    let present = api.reading().scopes().await?;
+    let is_there = present.iter().any(|other| other.name == scope.name);
+    if !is_there && present.len() >= MAX_SCOPES {
+        return Err(Problem::new(
+            ProblemKind::Conflict,
+            format_args!("there are {MAX_SCOPES} scopes on the register: delete one first"),
+        ));
+    }
+    api.commit(api.acting(&caller).put_scope(&scope)).await?;
+    let view = ScopeView::from(&scope);
+    let version = Version::of(&view);
+    if is_there {
+        return Ok(tagged(version, &view));
+    }
+    Ok(created(version, &location("scopes", &view.name), &view))
+}
