@@ -36,7 +36,7 @@ impl Site {
     }
 
     /// With a configuration file: `toml` below what every installation needs, its own database, key-encryption key
-    /// and management listener.
+    /// and listeners on any free port.
     pub fn configured(issuer: &str, listen: SocketAddr, toml: &str) -> Self {
         let site = Self::new(false);
         site.write("encryption-key", &encryption_key(1));
@@ -46,7 +46,7 @@ impl Site {
             CONFIGURATION,
             &format!(
                 "issuer = \"{issuer}\"\nserver.listen = \"{listen}\"\nmanagement.listen = \"127.0.0.1:0\"\n\
-                 database.url = \"sqlite:{}\"\nkeys.encryption_key_file = \"{}\"\n{toml}\n",
+                 admin.listen = \"127.0.0.1:0\"\ndatabase.url = \"sqlite:{}\"\nkeys.encryption_key_file = \"{}\"\n{toml}\n",
                 database.display(),
                 key.display()
             ),

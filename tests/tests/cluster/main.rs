@@ -1,9 +1,11 @@
 //! Nodes over PostgreSQL and Redis, on real time, with all that runs beside requests, and what happens when one of them fails.
 
+mod administration;
 mod clocks;
 mod failure_table;
 mod faults;
 mod feed;
+mod lockout;
 mod restored;
 
 use std::sync::Arc;

@@ -71,6 +71,7 @@ impl Place {
             ("server.listen", listen.to_string()),
             ("server.worker_threads", "1".to_owned()),
             ("management.listen", "127.0.0.1:0".to_owned()),
+            ("admin.listen", "127.0.0.1:0".to_owned()),
             ("database.url", url),
             ("redis.url", redis.url()),
             // A machine that is busy with something else is slow, which shows in the figures, but not broken.

@@ -19,7 +19,7 @@ struct Row {
 
 /// What every other row leaves sound.
 const SOUND: &str = "issuer = \"https://login.example.org\"\nserver.listen = \"127.0.0.1:0\"\n\
-                     management.listen = \"127.0.0.1:0\"\nkeys.encryption_key_file = \"encryption-key\"\n";
+                     management.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nkeys.encryption_key_file = \"encryption-key\"\n";
 
 const ROWS: [Row; 9] = [
     Row {
