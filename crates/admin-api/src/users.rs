@@ -17,12 +17,12 @@ use serde_json::Value;
 use symbolon_core::Subject;
 use symbolon_core::import::{LineError, LinePassword};
 use symbolon_core::password::PasswordHash;
-use symbolon_core::profile::ProfileError;
+use symbolon_core::profile::{MAX_ROLES, ProfileError};
 use symbolon_core::user::{Role, RoleName, User};
 use symbolon_core::view::{UserView, Version};
 use symbolon_oauth_types::ScopeSet;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -185,6 +185,20 @@ impl fmt::Debug for Concealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Concealed(..)")
     }
+}
+
+/// How the roles to hold are given.
+fn role_names_schema() -> RefOr<Schema> {
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(64))
+        .pattern(Some("^[a-z0-9_-]*$"));
+    ArrayBuilder::new()
+        .items(name)
+        .max_items(Some(MAX_ROLES))
+        .description(Some("Names of the roles to hold"))
+        .into()
 }
 
 /// How a hash of another system is given.

@@ -7,7 +7,7 @@ use symbolon_core::profile::Profile;
 use symbolon_core::user::User;
 use utoipa::ToSchema;
 
-use super::{Concealed, UserDetail, detail, password_hash_schema, role_names, version};
+use super::{Concealed, UserDetail, detail, password_hash_schema, role_names, role_names_schema, version};
 use crate::api::Api;
 use crate::change::created;
 use crate::extract::{Body, Caller, Why};
@@ -33,10 +33,11 @@ pub struct UserCreate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<Concealed>,
     /// Names of the roles to hold.
-    #[schema(max_items = 64)]
+    #[schema(schema_with = role_names_schema, required = false)]
     #[serde(default)]
     pub roles: Vec<String>,
     /// Whether the user may log in.
+    #[schema(default = true)]
     #[serde(default = "yes")]
     pub active: bool,
 }

@@ -8,7 +8,7 @@ use symbolon_core::user::User;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{UserDetail, role_names, shown, version};
+use super::{UserDetail, role_names, role_names_schema, shown, version};
 use crate::api::Api;
 use crate::extract::{Caller, MergePatch, Path, Why};
 use crate::problem::Problem;
@@ -24,7 +24,7 @@ pub struct UserUpdate {
     #[schema(max_length = 320)]
     pub email: Option<String>,
     /// Names of the roles to hold, in place of those held.
-    #[schema(required = false, max_items = 64)]
+    #[schema(schema_with = role_names_schema, required = false)]
     pub roles: Vec<String>,
 }
 
