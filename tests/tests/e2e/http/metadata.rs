@@ -1,6 +1,7 @@
 //! The metadata tells the truth (RFC 8414): all that is there, and nothing else.
 
 use serde_json::json;
+use symbolon_core::ports::{Change, RegisteredScope};
 use symbolon_oauth_types::GrantType;
 use symbolon_tests::{ClientSpec, Harness, form_request};
 
@@ -65,6 +66,27 @@ async fn the_password_grant_is_listed_only_while_a_client_may_use_it() {
     h.disable_client(&h.app).await;
     h.refresh_nodes().await;
     assert_eq!(listed().await, json!(["password", "refresh_token"]));
+}
+
+/// RFC 8414 section 2: those that are on the register, and nothing where none is.
+#[tokio::test]
+async fn scopes_are_listed_while_they_are_registered() {
+    let h = Harness::start().await;
+    let listed = async || {
+        h.refresh_nodes().await;
+        metadata(&h).await["scopes_supported"].clone()
+    };
+    assert_eq!(listed().await, json!(null));
+    for name in ["orders:write", "orders:read"] {
+        let scope = RegisteredScope::new(name.parse().unwrap(), "Orders").unwrap();
+        assert_eq!(h.admin().put_scope(&scope).await.unwrap(), Change::Done);
+    }
+    assert_eq!(listed().await, json!(["orders:read", "orders:write"]));
+    for name in ["orders:write", "orders:read"] {
+        let gone = h.admin().delete_scope(&name.parse().unwrap()).await;
+        assert_eq!(gone.unwrap(), Change::Done);
+    }
+    assert_eq!(listed().await, json!(null));
 }
 
 #[tokio::test]
