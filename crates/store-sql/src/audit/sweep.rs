@@ -14,8 +14,8 @@ use crate::entity::{audit_checkpoints, audit_head, audit_log};
 use crate::error::store_error;
 use crate::transaction::{Lock, commit};
 
-/// Most records that are swept at a time.
-const MOST: u32 = 10_000;
+/// Most records that are swept at a time: whoever writes on the trail waits meanwhile.
+const MOST: u32 = 1_000;
 
 impl SqlStore {
     /// The records that go are followed from the anchor on, up to one that does not follow from those before it:
