@@ -1,8 +1,17 @@
 //! The admin API over the real router and a real database.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "in tests a broken assumption must fail loudly"
+)]
 
 mod bench;
+mod clients;
 mod idempotency;
+mod keys;
 mod matrix;
 mod openapi;
+mod resource_servers;
 mod roles;
+mod scopes;
 mod users;
