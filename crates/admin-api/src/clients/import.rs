@@ -121,12 +121,12 @@ pub(crate) async fn import_clients(
         .zip(import.clients)
         .map(|(line, item)| read(&api, &caller, line, item))
         .collect();
-    let book = if import.dry_run {
-        Book::Foreseen(Forecast::new(&api))
+    let clients = if import.dry_run {
+        make(&mut Forecast::new(&api), drafts).await?
     } else {
-        Book::Kept(api.acting(&caller))
+        let admin = api.acting(&caller);
+        make(&mut Store { api: &api, admin }, drafts).await?
     };
-    let clients = make(&api, book, drafts).await?;
     let count = |outcome| clients.iter().filter(|client| client.outcome == outcome).count();
     Ok(Json(ClientsImported {
         dry_run: import.dry_run,
@@ -137,42 +137,72 @@ pub(crate) async fn import_clients(
     }))
 }
 
-/// Where clients are made.
-enum Book<'a> {
-    /// Nowhere.
-    Foreseen(Forecast<'a>),
-    /// In the store.
-    Kept(Box<dyn AdminStore>),
+/// What came of a client that breaks no rule.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Came {
+    Added,
+    Exists,
 }
 
-impl Book<'_> {
-    async fn add(&mut self, draft: &Draft) -> StoreResult<Change> {
-        match self {
-            Self::Foreseen(forecast) => forecast.add(&draft.client).await,
-            Self::Kept(admin) => admin.add_client(&draft.client, &draft.lift).await,
+impl Came {
+    fn of(change: StoreResult<Change>, api: &Api) -> impl Future<Output = Result<Self, Problem>> {
+        let exists = matches!(change, Ok(Change::Taken("client_id")));
+        async move {
+            if exists {
+                return Ok(Self::Exists);
+            }
+            api.create(std::future::ready(change)).await?;
+            Ok(Self::Added)
         }
     }
+}
+
+/// Where clients are made.
+trait Book {
+    /// Makes it.
+    async fn add(&mut self, draft: &Draft) -> Result<Came, Problem>;
 
     /// What is told of a client that was made.
-    fn added(&self, draft: Draft) -> ImportedClient {
-        let told = draft.told(ClientOutcome::Added);
-        match self {
-            // What was made up for it is not what it will get.
-            Self::Foreseen(_) => told,
-            Self::Kept(_) => ImportedClient {
-                client_id: Some(draft.client.client_id.into()),
-                client_secret: draft.made.map(ShownSecret),
-                ..told
-            },
+    fn added(draft: Draft) -> ImportedClient;
+}
+
+/// Nothing is made.
+impl Book for Forecast<'_> {
+    async fn add(&mut self, draft: &Draft) -> Result<Came, Problem> {
+        let change = self.foresee(&draft.client).await;
+        Came::of(change, self.api).await
+    }
+
+    fn added(draft: Draft) -> ImportedClient {
+        // What was made up for it is not what it will get.
+        draft.told(ClientOutcome::Added)
+    }
+}
+
+struct Store<'a> {
+    api: &'a Api,
+    admin: Box<dyn AdminStore>,
+}
+
+impl Book for Store<'_> {
+    async fn add(&mut self, draft: &Draft) -> Result<Came, Problem> {
+        let change = self.admin.add_client(&draft.client, &draft.lift).await;
+        Came::of(change, self.api).await
+    }
+
+    fn added(draft: Draft) -> ImportedClient {
+        ImportedClient {
+            client_secret: draft.made.clone().map(ShownSecret),
+            client_id: Some(draft.client.client_id.to_string()),
+            ..draft.told(ClientOutcome::Added)
         }
     }
 }
 
 /// Makes the clients, one by one. Once the server fails no other is tried; what was made by then is reported, since the
 /// secrets in the report are nowhere else.
-async fn make(
-    api: &Api,
-    mut book: Book<'_>,
+async fn make<B: Book>(
+    book: &mut B,
     drafts: Vec<Result<Draft, ImportedClient>>,
 ) -> Result<Vec<ImportedClient>, Problem> {
     let order = servers_first(&drafts);
@@ -185,24 +215,17 @@ async fn make(
         }
     }
     let (mut is_any_made, mut failed) = (false, false);
-    for index in order {
-        let Some(draft) = good.remove(&index) else {
-            continue;
-        };
+    for draft in order.iter().filter_map(|index| good.remove(index)) {
         if failed {
             told.push(draft.told(ClientOutcome::NotTried));
             continue;
         }
-        let change = book.add(&draft).await;
-        if matches!(change, Ok(Change::Taken("client_id"))) {
-            told.push(draft.told(ClientOutcome::Exists));
-            continue;
-        }
-        match api.create(std::future::ready(change)).await {
-            Ok(()) => {
+        match book.add(&draft).await {
+            Ok(Came::Added) => {
                 is_any_made = true;
-                told.push(book.added(draft));
+                told.push(B::added(draft));
             }
+            Ok(Came::Exists) => told.push(draft.told(ClientOutcome::Exists)),
             Err(problem) if problem.status < 500 => {
                 told.push(draft.told(ClientOutcome::Refused).because(problem));
             }
@@ -239,5 +262,57 @@ impl ImportedClient {
             rule: Some(rule),
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_core::revocation::NewRevocation;
+    use symbolon_core::{ClientId, UnixMillis};
+    use symbolon_testkit::confidential_client;
+
+    use super::*;
+    use crate::problem::ProblemKind;
+
+    /// Takes so many clients and then fails.
+    struct Failing(usize);
+
+    impl Book for Failing {
+        async fn add(&mut self, _draft: &Draft) -> Result<Came, Problem> {
+            let left = self.0.checked_sub(1);
+            self.0 = left.ok_or_else(|| Problem::new(ProblemKind::Unavailable, "it is down"))?;
+            Ok(Came::Added)
+        }
+
+        fn added(draft: Draft) -> ImportedClient {
+            Store::added(draft)
+        }
+    }
+
+    async fn outcomes(taken: usize) -> Result<Vec<(ClientOutcome, bool)>, u16> {
+        let drafts = (1..=4).map(|line| {
+            let client = confidential_client(&format!("client{line}")).build();
+            let id: &ClientId = &client.client_id;
+            Ok(Draft {
+                line,
+                is_chosen: true,
+                lift: NewRevocation::client_lifted(id, UnixMillis(0)),
+                client,
+                made: Some("a secret".into()),
+            })
+        });
+        let told = make(&mut Failing(taken), drafts.collect()).await;
+        let seen = |client: &ImportedClient| (client.outcome, client.client_secret.is_some());
+        told.map(|clients| clients.iter().map(seen).collect())
+            .map_err(|problem| problem.status)
+    }
+
+    #[tokio::test]
+    async fn no_secret_is_lost_when_the_server_fails() {
+        use ClientOutcome::{Added, Failed, NotTried};
+        assert_eq!(outcomes(4).await, Ok(vec![(Added, true); 4]));
+        let told = [(Added, true), (Added, true), (Failed, false), (NotTried, false)];
+        assert_eq!(outcomes(2).await, Ok(told.to_vec()));
+        assert_eq!(outcomes(0).await, Err(503));
     }
 }

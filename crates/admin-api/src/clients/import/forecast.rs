@@ -13,7 +13,7 @@ use crate::api::Api;
 /// Says what [`symbolon_core::ports::AdminStore::add_client`] would answer, were those before made. Between the forecast and
 /// the doing others may change things.
 pub(super) struct Forecast<'a> {
-    api: &'a Api,
+    pub(super) api: &'a Api,
     ids: HashSet<ClientId>,
     /// Whether somebody serves it; what is not here was not asked for yet.
     audiences: HashMap<ResourceIndicator, bool>,
@@ -28,7 +28,7 @@ impl<'a> Forecast<'a> {
         }
     }
 
-    pub(super) async fn add(&mut self, client: &Client) -> StoreResult<Change> {
+    pub(super) async fn foresee(&mut self, client: &Client) -> StoreResult<Change> {
         let id = &client.client_id;
         if self.ids.contains(id) || self.api.parts.facts.client(id).await?.is_some() {
             return Ok(Change::Taken("client_id"));

@@ -20,9 +20,9 @@ const PASSED_OVER: [&str; 5] = ["uid", "created", "created_ms", "secrets", "inac
 /// A client that may be made.
 pub(super) struct Draft {
     /// Its place in the request.
-    line: usize,
+    pub(super) line: usize,
     /// Whether its client id was given.
-    is_chosen: bool,
+    pub(super) is_chosen: bool,
     /// The client, with its secret.
     pub(super) client: Client,
     /// The entry that lifts the block of one that had its client id before.
