@@ -106,6 +106,9 @@ pub struct FieldError {
     pub rule: String,
 }
 
+/// What stands before the name of a kind.
+const URN: &str = "urn:symbolon:problem:";
+
 /// How long to wait where something can't be reached, in seconds.
 const RETRY_SECONDS: u64 = 2;
 
@@ -113,12 +116,17 @@ impl Problem {
     /// A problem of that kind.
     pub fn new(kind: ProblemKind, detail: impl fmt::Display) -> Self {
         Self {
-            kind: format!("urn:symbolon:problem:{}", kind.as_str()),
+            kind: format!("{URN}{}", kind.as_str()),
             title: kind.title().to_owned(),
             status: kind.status().as_u16(),
             detail: detail.to_string(),
             errors: Vec::new(),
         }
+    }
+
+    /// Whether it is of that kind.
+    pub fn is(&self, kind: ProblemKind) -> bool {
+        self.kind.strip_prefix(URN) == Some(kind.as_str())
     }
 
     /// A field breaks a rule.

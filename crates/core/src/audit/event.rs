@@ -311,7 +311,7 @@ impl AuditEvent {
         self
     }
 
-    /// As it stands on the trail: one JSON object, whose members are in byte order.
+    /// As it stands on the trail: one JSON object on one line.
     pub fn body(&self) -> String {
         let (outcome, refused) = match self.outcome {
             Outcome::Done => ("done", None),
@@ -366,7 +366,7 @@ mod tests {
         let body = event.body();
         assert!(!body.contains(['\r', '\n', '\u{1b}']), "{body}");
         let read: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(read.to_string(), body, "members are in order");
+        assert_eq!(read.to_string(), body, "it reads back byte for byte");
         assert_eq!(read["event"], "user.deleted");
         assert_eq!(read["outcome"], "done");
     }

@@ -91,7 +91,7 @@ pub struct AuditShow {
 }
 
 /// Reads a moment: milliseconds since the epoch.
-fn moment(text: &str) -> Result<u64, String> {
+pub(super) fn moment(text: &str) -> Result<u64, String> {
     let time = humantime::parse_rfc3339_weak(text).map_err(|error| error.to_string())?;
     let since = time.duration_since(std::time::UNIX_EPOCH);
     since

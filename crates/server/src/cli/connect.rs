@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use symbolon_admin_api::router;
 use symbolon_core::audit::Actor;
-use symbolon_core::ports::RevocationLog;
-use symbolon_core::{SystemClock, SystemRng};
+use symbolon_core::ports::{Appended, RevocationLog, StoreResult};
+use symbolon_core::revocation::{Head, Logged, NewRevocation, Reach, Tip};
+use symbolon_core::{Subject, SystemClock, SystemRng, UnixMillis};
+use symbolon_oauth_types::revocation::Digest;
 
 use super::api::{Connection, Logins, Remote, default_path};
 use super::args::GlobalArgs;
@@ -108,7 +111,7 @@ fn beside(
                      the database may not know of it until it is back"
                 );
                 out.remark(Remark::Warning, &why)?;
-                unfenced(&stores)
+                Arc::new(Unpromised(unfenced(&stores)))
             }
         };
         let waiting = settling.clone();
@@ -141,4 +144,46 @@ fn beside(
 
 fn unfenced(stores: &Stores) -> Arc<dyn RevocationLog> {
     Arc::new(stores.sql.clone())
+}
+
+/// A log whose fences can't be raised: what is appended is on record, and nothing is promised.
+pub(super) struct Unpromised(pub(super) Arc<dyn RevocationLog>);
+
+#[async_trait]
+impl RevocationLog for Unpromised {
+    async fn head(&self) -> StoreResult<Head> {
+        self.0.head().await
+    }
+
+    async fn entries(&self, after: u64, now: UnixMillis, limit: u32) -> StoreResult<Vec<Logged>> {
+        self.0.entries(after, now, limit).await
+    }
+
+    async fn tip_at(&self, seq: u64) -> StoreResult<Option<Tip>> {
+        self.0.tip_at(seq).await
+    }
+
+    async fn append(&self, revocation: &NewRevocation, now: UnixMillis) -> StoreResult<Appended> {
+        let appended = self.0.append(revocation, now).await?;
+        Ok(Appended {
+            reach: Reach::Logged,
+            ..appended
+        })
+    }
+
+    async fn promise(&self, _whose: Option<Subject>, _to: Head) -> StoreResult<Reach> {
+        Ok(Reach::Logged)
+    }
+
+    async fn confirms(&self, applied: Head) -> StoreResult<bool> {
+        self.0.confirms(applied).await
+    }
+
+    async fn live_tokens(&self, owner: Digest, now: UnixMillis) -> StoreResult<u64> {
+        self.0.live_tokens(owner, now).await
+    }
+
+    async fn sweep_log(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
+        self.0.sweep_log(before, limit).await
+    }
 }

@@ -7,10 +7,9 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use symbolon_core::audit::{Act, Actor};
 use symbolon_core::cursor::Cursors;
-use symbolon_core::lookup::{RevocationRecords, SessionLookup};
 use symbolon_core::password::PasswordCost;
 use symbolon_core::ports::{
-    AdminStore, Change, FactStore, KeyStore, RevocationLog, ServerStore, StoreResult, VerifierReports,
+    AdminStore, Change, FactStore, KeyStore, ServerStore, StoreResult,
 };
 use symbolon_core::revocation::{LEASE, NewRevocation};
 use symbolon_core::secret::ClientSecrets;
@@ -83,29 +82,6 @@ pub struct KeyContext<'a> {
     pub wait: &'a Wait,
     /// Who makes the changes, for the record: see [`actor`].
     pub actor: &'a str,
-}
-
-/// What commands on the revocation log work with.
-#[derive(Clone, Copy)]
-pub struct LogContext<'a> {
-    /// Users and clients; it also has what time it is and who acts.
-    pub store: Context<'a>,
-    /// Signing keys.
-    pub keys: KeyContext<'a>,
-    /// The log, with its fences where there are any.
-    pub log: &'a dyn RevocationLog,
-    /// Why the fences that should be there can't be raised.
-    pub unfenced: Option<&'a str>,
-    /// The log as people read it.
-    pub records: &'a dyn RevocationRecords,
-    /// Sessions.
-    pub sessions: &'a dyn SessionLookup,
-    /// What verifiers report.
-    pub reports: &'a dyn VerifierReports,
-    /// The issuer that the database belongs to.
-    pub issuer: &'a str,
-    /// Waits, and does nothing else.
-    pub pause: &'a Wait,
 }
 
 impl Context<'_> {

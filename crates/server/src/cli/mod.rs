@@ -33,7 +33,7 @@ pub mod verifiers;
 
 pub use api::{Connection, LOGIN_FILE, store_dev_login};
 pub use args::Cli;
-pub use context::{ApiContext, Console, Context, KeyContext, LogContext, Wait, actor};
+pub use context::{ApiContext, Console, Context, KeyContext, Wait, actor};
 pub use document::cli_markdown;
 pub use error::{CliError, EXIT_CODES, ErrorKind};
 pub use output::{Output, Remark, escape};
@@ -78,8 +78,11 @@ pub async fn on_api(
 ) -> Result<(), CliError> {
     match command {
         ApiCommand::Audit(command) => audit::run(context, out, command).await,
+        ApiCommand::Revocations(command) => revocations::run(context, out, command).await,
+        ApiCommand::Revoke(command) => revoke::run(context, console, out, command).await,
         ApiCommand::Role(command) => role::run(context, console, out, command).await,
         ApiCommand::Session(command) => session::run(context, out, command).await,
+        ApiCommand::Verifiers(command) => verifiers::run(context, out, command).await,
     }
 }
 
@@ -88,48 +91,28 @@ pub async fn on_api(
 pub enum ApiCommand {
     /// `audit`.
     Audit(audit::AuditCommand),
+    /// `revocations`.
+    Revocations(revocations::RevocationsCommand),
+    /// `revoke`.
+    Revoke(revoke::RevokeCommand),
     /// `role`.
     Role(role::RoleCommand),
     /// `session`.
     Session(session::SessionCommand),
+    /// `verifiers`.
+    Verifiers(verifiers::VerifiersCommand),
 }
 
 impl ApiCommand {
     /// What it does to the log of a database that it works on itself.
     fn fences(&self) -> connect::Fences {
         match self {
-            Self::Audit(_) | Self::Role(_) => connect::Fences::Leave,
-            Self::Session(_) => connect::Fences::Raise,
+            Self::Audit(_) | Self::Revocations(_) | Self::Role(_) | Self::Verifiers(_) => {
+                connect::Fences::Leave
+            }
+            Self::Revoke(_) | Self::Session(_) => connect::Fences::Raise,
         }
     }
-}
-
-/// Runs a command on the revocation log or on those who follow it.
-///
-/// # Errors
-/// [`CliError`]; its kind decides the exit code.
-pub async fn on_log(
-    context: &LogContext<'_>,
-    console: &mut dyn Console,
-    out: &mut Output<'_>,
-    command: LogCommand,
-) -> Result<(), CliError> {
-    match command {
-        LogCommand::Revocations(command) => revocations::run(context, out, command).await,
-        LogCommand::Revoke(command) => revoke::run(context, console, out, command).await,
-        LogCommand::Verifiers(command) => verifiers::run(context, out, command).await,
-    }
-}
-
-/// A command on the revocation log or on those who follow it.
-#[derive(Debug)]
-pub enum LogCommand {
-    /// `revocations`.
-    Revocations(revocations::RevocationsCommand),
-    /// `revoke`.
-    Revoke(revoke::RevokeCommand),
-    /// `verifiers`.
-    Verifiers(verifiers::VerifiersCommand),
 }
 
 #[cfg(test)]

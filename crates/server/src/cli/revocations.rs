@@ -1,22 +1,16 @@
 //! `revocations`: the log as people read it.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use symbolon_core::UnixMillis;
-use symbolon_core::evidence::{ByWhen, ListedVerifier};
-use symbolon_core::lookup::RecordedRevocation;
-use symbolon_oauth_types::revocation::Effect;
+use http::Method;
+use serde_json::json;
+use symbolon_admin_api::{AppliedBy, Page, RevocationView, ShownRevocation};
 
+use super::api::Call;
 use super::args::PageArgs;
-use super::context::LogContext;
-use super::error::CliError;
-use super::output::{Output, fields, millis, rfc3339, table};
+use super::context::ApiContext;
+use super::error::{CliError, ErrorKind};
+use super::output::{Output, fields, millis, more, table};
 use super::verifiers::state;
-
-/// The name that cursors of this list are made for.
-const LIST: &str = "revocations";
 
 /// `revocations`.
 #[derive(Debug, Subcommand)]
@@ -41,7 +35,7 @@ pub struct RevocationsShow {
 /// # Errors
 /// [`CliError`].
 pub async fn run(
-    context: &LogContext<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
     command: RevocationsCommand,
 ) -> Result<(), CliError> {
@@ -51,161 +45,82 @@ pub async fn run(
     }
 }
 
-async fn list(context: &LogContext<'_>, out: &mut Output<'_>, page: &PageArgs) -> Result<(), CliError> {
-    let cursors = context.store.cursors;
-    let before = page.position(cursors, LIST)?;
-    let before = before.and_then(|position| position.parse().ok());
-    let mut found = context.records.revocations(before, page.limit + 1).await?;
-    let limit = page.limit as usize;
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let next = found
-        .last()
-        .filter(|_| has_more)
-        .map(|last| cursors.seal(LIST, &last.logged.seq.to_string()));
-    let row = |entry: &RecordedRevocation| {
+async fn list(context: &ApiContext<'_>, out: &mut Output<'_>, page: &PageArgs) -> Result<(), CliError> {
+    let call = page.on(Call::new(Method::GET, &["revocations"]));
+    let found: Page<RevocationView> = context.api.send(call).await?.read()?;
+    let row = |entry: &RevocationView| {
         [
-            entry.logged.seq.to_string(),
-            rfc3339(entry.logged.at),
-            entry.logged.entry.kind.as_str().to_owned(),
+            entry.seq.to_string(),
+            entry.at.clone(),
+            entry.kind.clone(),
             effect(entry),
-            rfc3339(entry.logged.entry.expires),
+            expires(entry),
             entry.actor.clone(),
             entry.reason.clone(),
         ]
     };
-    let rows: Vec<_> = found.iter().map(row).collect();
-    let views: Vec<_> = found.iter().map(view).collect();
+    let rows: Vec<_> = found.items.iter().map(row).collect();
     let mut text = table(["SEQ", "AT", "KIND", "EFFECT", "EXPIRES", "BY", "REASON"], &rows);
-    if let Some(cursor) = &next {
-        text.push_str(&format!("\nthere are more: --after {cursor}"));
-    }
-    out.result(&json!({ "revocations": views, "next": next }), &text)
+    text.push_str(&more(found.next.as_deref()));
+    out.result(&json!({ "revocations": found.items, "next": found.next }), &text)
 }
 
-async fn show(context: &LogContext<'_>, out: &mut Output<'_>, seq: u64) -> Result<(), CliError> {
-    let entry = context.records.revocation(seq).await?.ok_or_else(|| {
-        CliError::not_found(
+async fn show(context: &ApiContext<'_>, out: &mut Output<'_>, seq: u64) -> Result<(), CliError> {
+    let shown: Result<ShownRevocation, _> = context.api.read(&["revocations", &seq.to_string()]).await;
+    let shown = shown.map_err(|error| match error.kind {
+        ErrorKind::NotFound => CliError::not_found(
             format_args!("there is no entry {seq} on the revocation log, or it has expired and was deleted"),
             "see `symbolon revocations list`",
-        )
+        ),
+        _ => error,
     })?;
-    let log = context.log.head().await?.log;
-    let now = context.store.clock.now();
-    let applied: Vec<_> = context
-        .reports
-        .verifiers()
-        .await?
-        .into_iter()
-        .map(|one| Applied {
-            by: one.verifier.by_when(log, seq),
-            live: one.verifier.is_live(now),
-            one,
-        })
-        .collect();
-    let made = entry.logged.at;
-    let mut object = view(&entry);
-    object["log"] = json!(log);
-    object["verifiers"] = applied.iter().map(|applied| applied.view(made)).collect();
-    let rows: Vec<_> = applied.iter().map(|applied| applied.row(made)).collect();
+    let entry = &shown.revocation;
     let about = fields(&[
-        ("entry", format!("{seq} of log {log}")),
-        ("made", rfc3339(made)),
+        ("entry", format!("{seq} of log {}", shown.log)),
+        ("made", entry.at.clone()),
         ("by", entry.actor.clone()),
         ("reason", entry.reason.clone()),
-        ("kind", entry.logged.entry.kind.as_str().to_owned()),
-        ("digest", digest(&entry)),
-        ("effect", effect(&entry)),
-        ("expires", rfc3339(entry.logged.entry.expires)),
+        ("kind", entry.kind.clone()),
+        ("digest", entry.digest.clone()),
+        ("effect", effect(entry)),
+        ("expires", expires(entry)),
     ]);
+    let rows: Vec<_> = shown.verifiers.iter().map(applied_row).collect();
     let verifiers = if rows.is_empty() {
         "no verifier has reported within a day".to_owned()
     } else {
         table(["CLIENT", "NAME", "STATE", "APPLIED", "AFTER"], &rows)
     };
-    out.result(&object, &format!("{about}\n\n{verifiers}"))
+    out.result(&shown, &format!("{about}\n\n{verifiers}"))
 }
 
-/// Whether a verifier has applied an entry.
-pub(super) struct Applied {
-    pub(super) one: ListedVerifier,
-    pub(super) by: ByWhen,
-    pub(super) live: bool,
-}
-
-impl Applied {
-    /// For scripts, of an entry that was made at `made`.
-    pub(super) fn view(&self, made: UnixMillis) -> Value {
-        let moment = self.by.moment();
-        json!({
-            "client_id": self.one.client_id,
-            "name": self.one.verifier.name.as_str(),
-            "live": self.live,
-            "applied": match self.by {
-                ByWhen::Before(_) => "before",
-                ByWhen::By(_) => "by",
-                ByWhen::NotYet => "not_yet",
-            },
-            "at": moment.map(rfc3339),
-            "at_ms": moment.map(|at| at.0),
-            "took_ms": moment.map(|at| at.since(made)),
-        })
-    }
-
-    /// For people.
-    pub(super) fn row(&self, made: UnixMillis) -> [String; 5] {
-        let after = |at: UnixMillis| millis(at.since(made));
-        let (applied, took) = match self.by {
-            ByWhen::Before(at) => (
-                format!("before {}", rfc3339(at)),
-                format!("at most {}", after(at)),
-            ),
-            ByWhen::By(at) => (rfc3339(at), after(at)),
-            ByWhen::NotYet => ("not yet".to_owned(), "-".to_owned()),
-        };
-        [
-            self.one.client_id.to_string(),
-            self.one.verifier.name.to_string(),
-            state(self.live).to_owned(),
-            applied,
-            took,
-        ]
-    }
-}
-
-fn view(entry: &RecordedRevocation) -> Value {
-    let logged = &entry.logged;
-    let (name, moment) = match logged.entry.effect {
-        Effect::Block => ("block", None),
-        Effect::Cutoff(moment) => ("cutoff", Some(moment)),
-        Effect::Lift(moment) => ("lift", Some(moment)),
+/// Whether a verifier has applied an entry, for people.
+pub(super) fn applied_row(one: &AppliedBy) -> [String; 5] {
+    let after = || one.took_ms.map(millis).unwrap_or_default();
+    let at = || one.at.clone().unwrap_or_default();
+    let (applied, took) = match one.applied.as_str() {
+        "before" => (format!("before {}", at()), format!("at most {}", after())),
+        "by" => (at(), after()),
+        _ => ("not yet".to_owned(), "-".to_owned()),
     };
-    let never = logged.entry.expires == UnixMillis::NEVER;
-    json!({
-        "seq": logged.seq,
-        "at": rfc3339(logged.at),
-        "at_ms": logged.at.0,
-        "kind": logged.entry.kind,
-        "digest": digest(entry),
-        "effect": name,
-        "until": moment.map(rfc3339),
-        "until_ms": moment.map(|moment| moment.0),
-        "expires": (!never).then(|| rfc3339(logged.entry.expires)),
-        "expires_ms": (!never).then_some(logged.entry.expires.0),
-        "reason": entry.reason,
-        "actor": entry.actor,
-    })
+    [
+        one.client_id.clone(),
+        one.name.clone(),
+        state(one.live).to_owned(),
+        applied,
+        took,
+    ]
 }
 
-fn effect(entry: &RecordedRevocation) -> String {
-    match entry.logged.entry.effect {
-        Effect::Block => "all of it is revoked".to_owned(),
-        Effect::Cutoff(moment) => format!("revokes what began until {}", rfc3339(moment)),
-        Effect::Lift(moment) => format!("allows what began after {}", rfc3339(moment)),
+fn effect(entry: &RevocationView) -> String {
+    let until = entry.until.as_deref().unwrap_or_default();
+    match entry.effect.as_str() {
+        "cutoff" => format!("revokes what began until {until}"),
+        "lift" => format!("allows what began after {until}"),
+        _ => "all of it is revoked".to_owned(),
     }
 }
 
-/// As it stands on the feed.
-fn digest(entry: &RecordedRevocation) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(entry.logged.entry.digest.0)
+fn expires(entry: &RevocationView) -> String {
+    entry.expires.clone().unwrap_or_else(|| "never".to_owned())
 }

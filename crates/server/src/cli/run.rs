@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use clap::error::ErrorKind as ClapErrorKind;
-use futures_util::FutureExt as _;
 use symbolon_core::audit::{Act, Actor};
-use symbolon_core::ports::{AdminStore, AdminStores as _, RevocationLog, ServerStore as _};
+use symbolon_core::ports::{AdminStore, AdminStores as _};
 use symbolon_core::{Clock, Rng, SystemClock, SystemRng};
 use symbolon_jwks_publisher::{KeyOperations, share_encryption_keys};
 use symbolon_store_sql::{SqlConfig, SqlStore};
@@ -19,7 +18,7 @@ use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
 use super::audit::{self, AuditCommand};
 use super::configuration::{self, ConfigCommand};
 use super::connect::with_api;
-use super::context::{Context, KeyContext, LogContext, Wait, actor};
+use super::context::{Context, KeyContext, Wait, actor};
 use super::doctor::{self, DoctorArgs};
 use super::error::{CliError, ErrorKind};
 use super::keys::{self, KeysCommand};
@@ -28,8 +27,7 @@ use super::settling::Settling;
 use super::sources::{refuse_config, serve_sources, sources};
 use super::terminal::Terminal;
 use super::{
-    ApiCommand, LogCommand, StoreCommand, administer, bootstrap, calibrate, completions, login, migrate,
-    on_api, on_log,
+    ApiCommand, StoreCommand, administer, bootstrap, calibrate, completions, login, migrate, on_api,
 };
 use crate::app::{self, ServeOptions};
 use crate::config::{Settings, load, reload_encryption_keys};
@@ -98,13 +96,13 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
         Command::Logout => login::logout(global, out),
         Command::Migrate(args) => on_schema(global, out, args),
         Command::Passwords(command) => calibrate::run(&SystemClock::new(), &SystemRng, out, command),
-        Command::Revocations(command) => on_revocations(global, out, LogCommand::Revocations(command)),
-        Command::Revoke(command) => on_revocations(global, out, LogCommand::Revoke(command)),
+        Command::Revocations(command) => through_api(global, out, ApiCommand::Revocations(command)),
+        Command::Revoke(command) => through_api(global, out, ApiCommand::Revoke(command)),
         Command::Role(command) => through_api(global, out, ApiCommand::Role(command)),
         Command::Serve(args) => serve(global, args),
         Command::Session(command) => through_api(global, out, ApiCommand::Session(command)),
         Command::User(command) => on_store(global, out, StoreCommand::User(command)),
-        Command::Verifiers(command) => on_revocations(global, out, LogCommand::Verifiers(command)),
+        Command::Verifiers(command) => through_api(global, out, ApiCommand::Verifiers(command)),
     }
 }
 
@@ -173,12 +171,6 @@ fn on_keys(global: &GlobalArgs, out: &mut Output<'_>, command: KeysCommand) -> R
     })
 }
 
-fn on_revocations(global: &GlobalArgs, out: &mut Output<'_>, command: LogCommand) -> Result<(), CliError> {
-    with_store(global, out, async |with, out| {
-        look_after_log(with, out, command).await
-    })
-}
-
 /// Runs a command on the database, which is closed whatever comes of it.
 fn with_store(
     global: &GlobalArgs,
@@ -233,39 +225,6 @@ async fn administer_keys(
     let (wait, actor) = (with.wait(), operator());
     let context = with.key_context(&operations, &*wait, &actor);
     keys::run(&context, &mut Terminal, out, command).await
-}
-
-async fn look_after_log(
-    with: &StoreParts<'_>,
-    out: &mut Output<'_>,
-    command: LogCommand,
-) -> Result<(), CliError> {
-    let StoreParts { settings, store, .. } = *with;
-    let (keys, operations) = (with.server_keys().await?, with.key_operations());
-    let (wait, actor) = (with.wait(), operator());
-    let unfenced = Arc::new(store.clone()) as Arc<dyn RevocationLog>;
-    let (log, why) = match command {
-        LogCommand::Revoke(_) => match node::fenced_log(settings, store).await {
-            Ok(log) => (log, None),
-            // What is revoked must be on the log in any case.
-            Err(error) => (unfenced, Some(format!("{error:#}"))),
-        },
-        LogCommand::Revocations(_) | LogCommand::Verifiers(_) => (unfenced, None),
-    };
-    let issuer = store.issuer().await?;
-    let admin = with.acting();
-    let context = LogContext {
-        store: with.context(&*admin, &keys, &*wait, &actor),
-        keys: with.key_context(&operations, &*wait, &actor),
-        log: &*log,
-        unfenced: why.as_deref(),
-        records: store,
-        sessions: store,
-        reports: store,
-        issuer: issuer.as_ref().map_or("", |(_, issuer)| issuer),
-        pause: &|time| tokio::time::sleep(time).boxed(),
-    };
-    on_log(&context, &mut Terminal, out, command).await
 }
 
 impl StoreParts<'_> {

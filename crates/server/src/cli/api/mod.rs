@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use symbolon_admin_api::{PREFIX, Problem};
+use symbolon_admin_api::{PREFIX, Problem, ProblemKind};
 use tower::ServiceExt as _;
 
 use super::error::{CliError, ErrorKind};
@@ -195,7 +195,6 @@ impl Connection {
     pub(super) async fn read<T: DeserializeOwned>(&self, parts: &[&str]) -> Result<T, CliError> {
         self.send(Call::new(Method::GET, parts)).await?.read()
     }
-
 }
 
 type Raw = (StatusCode, Vec<u8>);
@@ -231,7 +230,7 @@ fn refusal(status: StatusCode, bytes: &[u8]) -> CliError {
     let kind = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Denied,
         StatusCode::NOT_FOUND => ErrorKind::NotFound,
-        StatusCode::CONFLICT => ErrorKind::Taken,
+        StatusCode::CONFLICT if problem.is(ProblemKind::Taken) => ErrorKind::Taken,
         StatusCode::PRECONDITION_FAILED => ErrorKind::Stale,
         status if status.is_client_error() => ErrorKind::Refused,
         _ => ErrorKind::Failed,

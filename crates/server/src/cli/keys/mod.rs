@@ -6,6 +6,7 @@ pub(super) mod compromise;
 mod export;
 mod import;
 mod list;
+pub(super) mod plan;
 mod rewrap;
 pub(super) mod view;
 

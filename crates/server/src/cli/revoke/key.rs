@@ -1,42 +1,42 @@
 //! All that one key signed.
 
-use symbolon_core::keys::KeyState;
-use symbolon_core::revocation::NewRevocation;
+use http::Method;
+use serde_json::json;
+use symbolon_admin_api::{Filter, KeyView, KeysCompromised, RevocationsMade, RevokedTarget};
+use symbolon_core::time::rfc3339;
 use symbolon_jose::Kid;
 
-use super::super::context::{Console, LogContext, confirm};
-use super::super::error::CliError;
-use super::super::keys::{DryRunArgs, KeysCompromise, compromise};
-use super::super::output::Output;
-use super::target::Target;
-use super::{Done, Made, RevokeKey, finish, reach, view};
-
-/// Most keys of the past that are looked through.
-const MAX_HISTORY: u32 = 1000;
+use super::super::api::Call;
+use super::super::context::{ApiContext, Console, confirm};
+use super::super::error::{CliError, ErrorKind};
+use super::super::keys::plan;
+use super::super::output::{Output, Remark};
+use super::wanted::Wanted;
+use super::{Done, RevokeKey, lost, view, wait};
 
 /// Whether the key is on record, and not as compromised: then the record must say so, too, and if it is published it
 /// must be replaced.
-pub(super) async fn can_be_withdrawn(context: &LogContext<'_>, kid: &Kid) -> Result<bool, CliError> {
+pub(super) async fn can_be_withdrawn(context: &ApiContext<'_>, kid: &Kid) -> Result<bool, CliError> {
     Ok(state(context, kid)
         .await?
-        .is_some_and(|state| !is_compromised(state)))
+        .is_some_and(|state| state != "compromised"))
 }
 
-async fn state(context: &LogContext<'_>, kid: &Kid) -> Result<Option<KeyState>, CliError> {
-    let keys = context.keys.keys.key_history(MAX_HISTORY).await?;
-    Ok(keys.iter().find(|key| key.kid == *kid).map(|key| key.state))
-}
-
-fn is_compromised(state: KeyState) -> bool {
-    matches!(state, KeyState::Compromised { .. })
+async fn state(context: &ApiContext<'_>, kid: &Kid) -> Result<Option<String>, CliError> {
+    let found: Result<KeyView, _> = context.api.read(&["keys", kid.as_str()]).await;
+    match found {
+        Ok(key) => Ok(Some(key.state)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A key that is compromised already or not on record. Asks in the second case, since the entry stays for ever.
-pub(super) async fn target(
-    context: &LogContext<'_>,
+pub(super) async fn wanted(
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     args: &RevokeKey,
-) -> Result<Target, CliError> {
+) -> Result<Wanted, CliError> {
     if state(context, &args.kid).await?.is_none() && !args.order.dry_run {
         let question = format!(
             "There is no key {} on record. Refuse for good whatever it signed?",
@@ -44,65 +44,80 @@ pub(super) async fn target(
         );
         confirm(console, args.yes, &question)?;
     }
-    Ok(of(&args.kid))
-}
-
-fn of(kid: &Kid) -> Target {
-    Target {
-        entry: NewRevocation::key(kid),
-        value: Some(kid.to_string()),
-        name: format!("key {kid}"),
-        sessions: None,
-        tokens: "every access token that it signed",
-    }
+    Ok(Wanted::of(Filter::Key(args.kid.to_string())))
 }
 
 /// Withdraws a key, as `keys compromise` does.
 pub(super) async fn withdraw(
-    context: &LogContext<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     args: RevokeKey,
 ) -> Result<(), CliError> {
     let RevokeKey { kid, yes, order } = args;
-    let compromised = KeysCompromise {
-        kid: Some(kid.clone()),
-        all: false,
-        reason: order.reason.clone(),
-        yes,
-        dry_run: DryRunArgs {
-            dry_run: order.dry_run,
-        },
+    let planned = compromise(context, &kid, &order.reason, true).await?;
+    let wanted = Wanted::of(Filter::Key(kid.to_string()));
+    let mut made = RevocationsMade {
+        dry_run: order.dry_run,
+        sessions: 0,
+        reach: None,
+        log: uuid::Uuid::nil(),
+        targets: vec![RevokedTarget {
+            kind: "key".to_owned(),
+            value: Some(kid.to_string()),
+            name: None,
+            sessions: 0,
+            seq: None,
+            at: None,
+            at_ms: None,
+        }],
     };
-    let plan = compromise::withdraw(&context.keys, console, out, compromised).await?;
-    let target = of(&kid);
     if order.dry_run {
-        return view::dry_run(context, out, &target, Some(&plan)).await;
+        plan::warn(out, &planned.plan)?;
+        return view::dry_run(out, &wanted, &made);
     }
-    let head = context.log.head().await?;
-    let promised = context.log.promise(None, head).await?;
-    let entry = context
-        .records
-        .last_revocation_of(target.entry.entry.digest)
-        .await?;
-    let entry = entry.ok_or_else(|| {
-        CliError::failed(
-            "the key is withdrawn, but its entry can't be found on the revocation log",
-            "report this as a fault",
-        )
-    })?;
-    let made = Made {
-        log: head.log,
-        seq: entry.logged.seq,
-        at: entry.logged.at,
-        reach: reach(context, promised),
+    if !yes {
+        plan::warn(out, &planned.plan)?;
+        confirm(
+            console,
+            false,
+            &format!("Refuse everything that key {kid} signed, for good?"),
+        )?;
+    }
+    let done = compromise(context, &kid, &order.reason, false).await?;
+    plan::warn(out, &done.plan)?;
+    let entry = done
+        .revocations
+        .iter()
+        .find(|entry| entry.kid == kid.as_str())
+        .ok_or_else(lost)?;
+    made.reach.clone_from(&done.reach);
+    made.log = entry.log;
+    let shown: symbolon_admin_api::ShownRevocation =
+        context.api.read(&["revocations", &entry.seq.to_string()]).await?;
+    let at = symbolon_core::UnixMillis(shown.revocation.at_ms);
+    if let Some(target) = made.targets.first_mut() {
+        (target.seq, target.at, target.at_ms) = (Some(entry.seq), Some(rfc3339(at)), Some(at.0));
+    }
+    let entry = Done::of(&made)?;
+    let waited = match order.patience() {
+        Some(patience) => Some(wait::for_verifiers(context, &entry, patience).await?),
+        None => None,
     };
-    let done = Done {
-        target,
-        made,
-        plan: Some(plan),
-    };
-    let outcome = finish(context, out, &done, &order).await;
-    compromise::say_what_is_left(&context.keys, out, false)?;
-    outcome
+    view::done(out, (&wanted, &made), &entry, (Some(&done.plan), waited.as_ref()))?;
+    for note in &done.plan.notes {
+        out.remark(Remark::Note, note)?;
+    }
+    waited.map_or(Ok(()), |waited| waited.outcome(&entry))
+}
+
+async fn compromise(
+    context: &ApiContext<'_>,
+    kid: &Kid,
+    reason: &str,
+    dry_run: bool,
+) -> Result<KeysCompromised, CliError> {
+    let call = Call::new(Method::POST, &["keys", kid.as_str(), "compromise"])
+        .body(&json!({ "reason": reason, "dry_run": dry_run }))?;
+    context.api.send(call).await?.read()
 }

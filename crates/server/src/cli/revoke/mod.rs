@@ -1,26 +1,26 @@
 //! `revoke`: ends tokens, sessions, or all of a user, a client, a key or the issuer, and waits until verifiers know.
 
 mod key;
-mod target;
-mod token;
 mod view;
 mod wait;
+mod wanted;
 
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
+use http::Method;
+use symbolon_admin_api::{Everything, Filter, RevocationRequest, RevocationsMade, TokenFilter};
 use symbolon_core::UnixMillis;
-use symbolon_core::audit::{Act, Actor};
-use symbolon_core::revocation::Reach;
 use symbolon_jose::Kid;
-use symbolon_oauth_types::revocation::Effect;
 use uuid::Uuid;
 
-use super::context::{Console, LogContext, confirm};
+use super::api::Call;
+use super::audit::moment;
+use super::context::{ApiContext, Console, confirm};
 use super::error::CliError;
 use super::keys::args::reason;
 use super::output::Output;
-use target::Target;
+use wanted::Wanted;
 
 /// `revoke`.
 #[derive(Debug, Subcommand)]
@@ -136,6 +136,10 @@ pub struct OrderArgs {
     /// Only show how many sessions it would end.
     #[arg(long)]
     pub dry_run: bool,
+    /// Only what began at or before this moment, which has passed, such as 2026-01-31T12:00:00Z; of everything, a client or
+    /// a subject. Without it, until now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub issued_before: Option<u64>,
     /// Wait for at most so long, up to 10m, until every live verifier has reported that it applied it.
     #[arg(
         long,
@@ -182,12 +186,12 @@ fn patience(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// [`CliError`]; nothing was revoked, unless it is [`super::ErrorKind::Unconfirmed`] or says otherwise.
 pub async fn run(
-    context: &LogContext<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     command: RevokeCommand,
 ) -> Result<(), CliError> {
-    let (target, order) = match command {
+    let (wanted, order) = match command {
         RevokeCommand::All(RevokeAll { yes, order }) => {
             if !order.dry_run {
                 confirm(
@@ -196,103 +200,103 @@ pub async fn run(
                     "End every session and refuse every access token issued until now?",
                 )?;
             }
-            (target::all(context), order)
+            (Wanted::of(Filter::All(Everything {})), order)
         }
-        RevokeCommand::Client(args) => (target::client(context, &args.client).await?, args.order),
+        RevokeCommand::Client(args) => (wanted::client(context, &args.client).await?, args.order),
         RevokeCommand::Key(args) => {
             if key::can_be_withdrawn(context, &args.kid).await? {
                 return key::withdraw(context, console, out, args).await;
             }
-            (key::target(context, console, &args).await?, args.order)
+            (key::wanted(context, console, &args).await?, args.order)
         }
-        RevokeCommand::Session(args) => (target::session(context, args.session).await?, args.order),
-        RevokeCommand::Subject(args) => (target::subject(context, &args.subject).await?, args.order),
+        RevokeCommand::Session(args) => (Wanted::of(Filter::Session(args.session)), args.order),
+        RevokeCommand::Subject(args) => (wanted::subject(context, &args.subject).await?, args.order),
         RevokeCommand::Token(args) => {
-            let target = match args.jti {
-                Some(jti) => token::by_id(context, jti).await?,
-                None => token::from_input(context, console).await?,
+            let filter = match args.jti {
+                Some(jti) => TokenFilter::Jti(jti),
+                None => wanted::token_on(console)?,
             };
-            (target, args.order)
+            (Wanted::of(Filter::Token(filter)), args.order)
         }
     };
+    let made = ask(context, &wanted, &order).await?;
     if order.dry_run {
-        return view::dry_run(context, out, &target, None).await;
+        return view::dry_run(out, &wanted, &made);
     }
-    let made = append(context, &target, &order).await?;
-    finish(
-        context,
-        out,
-        &Done {
-            target,
-            made,
-            plan: None,
-        },
-        &order,
-    )
-    .await
+    let done = Done::of(&made)?;
+    finish(context, out, (&wanted, &made), &done, &order).await
+}
+
+/// Asks the server for it.
+async fn ask(
+    context: &ApiContext<'_>,
+    wanted: &Wanted,
+    order: &OrderArgs,
+) -> Result<RevocationsMade, CliError> {
+    let request = RevocationRequest {
+        filter: wanted.filter.clone(),
+        issued_before_ms: order.issued_before,
+        reason: order.reason.clone(),
+        dry_run: order.dry_run,
+    };
+    let call = Call::new(Method::POST, &["revocations"]).body(&request)?;
+    let sent = context
+        .api
+        .send(call)
+        .await
+        .map_err(|error| wanted.named(error))?;
+    sent.read()
 }
 
 /// An entry that is on the log.
 #[derive(Clone, Copy, Debug)]
-struct Made {
+struct Done {
     log: Uuid,
     seq: u64,
     at: UnixMillis,
-    reach: Reach,
+    is_promised: bool,
 }
 
-/// What was done.
-struct Done {
-    target: Target,
-    made: Made,
-    /// What became of the signing keys, where that is a part of it.
-    plan: Option<symbolon_jwks_publisher::Plan>,
-}
-
-/// Puts the entry on the log, and returns once what begins from then on is judged to be younger.
-async fn append(context: &LogContext<'_>, target: &Target, order: &OrderArgs) -> Result<Made, CliError> {
-    let clock = context.store.clock;
-    let entry = target
-        .entry
-        .clone()
-        .by(&Act::new(Actor::operator(context.store.actor), &order.reason));
-    let at = clock.now();
-    let appended = context.log.append(&entry, at).await?; // the commit point
-    if let Effect::Cutoff(moment) | Effect::Lift(moment) = entry.entry.effect {
-        // Until every clock has passed it.
-        let left = moment.plus(1).since(clock.passed());
-        (context.pause)(Duration::from_millis(left)).await;
+impl Done {
+    /// The one entry that a request has made.
+    fn of(made: &RevocationsMade) -> Result<Self, CliError> {
+        let entry = made
+            .targets
+            .first()
+            .and_then(|target| Some((target.seq?, target.at_ms?)));
+        let (seq, at) = entry.ok_or_else(lost)?;
+        Ok(Self {
+            log: made.log,
+            seq,
+            at: UnixMillis(at),
+            is_promised: made.reach.as_deref() == Some("everywhere"),
+        })
     }
-    Ok(Made {
-        log: appended.head.log,
-        seq: appended.head.seq,
-        at,
-        reach: reach(context, appended.reach),
-    })
 }
 
-/// Without the fences that there should be, nobody has promised anything.
-fn reach(context: &LogContext<'_>, promised: Reach) -> Reach {
-    match context.unfenced {
-        Some(_) => Reach::Logged,
-        None => promised,
-    }
+/// It is done, but where it stands was not told.
+fn lost() -> CliError {
+    CliError::failed(
+        "it is revoked, but its entry was not found on the revocation log",
+        "see `symbolon revocations list`",
+    )
 }
 
 /// Waits for verifiers, tells what came of it, and fails where some of them have not confirmed it.
 async fn finish(
-    context: &LogContext<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
+    (wanted, made): (&Wanted, &RevocationsMade),
     done: &Done,
     order: &OrderArgs,
 ) -> Result<(), CliError> {
     let waited = match order.patience() {
-        Some(patience) => Some(wait::for_verifiers(context, &done.made, patience).await?),
+        Some(patience) => Some(wait::for_verifiers(context, done, patience).await?),
         None => None,
     };
-    view::done(context, out, done, waited.as_ref())?;
+    view::done(out, (wanted, made), done, (None, waited.as_ref()))?;
     match waited {
-        Some(waited) => waited.outcome(&done.made),
+        Some(waited) => waited.outcome(done),
         None => Ok(()),
     }
 }

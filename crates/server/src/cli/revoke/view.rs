@@ -1,56 +1,39 @@
 //! Revocations as people and scripts see them.
 
 use serde_json::{Value, json};
-use symbolon_core::revocation::Reach;
-use symbolon_jwks_publisher::Plan;
-use symbolon_oauth_types::revocation::RevocationKind;
+use symbolon_admin_api::{KeyPlan, RevocationsMade, RevokedTarget};
 
-use super::super::context::LogContext;
 use super::super::error::CliError;
-use super::super::keys::view as key_view;
+use super::super::keys::plan;
 use super::super::output::{Output, Remark, rfc3339, table};
-use super::super::revocations::Applied;
-use super::Done;
-use super::target::Target;
+use super::super::revocations::applied_row;
 use super::wait::Waited;
+use super::wanted::Wanted;
+use super::{Done, UNPROMISED};
 
 /// What it would come to.
-pub(super) async fn dry_run(
-    context: &LogContext<'_>,
-    out: &mut Output<'_>,
-    target: &Target,
-    plan: Option<&Plan>,
-) -> Result<(), CliError> {
-    let now = context.store.clock.now();
-    let sessions = match &target.sessions {
-        Some(of) => context.sessions.count_sessions(of, None, now).await?,
-        None => 0,
-    };
-    let mut object = about(target, plan);
+pub(super) fn dry_run(out: &mut Output<'_>, wanted: &Wanted, made: &RevocationsMade) -> Result<(), CliError> {
+    let mut object = about(made, None);
     object["dry_run"] = true.into();
-    object["sessions"] = sessions.into();
-    let ends = match &target.sessions {
-        Some(_) if sessions == 1 => "end 1 session and ".to_owned(),
-        Some(_) => format!("end {sessions} sessions and "),
-        None => String::new(),
+    object["sessions"] = made.sessions.into();
+    let ends = match made.sessions {
+        0 => String::new(),
+        1 => "end 1 session and ".to_owned(),
+        sessions => format!("end {sessions} sessions and "),
     };
-    let mut text = format!("{}: would {ends}refuse {}", target.name, target.tokens);
-    if let Some(plan) = plan {
-        text = format!("{text}\n\n{}", key_view::steps(plan, now));
-    }
+    let text = format!("{}: would {ends}refuse {}", name(made), wanted.tokens());
     out.result(&object, &format!("{text}\n\ndry run: nothing was changed"))
 }
 
 /// What was done, how far the promise reaches, and which verifiers have applied it.
 pub(super) fn done(
-    context: &LogContext<'_>,
     out: &mut Output<'_>,
+    (wanted, made): (&Wanted, &RevocationsMade),
     done: &Done,
-    waited: Option<&Waited>,
+    (keys, waited): (Option<&KeyPlan>, Option<&Waited>),
 ) -> Result<(), CliError> {
-    let Done { target, made, plan } = done;
-    if made.reach == Reach::Logged {
-        out.remark(Remark::Warning, &unpromised(context))?;
+    if !done.is_promised {
+        out.remark(Remark::Warning, UNPROMISED)?;
     }
     if let Some(silent) = waited.map(|waited| waited.silent).filter(|silent| *silent > 0) {
         let note = format!(
@@ -59,30 +42,26 @@ pub(super) fn done(
         );
         out.remark(Remark::Note, &note)?;
     }
-    let mut object = about(target, plan.as_ref());
+    let mut object = about(made, keys);
     object["done"] = "revoked".into();
-    object["log"] = json!(made.log);
-    object["seq"] = made.seq.into();
-    object["at"] = rfc3339(made.at).into();
-    object["at_ms"] = made.at.0.into();
-    object["reach"] = match made.reach {
-        Reach::Everywhere => "everywhere",
-        Reach::Logged => "logged",
-    }
-    .into();
+    object["sessions"] = made.sessions.into();
+    object["log"] = json!(done.log);
+    object["seq"] = done.seq.into();
+    object["at"] = rfc3339(done.at).into();
+    object["at_ms"] = done.at.0.into();
+    object["reach"] = if done.is_promised { "everywhere" } else { "logged" }.into();
     object["confirmed"] = json!(waited.map(Waited::is_confirmed));
-    object["verifiers"] = json!(waited.map(|waited| {
-        let view = |applied: &Applied| applied.view(made.at);
-        waited.verifiers.iter().map(view).collect::<Vec<_>>()
-    }));
+    object["verifiers"] = json!(waited.map(|waited| &waited.verifiers));
     let mut text = vec![format!(
         "{}: revoked, as entry {} of the log\nrefused: {}",
-        target.name, made.seq, target.tokens
+        name(made),
+        done.seq,
+        wanted.tokens()
     )];
-    if let Some(plan) = plan {
-        text.push(key_view::steps(plan, context.store.clock.now()));
+    if let Some(keys) = keys {
+        text.push(plan::steps(keys));
     }
-    if made.reach == Reach::Everywhere {
+    if done.is_promised {
         text.push("servers: none refreshes it or answers for it any more".to_owned());
     }
     text.push(verifiers(done, waited));
@@ -93,41 +72,44 @@ fn verifiers(done: &Done, waited: Option<&Waited>) -> String {
     let Some(waited) = waited else {
         return format!(
             "verifiers: not waited for; see `symbolon revocations show {}`",
-            done.made.seq
+            done.seq
         );
     };
     if waited.verifiers.is_empty() {
         return "verifiers: none has reported in the last 30 seconds, so none was waited for".to_owned();
     }
-    let rows: Vec<_> = waited
-        .verifiers
-        .iter()
-        .map(|applied| applied.row(done.made.at))
-        .collect();
+    let rows: Vec<_> = waited.verifiers.iter().map(applied_row).collect();
     table(["CLIENT", "NAME", "STATE", "APPLIED", "AFTER"], &rows)
 }
 
-fn unpromised(context: &LogContext<'_>) -> String {
-    let why = context
-        .unfenced
-        .map(|why| format!(" ({why})"))
-        .unwrap_or_default();
-    format!(
-        "it is on the log for good, but Redis could not be told{why}: a server that is cut off from the database may go on \
-         accepting it until it is back; repeat the command once Redis answers, to be sure"
-    )
+/// What people call it.
+fn name(made: &RevocationsMade) -> String {
+    let Some(target) = made.targets.first() else {
+        return "nothing".to_owned();
+    };
+    let value = target.value.as_deref().unwrap_or_default();
+    match (target.kind.as_str(), &target.name) {
+        ("all", _) => "everything".to_owned(),
+        ("token", _) => format!("access token {value}"),
+        (kind, Some(name)) => format!("{kind} {name} ({value})"),
+        (kind, None) => format!("{kind} {value}"),
+    }
 }
 
 /// What was, or would be, revoked.
-fn about(target: &Target, plan: Option<&Plan>) -> Value {
-    let kind = target.kind();
-    let mut object = json!({ "kind": kind });
-    if kind != RevocationKind::All {
-        object[kind.as_str()] = json!(target.value);
+fn about(made: &RevocationsMade, keys: Option<&KeyPlan>) -> Value {
+    let mut object = made.targets.first().map_or_else(|| json!({}), target);
+    if let Some(keys) = keys {
+        object["steps"] = json!(keys.steps);
+        object["warnings"] = json!(keys.warnings);
     }
-    if let Some(plan) = plan {
-        object["steps"] = json!(key_view::step_views(plan));
-        object["warnings"] = json!(plan.warnings);
+    object
+}
+
+fn target(target: &RevokedTarget) -> Value {
+    let mut object = json!({ "kind": target.kind });
+    if let Some(value) = &target.value {
+        object[target.kind.as_str()] = value.as_str().into();
     }
     object
 }

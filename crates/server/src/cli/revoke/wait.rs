@@ -3,22 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use symbolon_core::ClientId;
-use symbolon_core::evidence::{ByWhen, ListedVerifier, VerifierName};
+use symbolon_admin_api::{AppliedBy, ShownRevocation};
 
-use super::super::context::LogContext;
+use super::super::context::ApiContext;
 use super::super::error::{CliError, ErrorKind};
 use super::super::output::millis;
-use super::super::revocations::Applied;
-use super::Made;
+use super::Done;
 
-/// How often is looked.
+/// How often is looked in one's own process, and how often at a server.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What came of waiting.
 pub(super) struct Waited {
     /// Those that were live meanwhile.
-    pub(super) verifiers: Vec<Applied>,
+    pub(super) verifiers: Vec<AppliedBy>,
     /// How many others have reported within a day.
     pub(super) silent: usize,
     patience: Duration,
@@ -30,12 +28,11 @@ impl Waited {
     }
 
     fn missing(&self) -> usize {
-        let missing = |applied: &&Applied| applied.by == ByWhen::NotYet;
-        self.verifiers.iter().filter(missing).count()
+        self.verifiers.iter().filter(|one| !has_applied(one)).count()
     }
 
     /// Fails where somebody has not confirmed the entry.
-    pub(super) fn outcome(&self, made: &Made) -> Result<(), CliError> {
+    pub(super) fn outcome(&self, done: &Done) -> Result<(), CliError> {
         if self.is_confirmed() {
             return Ok(());
         }
@@ -50,44 +47,40 @@ impl Waited {
             format!(
                 "until they do they may accept what is revoked, for as long as they go on without the feed: see \
                  `symbolon revocations show {}`",
-                made.seq
+                done.seq
             ),
         ))
     }
 }
 
+fn has_applied(one: &AppliedBy) -> bool {
+    one.applied != "not_yet"
+}
+
 /// Returns as soon as every verifier that is live has reported that it has applied the entry, or when time is up.
 pub(super) async fn for_verifiers(
-    context: &LogContext<'_>,
-    made: &Made,
+    context: &ApiContext<'_>,
+    done: &Done,
     patience: Duration,
 ) -> Result<Waited, CliError> {
-    let clock = context.store.clock;
-    let began = clock.monotonic();
-    let mut awaited: BTreeMap<(ClientId, VerifierName), ListedVerifier> = BTreeMap::new();
+    let began = context.clock.monotonic();
+    let mut awaited: BTreeMap<(String, String), AppliedBy> = BTreeMap::new();
     loop {
-        let (known, now) = (listed(context, made).await?, clock.now());
         let mut silent = 0;
-        for one in known {
-            let key = (one.client_id.clone(), one.verifier.name.clone());
-            if one.verifier.is_live(now) || awaited.contains_key(&key) {
+        let mut is_late = false;
+        for one in listed(context, done).await? {
+            let key = (one.client_id.clone(), one.name.clone());
+            if one.live || awaited.contains_key(&key) {
+                is_late |= one.live && !has_applied(&one);
                 awaited.insert(key, one);
             } else {
                 silent += 1;
             }
         }
-        let is_late = |one: &ListedVerifier| {
-            one.verifier.is_live(now) && one.verifier.by_when(made.log, made.seq) == ByWhen::NotYet
-        };
-        let left = patience.saturating_sub(clock.monotonic().saturating_sub(began));
-        if left.is_zero() || !awaited.values().any(is_late) {
-            let applied = |one: ListedVerifier| Applied {
-                by: one.verifier.by_when(made.log, made.seq),
-                live: one.verifier.is_live(now),
-                one,
-            };
+        let left = patience.saturating_sub(context.clock.monotonic().saturating_sub(began));
+        if left.is_zero() || !is_late {
             return Ok(Waited {
-                verifiers: awaited.into_values().map(applied).collect(),
+                verifiers: awaited.into_values().collect(),
                 silent,
                 patience,
             });
@@ -96,14 +89,15 @@ pub(super) async fn for_verifiers(
     }
 }
 
-async fn listed(context: &LogContext<'_>, made: &Made) -> Result<Vec<ListedVerifier>, CliError> {
-    context.reports.verifiers().await.map_err(|error| {
+async fn listed(context: &ApiContext<'_>, done: &Done) -> Result<Vec<AppliedBy>, CliError> {
+    let seq = done.seq.to_string();
+    let shown: Result<ShownRevocation, _> = context.api.read(&["revocations", &seq]).await;
+    shown.map(|shown| shown.verifiers).map_err(|error| {
         CliError::failed(
             format_args!(
-                "it is revoked, as entry {} of the log, but what verifiers report can't be read: {error}",
-                made.seq
+                "it is revoked, as entry {seq} of the log, but what verifiers report can't be read: {error}"
             ),
-            format!("see `symbolon revocations show {}` later", made.seq),
+            format!("see `symbolon revocations show {seq}` later"),
         )
     })
 }

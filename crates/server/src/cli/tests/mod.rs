@@ -24,7 +24,9 @@ use symbolon_core::audit::{Act, Actor};
 use symbolon_core::cursor::Cursors;
 use symbolon_core::evidence::Report;
 use symbolon_core::password::PasswordCost;
-use symbolon_core::ports::{AdminStore, AdminStores as _, VerifierReports as _};
+use symbolon_core::ports::{
+    AdminStore, AdminStores as _, RevocationLog, ServerStore as _, VerifierReports as _,
+};
 use symbolon_core::revocation::LEASE;
 use symbolon_core::secret::{ClientSecrets, ServerSecret};
 use symbolon_core::{Clock, SystemRng, UnixMillis};
@@ -33,12 +35,15 @@ use symbolon_store_sql::{SqlConfig, SqlStore};
 use zeroize::Zeroizing;
 
 use super::args::{Cli, Command};
+use super::connect::Unpromised;
 use super::context::{Console, Context, Wait};
 use super::error::{CliError, ErrorKind};
 use super::output::Output;
-use super::{ApiCommand, ApiContext, Connection, LogCommand, StoreCommand, administer, on_api};
+use super::{ApiCommand, ApiContext, Connection, StoreCommand, administer, on_api};
 use crate::admin::{Offline, SettleBy};
 use keys::KeyBench;
+
+const ISSUER: &str = "https://auth.example.org";
 
 /// When the clock of these tests starts: 2023-11-14T22:13:20Z.
 const START: u64 = 1_700_000_000_000;
@@ -53,6 +58,11 @@ impl Clock for Moved {
 
     fn monotonic(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::Relaxed) - START)
+    }
+
+    /// Time passes while it is waited for.
+    fn passed(&self) -> UnixMillis {
+        UnixMillis(self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -133,8 +143,8 @@ struct Bench {
     keys: KeyBench,
     /// What verifiers report while a command waits, one after the other.
     reports: Arc<Mutex<VecDeque<Vec<Report>>>>,
-    /// Why Redis can't be told of revocations.
-    unfenced: Option<&'static str>,
+    /// Whether Redis can't be told of revocations.
+    is_unfenced: bool,
     dir: tempfile::TempDir,
 }
 
@@ -165,7 +175,7 @@ impl Bench {
             secrets: ClientSecrets::new(vec![secret(1)]),
             cursors: Cursors::new(&secret(2)),
             reports: Arc::default(),
-            unfenced: None,
+            is_unfenced: false,
             dir,
         }
     }
@@ -217,23 +227,14 @@ impl Bench {
         let result = match cli.command {
             Command::Client(command) => on_store(script, out, StoreCommand::Client(command)).await,
             Command::Keys(command) => self.run_keys(&context, script, out, command).await,
-            Command::Revocations(command) => {
-                self.run_log(&context, script, out, LogCommand::Revocations(command))
-                    .await
-            }
-            Command::Revoke(command) => {
-                self.run_log(&context, script, out, LogCommand::Revoke(command))
-                    .await
-            }
+            Command::Revocations(command) => self.run_api(&wait, script, out, ApiCommand::Revocations(command)).await,
+            Command::Revoke(command) => self.run_api(&wait, script, out, ApiCommand::Revoke(command)).await,
             Command::Role(command) => {
                 let command = ApiCommand::Role(command);
                 self.run_api(&wait, script, out, command).await
             }
             Command::User(command) => on_store(script, out, StoreCommand::User(command)).await,
-            Command::Verifiers(command) => {
-                self.run_log(&context, script, out, LogCommand::Verifiers(command))
-                    .await
-            }
+            Command::Verifiers(command) => self.run_api(&wait, script, out, ApiCommand::Verifiers(command)).await,
             other => panic!("{other:?} does not run on a store"),
         };
         let waited = waited.lock().unwrap().clone();
@@ -254,12 +255,15 @@ impl Bench {
         out: &mut Output<'_>,
         command: ApiCommand,
     ) -> Result<(), CliError> {
-        let settings = evidence::settings(self);
+        let mut settings = evidence::settings(self);
+        self.keys.configure(&mut settings);
+        self.store.set_issuer(1, ISSUER).await.unwrap();
         let settling = wait.clone();
+        let log: Arc<dyn RevocationLog> = Arc::new(self.store.clone());
         let offline = Offline {
             settings: &settings,
             store: &self.store,
-            log: Arc::new(self.store.clone()),
+            log: if self.is_unfenced { Arc::new(Unpromised(log)) } else { log },
             operator: Actor::operator("tester"),
             settle: Arc::new(SettleBy::new(move |time| settling(time))),
             clock: self.clock.clone(),

@@ -21,6 +21,7 @@ use super::*;
 use crate::cli::context::KeyContext;
 use crate::cli::error::CliError;
 use crate::cli::keys::{self, KeysCommand};
+use crate::config::Settings;
 use crate::secrets::open_server_keys;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -51,6 +52,15 @@ impl KeyBench {
             },
             secrets: Arc::new(store.clone()),
         }
+    }
+
+    /// Puts what these keys go by into the settings.
+    pub(super) fn configure(&self, settings: &mut Settings) {
+        settings.keys.encryption_keys = self.encryption_keys.clone();
+        settings.keys.algorithms = self.rotation.algorithms.clone();
+        settings.keys.timings = self.rotation.timings;
+        settings.keys.rotate_automatically = self.rotation.automatically;
+        settings.jwks.max_age = MAX_AGE;
     }
 }
 

@@ -90,7 +90,7 @@ async fn past_the_cap_the_session_goes_or_the_client_is_named() {
     );
     run(None).await.refused(
         2,
-        "64 tokens of client \"app\" are revoked already; use `symbolon revoke client`",
+        "64 tokens of its client are revoked already: revoke the client",
     );
 }
 
@@ -111,15 +111,15 @@ async fn what_this_server_did_not_sign_is_refused() {
     };
     let long = "x".repeat(1 << 20);
     for (input, said) in [
-        (String::new(), "holds no access token"),
-        ("eyJhbGciOiJub25lIn0.e30.".to_owned(), "holds no access token"),
-        (long, "holds no access token"),
+        (String::new(), "no access token"),
+        ("eyJhbGciOiJub25lIn0.e30.".to_owned(), "no access token"),
+        (long, "a token has at most"),
         (
             sign(&others_keys, &claims(&other, None)).await,
-            "holds no access token",
+            "no access token",
         ),
-        (sign(&keyring, &good).await + "x", "holds no access token"),
-        (sign(&keyring, &foreign).await, "not one of issuer"),
+        (sign(&keyring, &good).await + "x", "no access token"),
+        (sign(&keyring, &foreign).await, "no access token"),
         (sign(&keyring, &old).await, "the token has expired"),
     ] {
         let outcome = bench
@@ -151,8 +151,8 @@ async fn by_its_id_alone_a_token_is_refused_for_as_long_as_the_longest_lives() {
     let at = |moment: u64| TokenId::new(UnixMillis(moment), &SystemRng).to_string();
     for (jti, said) in [
         (at(START - HOUR_MS), "none lives for longer than an hour"),
-        (at(START + 1), "is no jti of this server"),
-        (Uuid::from_u128(7).to_string(), "is no jti of this server"),
+        (at(START + 1), "a jti of this server is"),
+        (Uuid::from_u128(7).to_string(), "a jti of this server is"),
     ] {
         bench
             .run(&format!("revoke token {jti} --reason x"))
@@ -173,6 +173,6 @@ async fn by_its_id_alone_a_token_is_refused_for_as_long_as_the_longest_lives() {
         .await
         .refused(
             2,
-            "64 tokens are revoked by their jti alone already; give the token with --token-stdin",
+            "64 tokens are revoked by their jti alone already",
         );
 }
