@@ -1,6 +1,7 @@
 //! Clients, their credentials, and the passwords of users.
 #![cfg(test)]
 
+mod addresses;
 mod authentication;
 mod decoding;
 mod enumeration;
