@@ -30,6 +30,14 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// What they do, for the record.
+    pub(crate) fn act(&self) -> Act {
+        Act {
+            via: self.via.clone(),
+            ..Act::new(self.actor.clone(), "")
+        }
+    }
+
     /// Refuses to give, or to take over what has, more than they hold themselves.
     ///
     /// # Errors
@@ -116,8 +124,14 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
     let actor = admitted.as_ref().ok().map(|principal| principal.actor.clone());
     let mut response = match admitted {
         Ok(principal) => {
-            request.extensions_mut().insert(principal);
-            next.run(request).await
+            request.extensions_mut().insert(principal.clone());
+            let response = next.run(request).await;
+            if response.status() == StatusCode::FORBIDDEN {
+                // They asked for more than they hold.
+                let event = guarded.refusal(principal.act().in_request(&info), "beyond_rights");
+                guarded.api.parts.sink.tell(event);
+            }
+            response
         }
         Err(refusal) => refusal,
     };
@@ -155,11 +169,7 @@ impl Guarded {
         if principal.scope.iter().any(|held| held.as_str() == self.scope) {
             return Ok(principal);
         }
-        let act = Act {
-            via: principal.via.clone(),
-            ..Act::new(principal.actor.clone(), "")
-        };
-        let event = self.refusal(act.in_request(info), "insufficient_scope");
+        let event = self.refusal(principal.act().in_request(info), "insufficient_scope");
         self.api.parts.sink.tell(event);
         let problem = Problem::new(
             ProblemKind::InsufficientScope,

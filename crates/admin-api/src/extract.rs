@@ -34,8 +34,8 @@ impl Caller {
     /// For the record.
     pub(crate) fn act(&self) -> Act {
         Act {
-            via: self.principal.via.clone(),
-            ..Act::new(self.principal.actor.clone(), &self.reason)
+            reason: self.reason.clone(),
+            ..self.principal.act()
         }
         .in_request(&self.request)
         .expecting(self.expected)

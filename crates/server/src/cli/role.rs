@@ -11,7 +11,7 @@ use symbolon_oauth_types::ScopeSet;
 use super::api::Call;
 use super::args::WhyArgs;
 use super::context::{ApiContext, Console, confirm};
-use super::error::CliError;
+use super::error::{CliError, ErrorKind};
 use super::output::{Output, fields, table};
 
 /// `role`.
@@ -97,7 +97,12 @@ async fn delete(
     confirm(console, args.yes, &question)?;
     let call = Call::new(Method::DELETE, &["roles", args.name.as_str()])
         .with_some("reason", args.why.reason.as_ref());
-    context.api.send(call).await?;
+    context.api.send(call).await.map_err(|error| match error.kind {
+        ErrorKind::NotFound => {
+            CliError::not_found("there is no role of that name", "see `symbolon role list`")
+        }
+        _ => error,
+    })?;
     out.result(
         &json!({ "done": "deleted", "name": args.name.as_str() }),
         &format!("role {} is deleted", args.name),

@@ -226,8 +226,8 @@ fn refuses_what_is_malformed() {
         ),
         ("symbolon user add alice --role Admin", "a role name is"),
         ("symbolon user set-roles alice", "required"),
-        ("symbolon user list --limit 0", "0 is not in 1..=1000"),
-        ("symbolon user list --limit 1001", "1001 is not in 1..=1000"),
+        ("symbolon user list --limit 0", "0 is not in 1..=500"),
+        ("symbolon user list --limit 501", "501 is not in 1..=500"),
         ("symbolon role put r", "required"),
         ("symbolon client add --name n --client-id a:b", "a client id is"),
         (
