@@ -270,10 +270,12 @@ mod tests {
     fn every_exit_code_is_in_the_table() {
         let text = cli_markdown();
         for kind in [
+            ErrorKind::Denied,
             ErrorKind::Failed,
             ErrorKind::Incomplete,
             ErrorKind::NotFound,
             ErrorKind::Refused,
+            ErrorKind::Stale,
             ErrorKind::Taken,
             ErrorKind::Unconfirmed,
             ErrorKind::Unhealthy,
