@@ -12,6 +12,7 @@ mod keys;
 mod matrix;
 mod openapi;
 mod resource_servers;
+mod revocations;
 mod roles;
 mod scopes;
 mod users;
