@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
-use symbolon_admin_api::{
-    Denied, Gate, Passwords, Presented, Principal, Problem, ProblemKind, Settle,
-};
+use symbolon_admin_api::{Denied, Gate, Passwords, Presented, Principal, Problem, ProblemKind, Settle};
 use symbolon_core::audit::{Actor, AuditEvent, AuditSink, Counted};
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::StoreError;

@@ -14,7 +14,10 @@ async fn crowd() -> Bench {
     let crowd = [
         user("alice").email("first@example.com").roles(&["staff"]),
         user("alan").disabled(),
-        user("bob").email("albert@example.com").roles(&["staff"]).disabled(),
+        user("bob")
+            .email("albert@example.com")
+            .roles(&["staff"])
+            .disabled(),
         user("a%b"),
         user("carol"),
     ];
