@@ -8,7 +8,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use sha2::{Digest as _, Sha256};
 use symbolon_core::ports::Idempotent;
 
 use crate::access::Principal;
@@ -65,11 +64,14 @@ impl Once {
         let parts = &self.api.parts;
         let caller = request.extensions().get::<Principal>();
         let actor = caller.map_or("", |principal| principal.actor.as_str());
-        let key = digest(&[actor.as_bytes(), key.as_bytes()]);
+        let cursors = &parts.cursors;
+        // Keyed: a body may hold a password, which nobody is to guess from what is kept.
+        let key = cursors.digest("idempotency-key", &[actor.as_bytes(), key.as_bytes()]);
         let (head, content) = request.into_parts();
         let content = body(Request::from_parts(head.clone(), content), parts.max_body_bytes).await?;
         let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-        let asked = digest(&[head.method.as_str().as_bytes(), target.as_bytes(), &content]);
+        let asked = [head.method.as_str().as_bytes(), target.as_bytes(), &content];
+        let asked = cursors.digest("idempotent-request", &asked);
         match parts
             .idempotency
             .begin_once(key, asked, parts.clock.now())
@@ -139,13 +141,4 @@ fn replayed(status: u16, body: Option<String>) -> Response {
         .headers_mut()
         .insert("idempotency-replayed", HeaderValue::from_static("true"));
     response
-}
-
-/// SHA-256 over the parts, each with its length before it.
-fn digest(parts: &[&[u8]]) -> [u8; 32] {
-    let hash = |hash: Sha256, part: &&[u8]| {
-        hash.chain_update((part.len() as u64).to_be_bytes())
-            .chain_update(part)
-    };
-    parts.iter().fold(Sha256::new(), hash).finalize().into()
 }

@@ -47,6 +47,13 @@ impl Cursors {
         String::from_utf8(position.to_vec()).map_err(|_| CursorError)
     }
 
+    /// A digest that only this server can make, for what is kept to be recognised and must not be guessed from it.
+    pub fn digest(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let mut all = vec![b"digest" as &[u8], purpose.as_bytes()];
+        all.extend(parts);
+        keyed_hash(&self.key, &all)
+    }
+
     fn mac(&self, list: &str, position: &[u8]) -> [u8; MAC_BYTES] {
         let mut short = [0; MAC_BYTES];
         short.copy_from_slice(&keyed_hash(&self.key, &[list.as_bytes(), position])[..MAC_BYTES]);
