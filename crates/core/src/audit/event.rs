@@ -356,6 +356,22 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_lists_every_event_with_its_meaning() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/audit.md");
+        let manual = std::fs::read_to_string(path).unwrap();
+        for kind in EventKind::ALL {
+            let row = format!("| `{}` | {} |", kind.as_str(), kind.meaning());
+            assert!(
+                manual.contains(&row),
+                "the table of events in docs/audit.md lacks: {row}"
+            );
+        }
+        let table = manual.lines().skip_while(|line| !line.starts_with("| Event |"));
+        let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+        assert_eq!(rows.count(), EventKind::ALL.len(), "it lists others, too");
+    }
+
+    #[test]
     fn a_body_is_one_line_of_json_whatever_it_holds() {
         let act = Act::new(Actor::operator("al\r\nice\u{1b}[0m"), &"because\n".repeat(100));
         assert_eq!(act.actor.as_str(), "cli:alice[0m");
