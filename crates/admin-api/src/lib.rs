@@ -17,22 +17,22 @@ mod roles;
 mod scopes;
 mod server_info;
 mod sessions;
+pub mod trail;
 mod users;
 mod verifiers;
-pub mod trail;
 
 pub use access::{Denied, Gate, Presented, Principal};
 pub use api::{Access, Api, ApiParts, Passwords, Settle};
+pub use audit::{CheckpointView, Jwks, RecordView, Verification, VerificationFault, VerificationRequest};
 pub use clients::{
-    ClientForm, ClientOutcome, ClientWithSecret, ClientsImport, ClientsImported, ImportedClient, NewSecret, SecretEnd,
-    ServedForm, ShownSecret,
+    ClientForm, ClientOutcome, ClientWithSecret, ClientsImport, ClientsImported, ImportedClient, NewSecret,
+    SecretEnd, ServedForm, ShownSecret,
 };
 pub use keys::{
     KeyNextStep, KeyOrder, KeyPlan, KeyPlanStep, KeyRevocation, KeyText, KeyView, Keys, KeysCompromised,
     KeysRewrapped, NeededKey, PemKey, PemKeys, PublicKeys, RewrapCount,
 };
 pub use operation::{Listed, PREFIX, catalogue, document, router};
-pub use audit::{CheckpointView, Jwks, RecordView, Verification, VerificationFault, VerificationRequest};
 pub use page::{MAX_LIMIT, Page};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use resource_servers::{ResourceServerPut, ResourceServerView};

@@ -105,9 +105,7 @@ pub(crate) async fn show_server(State(api): State<Arc<Api>>) -> Result<Json<Serv
     tag = "server",
     responses((status = 200, description = "Every setting", body = Page<SettingView>)),
 )]
-pub(crate) async fn list_settings(
-    State(api): State<Arc<Api>>,
-) -> Result<Json<Page<SettingView>>, Problem> {
+pub(crate) async fn list_settings(State(api): State<Arc<Api>>) -> Result<Json<Page<SettingView>>, Problem> {
     Ok(Json(Page {
         items: api.parts.server.settings(),
         next: None,

@@ -28,6 +28,9 @@ pub(crate) async fn show_audit(
         .audit
         .audit_records(&AuditFilter::default(), Order::Earliest, Some(behind), 1)
         .await?;
-    let record = found.first().filter(|record| record.seq == seq).ok_or_else(unknown)?;
+    let record = found
+        .first()
+        .filter(|record| record.seq == seq)
+        .ok_or_else(unknown)?;
     Ok(Json(record.into()))
 }

@@ -46,7 +46,10 @@ pub(crate) async fn stream_audit(
     Query(from): Query<From>,
 ) -> Result<Response, Problem> {
     let trail = api.parts.trail.as_ref().ok_or_else(|| {
-        Problem::new(ProblemKind::Unavailable, "only a running server streams: export the trail")
+        Problem::new(
+            ProblemKind::Unavailable,
+            "only a running server streams: export the trail",
+        )
     })?;
     let records = trail.listen(from.after, LASTING).map_err(|_| {
         Problem::new(

@@ -97,7 +97,10 @@ pub(crate) async fn verify_audit(
     Body(request): Body<VerificationRequest>,
 ) -> Result<Json<Verification>, Problem> {
     if request.checkpoints.len() > MAX_GIVEN {
-        return Err(Problem::invalid("checkpoints", format_args!("at most {MAX_GIVEN}")));
+        return Err(Problem::invalid(
+            "checkpoints",
+            format_args!("at most {MAX_GIVEN}"),
+        ));
     }
     let keys = api.parts.checkpoint_keys.as_ref().ok_or_else(sealed)?;
     let keys = keys.public(&api.parts.issuer);

@@ -128,23 +128,10 @@ impl Confirmations {
                 self.confirmed(head.log).await?
             }
         };
-        let mut new = BTreeMap::new();
-        let mut before = None;
-        'reading: while read < head.seq {
-            let page = self.parts.records.revocations(before, BATCH as u32).await?;
-            let is_all = page.len() < BATCH;
-            for record in page {
-                let logged = record.logged;
-                if logged.seq <= read || now.since(logged.at) > WAIT_MS || new.len() >= MAX_WAITING {
-                    break 'reading;
-                }
-                before = Some(logged.seq);
-                new.insert(logged.seq, logged.at);
-            }
-            if is_all {
-                break;
-            }
-        }
+        let new = match read < head.seq {
+            true => self.entries_behind(read, now).await?,
+            false => BTreeMap::new(),
+        };
         let last = new.keys().next_back().copied().unwrap_or(0);
         self.waiting
             .retain(|seq, made| *seq <= head.seq && now.since(*made) <= WAIT_MS);
@@ -154,6 +141,26 @@ impl Confirmations {
         }
         self.read = Some((head.log, last.max(head.seq)));
         Ok(head.log)
+    }
+
+    /// The entries behind that position that may still be confirmed.
+    async fn entries_behind(&self, read: u64, now: UnixMillis) -> StoreResult<BTreeMap<u64, UnixMillis>> {
+        let (mut new, mut before) = (BTreeMap::new(), None);
+        loop {
+            let page = self.parts.records.revocations(before, BATCH as u32).await?;
+            let is_all = page.len() < BATCH;
+            for record in page {
+                let logged = record.logged;
+                if logged.seq <= read || now.since(logged.at) > WAIT_MS || new.len() >= MAX_WAITING {
+                    return Ok(new);
+                }
+                before = Some(logged.seq);
+                new.insert(logged.seq, logged.at);
+            }
+            if is_all {
+                return Ok(new);
+            }
+        }
     }
 
     /// The last entry of that log that was confirmed, by whichever node; 0 where none was.

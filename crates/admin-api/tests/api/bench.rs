@@ -6,14 +6,17 @@ mod keys;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
+use sea_orm::{ConnectionTrait as _, Database};
 use secrecy::SecretString;
 use serde_json::Value;
-use symbolon_admin_api::{Api, ApiParts, document, router};
+use symbolon_admin_api::trail::{CheckpointKeys, TrailStream};
+use symbolon_admin_api::{Api, ApiParts, HealthView, ServerInfo, ServerView, SettingView, document, router};
 use symbolon_core::audit::{AuditFilter, AuditStore as _, Order};
 use symbolon_core::cursor::Cursors;
 use symbolon_core::lookup::{RecordedRevocation, RevocationRecords as _};
@@ -55,7 +58,7 @@ pub(crate) struct Bench {
     pub(crate) settled: Arc<CountedSettle>,
     router: Router,
     document: Value,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Bench {
@@ -84,6 +87,9 @@ impl Bench {
             records: db.clone(),
             reports: db.clone(),
             audit: db.clone(),
+            trail: Some(Arc::new(TrailStream::new(db.clone(), 2))),
+            checkpoint_keys: Some(CheckpointKeys::new(&[secret(3)]).unwrap()),
+            server: Arc::new(KnownServer),
             sink: told.clone(),
             tokens: Arc::<KnownTokens>::clone(&tokens),
             idempotency: db,
@@ -107,7 +113,7 @@ impl Bench {
             settled,
             router: router(api),
             document: serde_json::to_value(document()).unwrap(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -122,7 +128,10 @@ impl Bench {
         let what = format!("{method} {path}: {status} {text}");
         assert!(self.documents(method.as_str(), &path, status), "{what}");
         assert_eq!(head.headers[CACHE_CONTROL], "no-store", "{what}");
-        assert!(!text.contains("$argon2id$v") && !text.contains("$2b$05$"), "{what}");
+        assert!(
+            !text.contains("$argon2id$v") && !text.contains("$2b$05$"),
+            "{what}"
+        );
         let kind = head.headers.get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap());
         let wanted = match status {
             200..300 if text.is_empty() => None,
@@ -188,6 +197,14 @@ impl Bench {
         (trail.seq, log.seq, log.facts)
     }
 
+    /// Changes what is kept by hand, as whoever can write to the database does.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let url = format!("sqlite:{}", self.folder.path().join("db").display());
+        let by_hand = Database::connect(url).await.unwrap();
+        by_hand.execute_unprepared(statement).await.unwrap();
+        by_hand.close().await.unwrap();
+    }
+
     /// Changes beside the API.
     pub(crate) fn admin(&self) -> Box<dyn AdminStore> {
         self.store.acting(Fixture::act())
@@ -228,10 +245,42 @@ impl Bench {
     }
 }
 
-fn secret(id: u16) -> ServerSecret {
+pub(crate) fn secret(id: u16) -> ServerSecret {
     ServerSecret {
         id,
         active_from: UnixMillis(0),
         key: Zeroizing::new([u8::try_from(id).unwrap(); 32]),
+    }
+}
+
+/// A process of which everything is known.
+struct KnownServer;
+
+#[async_trait]
+impl ServerInfo for KnownServer {
+    fn server(&self) -> ServerView {
+        ServerView {
+            version: "0.0.0".to_owned(),
+            issuer: "https://id.example".to_owned(),
+            node: "here:1".to_owned(),
+            started: "2023-11-14T22:13:20.000Z".to_owned(),
+            started_ms: 1_700_000_000_000,
+        }
+    }
+
+    fn settings(&self) -> Vec<SettingView> {
+        vec![SettingView {
+            key: "issuer".to_owned(),
+            value: "https://id.example".to_owned(),
+            source: "a test".to_owned(),
+        }]
+    }
+
+    async fn health(&self) -> HealthView {
+        HealthView {
+            ready: true,
+            reason: None,
+            dependencies: Vec::new(),
+        }
     }
 }

@@ -5,6 +5,7 @@
     reason = "in tests a broken assumption must fail loudly"
 )]
 
+mod audit;
 mod bench;
 mod clients;
 mod idempotency;
@@ -15,4 +16,5 @@ mod resource_servers;
 mod revocations;
 mod roles;
 mod scopes;
+mod sessions;
 mod users;
