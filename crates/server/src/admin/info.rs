@@ -33,7 +33,7 @@ impl Process {
         Self {
             issuer: settings.issuer.as_str().to_owned(),
             started,
-            settings: settings.explained.clone(),
+            settings: settings.explained.0.clone(),
         }
     }
 
@@ -102,7 +102,10 @@ impl NodeInfo {
         DependencyView {
             name: "signing_keys".to_owned(),
             up: signs.is_ok(),
-            detail: signs.map_or_else(|error| error.to_string(), |()| "there is a key to sign with".to_owned()),
+            detail: signs.map_or_else(
+                |error| error.to_string(),
+                |()| "there is a key to sign with".to_owned(),
+            ),
         }
     }
 
@@ -189,7 +192,10 @@ async fn within(name: &str, asked: impl Future<Output = StoreResult<()>>) -> Dep
     let (up, detail) = match answer {
         Ok(Ok(())) => (true, "it answers".to_owned()),
         Ok(Err(error)) => (false, error.to_string()),
-        Err(_) => (false, format!("it does not answer within {} s", PATIENCE.as_secs())),
+        Err(_) => (
+            false,
+            format!("it does not answer within {} s", PATIENCE.as_secs()),
+        ),
     };
     DependencyView {
         name: name.to_owned(),

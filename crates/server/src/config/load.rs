@@ -13,7 +13,7 @@ use super::key_timings;
 use super::settings::{
     AdminSettings, AuditSettings, DatabaseSettings, FeedSettings, JwksSettings, KeySettings, LogSettings,
     LoginSettings, ManagementSettings, PasswordSettings, RedisMode, RedisSettings, RedisTopology,
-    ServerSettings, Settings, TlsFiles, TokenSettings,
+    ServerSettings, Settings, ShownSettings, TlsFiles, TokenSettings,
 };
 use super::sources::Sources;
 use super::table::{self, Setting};
@@ -149,7 +149,7 @@ impl Assembly<'_> {
             passwords: passwords?,
             login: login?,
             log: log?,
-            explained: self.explained.clone(),
+            explained: ShownSettings(self.explained.clone()),
         })
     }
 

@@ -49,7 +49,17 @@ pub struct Settings {
     /// `log.*`
     pub log: LogSettings,
     /// Every setting as it is shown, without secrets.
-    pub explained: Arc<[Explained]>,
+    pub explained: ShownSettings,
+}
+
+/// Every setting as it is shown, without secrets. What it says of sources is not part of what the settings are.
+#[derive(Clone)]
+pub struct ShownSettings(pub Arc<[Explained]>);
+
+impl fmt::Debug for ShownSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShownSettings").finish_non_exhaustive()
+    }
 }
 
 /// The public listener.
