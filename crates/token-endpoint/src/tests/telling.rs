@@ -82,8 +82,8 @@ async fn issues_and_refusals_are_counted_by_client_and_reason() {
     }
     node.post("introspect", Some("api"), "token=x").await;
     node.post("revoke", Some("web"), "token=x").await;
-    assert_eq!(node.counted(), [""; 0], "nothing was issued or refused");
-    assert_eq!(node.told(), [json!(0); 0]);
+    assert!(node.counted().is_empty(), "nothing was issued or refused");
+    assert!(node.told().is_empty());
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn replays_are_counted_and_a_late_recovery_is_told() {
         node.counted(),
         ["token.replayed done web token refresh_token", issued]
     );
-    assert_eq!(node.told(), [json!(0); 0]);
+    assert!(node.told().is_empty());
     node.post("token", Some("web"), &refresh).await;
     assert_eq!(node.counted(), [issued]);
     let told = node.told();
@@ -193,7 +193,7 @@ async fn a_lock_is_told_once_it_holds_and_names_no_one_who_does_not_exist() {
         node.post("token", Some("web"), &form).await;
     };
     guess("alice").await;
-    assert_eq!(node.told(), [json!(0); 0]);
+    assert!(node.told().is_empty());
     guess("alice").await;
     let told = node.told();
     assert_eq!(told.len(), 1);
@@ -213,12 +213,12 @@ async fn a_lock_is_told_once_it_holds_and_names_no_one_who_does_not_exist() {
     assert_eq!(told[0]["details"], json!({ "by": "account", "seconds": 60 }));
     // Refused before the password is looked at: no lock anew.
     guess("alice").await;
-    assert_eq!(node.told(), [json!(0); 0]);
+    assert!(node.told().is_empty());
 
     node.counted();
     guess("mallory").await;
     guess("mallory").await;
-    assert_eq!(node.told(), [json!(0); 0]);
+    assert!(node.told().is_empty());
     let locked = "login.locked done web token password";
     assert_eq!(node.counted().iter().filter(|line| *line == locked).count(), 1);
 
