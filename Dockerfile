@@ -24,7 +24,8 @@ COPY --from=build /out/symbolon /usr/local/bin/symbolon
 # writes no file: the root file system may be read-only.
 USER 10001:10001
 WORKDIR /
-# `server.listen` is on loopback until it is set. The management listener (8081) is not for others.
+# `server.listen` is on loopback until it is set, and so is `admin.listen` (8082), which is for administrators alone. The
+# management listener (8081) is not for others.
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # Whether the process lives, not whether it is ready: a node whose database is away must not be restarted for that.
