@@ -4,6 +4,9 @@
 mod login_file;
 mod remote;
 
+use std::fmt;
+
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -12,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use symbolon_admin_api::{PREFIX, Problem, ProblemKind};
 use tower::ServiceExt as _;
+use zeroize::Zeroizing;
 
 use super::error::{CliError, ErrorKind};
 
@@ -40,7 +44,43 @@ pub(super) struct Call {
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
-    body: Option<Value>,
+    body: Option<Body>,
+    fields: Vec<(&'static str, String)>,
+}
+
+/// A body as it is sent. It may hold a secret: `Debug` shows nothing of it, and it is wiped when it is dropped.
+#[derive(Clone)]
+struct Body(Bytes);
+
+impl Body {
+    fn of(value: &impl Serialize) -> serde_json::Result<Self> {
+        let mut count = Count(0);
+        serde_json::to_writer(&mut count, value)?;
+        // All of it at once: growing would leave copies behind.
+        let mut text = Zeroizing::new(Vec::with_capacity(count.0));
+        serde_json::to_writer(&mut *text, value)?;
+        Ok(Self(Bytes::from_owner(text)))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.0.len())
+    }
+}
+
+/// Counts what is written to it.
+struct Count(usize);
+
+impl std::io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Call {
@@ -51,6 +91,7 @@ impl Call {
             path: path(parts),
             query: Vec::new(),
             body: None,
+            fields: Vec::new(),
         }
     }
 
@@ -68,18 +109,33 @@ impl Call {
         }
     }
 
+    /// With another name for a field of the body, by which errors call it.
+    pub(super) fn naming(mut self, field: &'static str, name: impl Into<String>) -> Self {
+        self.fields.push((field, name.into()));
+        self
+    }
+
     /// With that body; a merge patch where the method is PATCH.
     ///
     /// # Errors
     /// The value has no form in JSON.
     pub(super) fn body(self, body: &impl Serialize) -> Result<Self, CliError> {
-        let value = serde_json::to_value(body).map_err(|error| {
+        let body = Body::of(body).map_err(|error| {
             CliError::failed(format_args!("the request is no JSON: {error}"), "report this")
         })?;
         Ok(Self {
-            body: Some(value),
+            body: Some(body),
             ..self
         })
+    }
+
+    /// What a problem says, in the words of the command line.
+    fn told(&self, problem: Problem) -> String {
+        let renamed = self.fields.iter().find_map(|(field, name)| {
+            let rule = problem.detail.strip_prefix(field)?.strip_prefix(": ")?;
+            Some(format!("{name}: {rule}"))
+        });
+        renamed.unwrap_or(problem.detail)
     }
 
     fn target(&self) -> String {
@@ -184,7 +240,7 @@ impl Connection {
         if status.is_success() {
             Ok((status, bytes))
         } else {
-            Err(refusal(status, &bytes))
+            Err(refusal(call, status, &bytes))
         }
     }
 
@@ -210,7 +266,7 @@ async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
     let body = match &call.body {
         Some(body) => {
             request = request.header(CONTENT_TYPE, call.content_type());
-            axum::body::Body::from(body.to_string())
+            axum::body::Body::from(body.0.clone())
         }
         None => axum::body::Body::empty(),
     };
@@ -223,7 +279,7 @@ async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
 }
 
 /// The error that a problem document stands for.
-fn refusal(status: StatusCode, bytes: &[u8]) -> CliError {
+fn refusal(call: &Call, status: StatusCode, bytes: &[u8]) -> CliError {
     let Ok(problem) = serde_json::from_slice::<Problem>(bytes) else {
         return not_ours(status);
     };
@@ -239,7 +295,7 @@ fn refusal(status: StatusCode, bytes: &[u8]) -> CliError {
         ErrorKind::Denied => "see docs/admin.md for the scope that each command needs, and `symbolon login`",
         _ => "",
     };
-    CliError::new(kind, problem.detail, remedy)
+    CliError::new(kind, call.told(problem), remedy)
 }
 
 fn not_ours(status: StatusCode) -> CliError {
@@ -263,5 +319,25 @@ mod tests {
             "/admin/v1/resource-servers/https:%2F%2Fa.example%2Fb%3Fc?prefix=a%26b%3Dc+d"
         );
         assert_eq!(path(&["users", "../keys"]), "/users/..%2Fkeys");
+    }
+
+    #[test]
+    fn a_body_is_not_shown() {
+        let call = Call::new(Method::POST, &["users"])
+            .body(&serde_json::json!({ "password": "secret \"1\"" }))
+            .unwrap();
+        assert_eq!(call.body.as_ref().unwrap().0, r#"{"password":"secret \"1\""}"#);
+        assert!(!format!("{call:?}").contains("secret"), "{call:?}");
+    }
+
+    #[test]
+    fn fields_are_called_as_the_command_line_calls_them() {
+        let call = Call::new(Method::POST, &["keys", "import"]).naming("alg", "--alg");
+        let said = |field, rule| {
+            let problem = serde_json::to_vec(&Problem::invalid(field, rule)).unwrap();
+            refusal(&call, StatusCode::UNPROCESSABLE_ENTITY, &problem).to_string()
+        };
+        assert_eq!(said("alg", "it is unknown"), "--alg: it is unknown");
+        assert_eq!(said("algs", "it is unknown"), "algs: it is unknown");
     }
 }

@@ -106,7 +106,7 @@ impl Remote {
         if let Some(body) = &call.body {
             request = request
                 .header(CONTENT_TYPE, call.content_type())
-                .body(body.to_string());
+                .body(body.0.clone());
         }
         let is_change = !call.method.is_safe();
         let response = request
