@@ -8,14 +8,11 @@ use secrecy::SecretString;
 use symbolon_core::audit::{Act, Actor};
 use symbolon_core::cursor::Cursors;
 use symbolon_core::password::PasswordCost;
-use symbolon_core::ports::{
-    AdminStore, Change, FactStore, KeyStore, ServerStore, StoreResult,
-};
+use symbolon_core::ports::{AdminStore, Change, FactStore, StoreResult};
 use symbolon_core::revocation::{LEASE, NewRevocation};
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::{Clock, Rng, UnixMillis};
-use symbolon_jose::{EncryptionKeys, SigningAlg};
-use symbolon_jwks_publisher::KeyOperations;
+use symbolon_jose::SigningAlg;
 use zeroize::Zeroizing;
 
 use super::api::Connection;
@@ -58,30 +55,6 @@ pub struct Context<'a> {
     pub password_cost: PasswordCost,
     /// The algorithms that the server has keys for, `keys.algorithms`.
     pub algorithms: &'a [SigningAlg],
-}
-
-/// What commands on signing keys work with. It opens nothing by itself, so that they help where something can't be
-/// opened.
-#[derive(Clone, Copy)]
-pub struct KeyContext<'a> {
-    /// Plans and makes changes.
-    pub operations: &'a KeyOperations,
-    /// Signing keys as they are kept.
-    pub keys: &'a dyn KeyStore,
-    /// Server secrets as they are kept.
-    pub secrets: &'a dyn ServerStore,
-    /// What both are encrypted under.
-    pub encryption_keys: &'a EncryptionKeys,
-    /// The algorithms that the server has keys for, `keys.algorithms`.
-    pub algorithms: &'a [SigningAlg],
-    /// For how long the key set may be cached, `jwks.max_age`.
-    pub max_age: Duration,
-    /// Time.
-    pub clock: &'a dyn Clock,
-    /// Waits until running servers have seen a change.
-    pub wait: &'a Wait,
-    /// Who makes the changes, for the record: see [`actor`].
-    pub actor: &'a str,
 }
 
 impl Context<'_> {

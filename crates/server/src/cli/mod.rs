@@ -33,7 +33,7 @@ pub mod verifiers;
 
 pub use api::{Connection, LOGIN_FILE, store_dev_login};
 pub use args::Cli;
-pub use context::{ApiContext, Console, Context, KeyContext, Wait, actor};
+pub use context::{ApiContext, Console, Context, Wait, actor};
 pub use document::cli_markdown;
 pub use error::{CliError, EXIT_CODES, ErrorKind};
 pub use output::{Output, Remark, escape};
@@ -78,6 +78,7 @@ pub async fn on_api(
 ) -> Result<(), CliError> {
     match command {
         ApiCommand::Audit(command) => audit::run(context, out, command).await,
+        ApiCommand::Keys(command) => keys::run(context, console, out, command).await,
         ApiCommand::Revocations(command) => revocations::run(context, out, command).await,
         ApiCommand::Revoke(command) => revoke::run(context, console, out, command).await,
         ApiCommand::Role(command) => role::run(context, console, out, command).await,
@@ -91,6 +92,8 @@ pub async fn on_api(
 pub enum ApiCommand {
     /// `audit`.
     Audit(audit::AuditCommand),
+    /// `keys`.
+    Keys(keys::KeysCommand),
     /// `revocations`.
     Revocations(revocations::RevocationsCommand),
     /// `revoke`.
@@ -107,10 +110,12 @@ impl ApiCommand {
     /// What it does to the log of a database that it works on itself.
     fn fences(&self) -> connect::Fences {
         match self {
-            Self::Audit(_) | Self::Revocations(_) | Self::Role(_) | Self::Verifiers(_) => {
+            Self::Keys(keys::KeysCommand::Compromise(_)) | Self::Revoke(_) | Self::Session(_) => {
+                connect::Fences::Raise
+            }
+            Self::Audit(_) | Self::Keys(_) | Self::Revocations(_) | Self::Role(_) | Self::Verifiers(_) => {
                 connect::Fences::Leave
             }
-            Self::Revoke(_) | Self::Session(_) => connect::Fences::Raise,
         }
     }
 }

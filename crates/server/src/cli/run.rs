@@ -10,7 +10,6 @@ use clap::error::ErrorKind as ClapErrorKind;
 use symbolon_core::audit::{Act, Actor};
 use symbolon_core::ports::{AdminStore, AdminStores as _};
 use symbolon_core::{Clock, Rng, SystemClock, SystemRng};
-use symbolon_jwks_publisher::{KeyOperations, share_encryption_keys};
 use symbolon_store_sql::{SqlConfig, SqlStore};
 use tokio::runtime::{Builder, Runtime};
 
@@ -18,10 +17,9 @@ use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
 use super::audit::{self, AuditCommand};
 use super::configuration::{self, ConfigCommand};
 use super::connect::with_api;
-use super::context::{Context, KeyContext, Wait, actor};
+use super::context::{Context, Wait, actor};
 use super::doctor::{self, DoctorArgs};
 use super::error::{CliError, ErrorKind};
-use super::keys::{self, KeysCommand};
 use super::output::{Output, Remark};
 use super::settling::Settling;
 use super::sources::{refuse_config, serve_sources, sources};
@@ -91,7 +89,7 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
         Command::Completions(args) => completions::run(out, args),
         Command::Config(command) => on_configuration(global, out, command),
         Command::Doctor(args) => examine(global, out, args),
-        Command::Keys(command) => on_keys(global, out, command),
+        Command::Keys(command) => through_api(global, out, ApiCommand::Keys(command)),
         Command::Login(args) => login::login(global, &mut Terminal, out, args),
         Command::Logout => login::logout(global, out),
         Command::Migrate(args) => on_schema(global, out, args),
@@ -165,12 +163,6 @@ fn on_store(global: &GlobalArgs, out: &mut Output<'_>, command: StoreCommand) ->
     })
 }
 
-fn on_keys(global: &GlobalArgs, out: &mut Output<'_>, command: KeysCommand) -> Result<(), CliError> {
-    with_store(global, out, async |with, out| {
-        administer_keys(with, out, command).await
-    })
-}
-
 /// Runs a command on the database, which is closed whatever comes of it.
 fn with_store(
     global: &GlobalArgs,
@@ -216,17 +208,6 @@ async fn administer_store(
     administer(&context, &mut Terminal, out, command).await
 }
 
-async fn administer_keys(
-    with: &StoreParts<'_>,
-    out: &mut Output<'_>,
-    command: KeysCommand,
-) -> Result<(), CliError> {
-    let operations = with.key_operations();
-    let (wait, actor) = (with.wait(), operator());
-    let context = with.key_context(&operations, &*wait, &actor);
-    keys::run(&context, &mut Terminal, out, command).await
-}
-
 impl StoreParts<'_> {
     /// Waits until running servers go by a change.
     fn wait(&self) -> Box<Wait> {
@@ -238,16 +219,6 @@ impl StoreParts<'_> {
         open_server_keys(self.store, &self.settings.keys.encryption_keys, &SystemRng)
             .await
             .map_err(failed)
-    }
-
-    fn key_operations(&self) -> KeyOperations {
-        KeyOperations::new(
-            Arc::new(self.store.clone()),
-            share_encryption_keys(self.settings.keys.encryption_keys.clone()),
-            node::rotation_config(self.settings),
-            self.clock.clone(),
-            Arc::new(SystemRng),
-        )
     }
 
     fn acting(&self) -> Box<dyn AdminStore> {
@@ -273,25 +244,6 @@ impl StoreParts<'_> {
             actor,
             password_cost: node::password_cost(self.settings),
             algorithms: &self.settings.keys.algorithms,
-        }
-    }
-
-    fn key_context<'a>(
-        &'a self,
-        operations: &'a KeyOperations,
-        wait: &'a Wait,
-        actor: &'a str,
-    ) -> KeyContext<'a> {
-        KeyContext {
-            operations,
-            keys: self.store,
-            secrets: self.store,
-            encryption_keys: &self.settings.keys.encryption_keys,
-            algorithms: &self.settings.keys.algorithms,
-            max_age: self.settings.jwks.max_age,
-            clock: &*self.clock,
-            wait,
-            actor,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 use symbolon_jose::{Kid, SigningAlg};
 
+use super::super::args::WhyArgs;
+
 /// `keys activate`.
 #[derive(Args, Debug)]
 pub struct KeysActivate {
@@ -18,6 +20,9 @@ pub struct KeysActivate {
     /// Whether it is done.
     #[command(flatten)]
     pub dry_run: DryRunArgs,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// `keys compromise`.
@@ -70,6 +75,9 @@ pub struct KeysGenerate {
     /// Whether it is done.
     #[command(flatten)]
     pub dry_run: DryRunArgs,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// `keys import`.
@@ -88,6 +96,9 @@ pub struct KeysImport {
     /// Whether it is done.
     #[command(flatten)]
     pub dry_run: DryRunArgs,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// `keys list`.
@@ -110,6 +121,9 @@ pub struct KeysRetire {
     /// Whether it is done.
     #[command(flatten)]
     pub dry_run: DryRunArgs,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// `keys rewrap`.
@@ -118,6 +132,9 @@ pub struct KeysRewrap {
     /// Whether it is done.
     #[command(flatten)]
     pub dry_run: DryRunArgs,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// `keys rotate`.
@@ -132,6 +149,9 @@ pub struct KeysRotate {
     /// Whether it is done.
     #[command(flatten)]
     pub dry_run: DryRunArgs,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// When a change of keys takes effect.

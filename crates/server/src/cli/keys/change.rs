@@ -1,59 +1,23 @@
 //! Changes of keys: planned, made, waited for, shown.
 
-use symbolon_core::audit::{Act, Actor};
-use symbolon_core::revocation::LEASE;
-use symbolon_jwks_publisher::{KeyOperation, Plan};
+use symbolon_admin_api::KeyPlan;
 
-use super::super::context::KeyContext;
+use super::super::api::Call;
+use super::super::context::ApiContext;
 use super::super::error::CliError;
-use super::super::output::{Output, Remark};
-use super::{refused, view};
+use super::super::output::Output;
+use super::plan;
 
-/// What is to be done.
-pub(super) struct Order {
-    pub(super) operation: KeyOperation,
-    /// What it is called once it was done.
-    pub(super) done: &'static str,
-    /// Why, for the record.
-    pub(super) reason: String,
-    /// Only to be planned.
-    pub(super) dry_run: bool,
-}
-
-/// [`carry_out`], and shows what it comes to.
+/// Has the change made, or only planned, and shows what it comes to; `done` is what it is called once it was done. The
+/// answer comes once every server that can read the database goes by it.
 pub(super) async fn run(
-    context: &KeyContext<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
-    order: &Order,
+    call: Call,
+    done: &str,
 ) -> Result<(), CliError> {
     let now = context.clock.now();
-    let plan = carry_out(context, out, order).await?;
-    view::show_plan(out, &plan, order, now)
-}
-
-/// Makes the change, or only plans it. Returns once every server that can read the store goes by it.
-pub(super) async fn carry_out(
-    context: &KeyContext<'_>,
-    out: &mut Output<'_>,
-    order: &Order,
-) -> Result<Plan, CliError> {
-    let act = Act::new(Actor::operator(context.actor), &order.reason);
-    let plan = if order.dry_run {
-        context.operations.plan(&order.operation).await
-    } else {
-        context.operations.carry_out(&order.operation, &act).await
-    };
-    let plan = plan.map_err(refused)?;
-    if !order.dry_run {
-        (context.wait)(LEASE).await;
-    }
-    warn(out, &plan)?;
-    Ok(plan)
-}
-
-/// Writes what the operator should know.
-pub(super) fn warn(out: &mut Output<'_>, plan: &Plan) -> Result<(), CliError> {
-    plan.warnings
-        .iter()
-        .try_for_each(|warning| out.remark(Remark::Warning, warning))
+    let made: KeyPlan = context.api.send(call).await?.read()?;
+    plan::warn(out, &made)?;
+    out.result(&plan::object(&made, done), &plan::text(&made, now))
 }

@@ -1,82 +1,71 @@
 //! `keys compromise`: a key leaked.
 
-use symbolon_jwks_publisher::{Compromised, KeyOperation, Plan, spell};
+use http::Method;
+use serde_json::json;
+use symbolon_admin_api::{KeyPlan, KeysCompromised};
+use symbolon_jose::Kid;
 
-use super::super::context::{Console, KeyContext, confirm};
+use super::super::api::Call;
+use super::super::context::{ApiContext, Console, confirm};
 use super::super::error::CliError;
 use super::super::output::{Output, Remark};
-use super::change::{self, Order};
-use super::{KeysCompromise, refused, view};
+use super::{KeysCompromise, plan};
+
+/// What is said where fences in Redis could not be raised.
+const UNPROMISED: &str = "it is on the log for good, but Redis could not be told: a server that is cut off from the \
+    database may go on accepting what was signed until it is back; run `symbolon revoke key` for each key once Redis \
+    answers, to be sure";
 
 /// Asks, withdraws the keys, shows what became of each, and says what is left to do.
 pub(super) async fn run(
-    context: &KeyContext<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     args: KeysCompromise,
 ) -> Result<(), CliError> {
-    let all = args.all;
     let now = context.clock.now();
-    let order = ask(context, console, out, args).await?;
-    let plan = change::carry_out(context, out, &order).await?;
-    view::show_plan(out, &plan, &order, now)?;
-    if order.dry_run {
+    let (kid, reason, dry_run) = (args.kid.as_ref(), &args.reason, args.dry_run.dry_run);
+    if !dry_run && !args.yes {
+        let planned = withdraw(context, kid, reason, true).await?.plan;
+        plan::warn(out, &planned)?;
+        confirm(console, false, &question(&planned))?;
+    }
+    let made = withdraw(context, kid, reason, dry_run).await?;
+    plan::warn(out, &made.plan)?;
+    if made.reach.as_deref() == Some("logged") {
+        out.remark(Remark::Warning, UNPROMISED)?;
+    }
+    let mut object = plan::object(&made.plan, "compromised");
+    if !dry_run {
+        object["reach"] = json!(made.reach);
+        object["revocations"] = json!(made.revocations);
+    }
+    out.result(&object, &plan::text(&made.plan, now))?;
+    if dry_run {
         return Ok(());
     }
-    say_what_is_left(context, out, all)
+    plan::say_what_is_left(out, &made.plan)
 }
 
-/// Asks and withdraws the key, or only plans it. See [`say_what_is_left`].
+/// Has a key withdrawn, or every one that is published, or only plans it.
 pub(in crate::cli) async fn withdraw(
-    context: &KeyContext<'_>,
-    console: &mut dyn Console,
-    out: &mut Output<'_>,
-    args: KeysCompromise,
-) -> Result<Plan, CliError> {
-    let order = ask(context, console, out, args).await?;
-    change::carry_out(context, out, &order).await
-}
-
-/// Says what no command of this server can do.
-pub(in crate::cli) fn say_what_is_left(
-    context: &KeyContext<'_>,
-    out: &mut Output<'_>,
-    all: bool,
-) -> Result<(), CliError> {
-    left_to_do(context, all)
-        .iter()
-        .try_for_each(|note| out.remark(Remark::Note, note))
-}
-
-/// The order that was given and confirmed.
-async fn ask(
-    context: &KeyContext<'_>,
-    console: &mut dyn Console,
-    out: &mut Output<'_>,
-    args: KeysCompromise,
-) -> Result<Order, CliError> {
-    let dry_run = args.dry_run.dry_run;
-    let order = Order {
-        operation: KeyOperation::Compromise {
-            // Without a key there is --all.
-            which: args.kid.map_or(Compromised::All, Compromised::One),
-        },
-        reason: args.reason,
-        done: "compromised",
-        dry_run,
+    context: &ApiContext<'_>,
+    kid: Option<&Kid>,
+    reason: &str,
+    dry_run: bool,
+) -> Result<KeysCompromised, CliError> {
+    let call = match kid {
+        Some(kid) => Call::new(Method::POST, &["keys", kid.as_str(), "compromise"]),
+        None => Call::new(Method::POST, &["keys", "compromise"]),
     };
-    if !dry_run && !args.yes {
-        let plan = context.operations.plan(&order.operation).await.map_err(refused)?;
-        change::warn(out, &plan)?;
-        confirm(console, false, &question(&plan))?;
-    }
-    Ok(order)
+    let call = call.body(&json!({ "reason": reason, "dry_run": dry_run }))?;
+    context.api.send(call).await?.read()
 }
 
-fn question(plan: &Plan) -> String {
+fn question(plan: &KeyPlan) -> String {
     let mut bad = plan.steps.iter().filter(|step| step.to == "compromised");
     let (first, others) = (bad.next(), bad.count());
-    match first.and_then(|step| Some((step, step.kid.as_ref()?, step.from?))) {
+    match first.and_then(|step| Some((step, step.kid.as_ref()?, step.from.as_ref()?))) {
         Some((step, kid, from)) if others == 0 => format!(
             "Refuse everything that key {kid} ({}, {from}) signed, for good?",
             step.alg
@@ -86,27 +75,4 @@ fn question(plan: &Plan) -> String {
             others + 1
         ),
     }
-}
-
-fn left_to_do(context: &KeyContext<'_>, all: bool) -> Vec<String> {
-    let mut notes = vec![
-        format!(
-            "introspection refuses what was signed, and so do verifiers that follow the revocation feed; others that keep \
-             the key set go on accepting it until they read it anew, at most {} (`jwks.max_age`) and a minute from now \
-             where they follow its Cache-Control: restart those that keep it longer",
-            spell(context.max_age)
-        ),
-        "this database alone has lost the private key: destroy every other copy, in `keys.import_dir`, files and \
-         backups"
-            .to_owned(),
-    ];
-    if all {
-        notes.push(
-            "whoever can still read the database reads the new keys, too, with the key-encryption key that they have: \
-             shut them out, give `keys.encryption_key` another value, the present one as \
-             `keys.previous_encryption_key`, run `symbolon keys rewrap`, and then this command again"
-                .to_owned(),
-        );
-    }
-    notes
 }

@@ -8,19 +8,19 @@ mod import;
 mod list;
 pub(super) mod plan;
 mod rewrap;
-pub(super) mod view;
 
 use clap::Subcommand;
-use symbolon_jwks_publisher::{KeyOperation, KeyOperationError, KeyringError, Refusal};
+use http::Method;
+use serde_json::{Value, json};
 
-use super::context::{Console, KeyContext};
-use super::error::{CliError, ErrorKind};
+use super::api::Call;
+use super::context::{ApiContext, Console};
+use super::error::CliError;
 use super::output::Output;
 pub use args::{
     DryRunArgs, KeysActivate, KeysCompromise, KeysExportPublic, KeysGenerate, KeysImport, KeysList,
     KeysRetire, KeysRewrap, KeysRotate, PublicFormat, TimingArgs,
 };
-use change::Order;
 
 /// `keys`.
 #[derive(Debug, Subcommand)]
@@ -49,7 +49,7 @@ pub enum KeysCommand {
     /// PEM (PKCS#8, PKCS#1, SEC1; not encrypted) or a JWK, at most 64 KiB. The present pending key, which never signed,
     /// is withdrawn. The imported one is published at once and takes over on schedule, or by `symbolon keys rotate`
     /// once it has been published for `keys.publish_before_signing`. Before the first start of the server, when there
-    /// is no key at all, it signs at once. The same key is never taken twice, not even when it is retired.
+    /// is no key at all, it signs at once: that takes `--offline`. The same key is never taken twice, not even when it is retired.
     Import(KeysImport),
     /// List the signing keys: their states, what is next for each, and when.
     List(KeysList),
@@ -79,76 +79,53 @@ pub enum KeysCommand {
 /// Runs a command on signing keys.
 ///
 /// # Errors
-/// [`CliError`]; nothing changed, unless the output alone failed. A rewrap that was cut short has changed some records
-/// and can be run again.
+/// [`CliError`]; nothing changed, unless the output alone failed or the error says otherwise. A rewrap that was cut short
+/// has changed some records and can be run again.
 pub async fn run(
-    context: &KeyContext<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     command: KeysCommand,
 ) -> Result<(), CliError> {
-    let (operation, done, dry_run) = match command {
+    let (call, done) = match command {
         KeysCommand::Compromise(args) => return compromise::run(context, console, out, args).await,
         KeysCommand::ExportPublic(args) => return export::run(context, out, &args).await,
         KeysCommand::List(args) => return list::run(context, out, &args).await,
-        KeysCommand::Rewrap(args) => return rewrap::run(context, console, out, &args).await,
-        KeysCommand::Activate(KeysActivate { kid, timing, dry_run }) => {
-            let at_once = timing.dangerous_now;
-            (KeyOperation::Activate { kid, at_once }, "activated", dry_run)
+        KeysCommand::Rewrap(args) => return rewrap::run(context, out, args).await,
+        KeysCommand::Activate(args) => {
+            let call = Call::new(Method::POST, &["keys", args.kid.as_str(), "activate"])
+                .with_some("reason", args.why.reason)
+                .body(&when(args.timing, args.dry_run))?;
+            (call, "activated")
         }
-        KeysCommand::Generate(KeysGenerate { alg, dry_run }) => {
-            (KeyOperation::Generate { alg }, "generated", dry_run)
+        KeysCommand::Generate(args) => {
+            let call = Call::new(Method::POST, &["keys", "generate"])
+                .with_some("reason", args.why.reason)
+                .naming("alg", "--alg")
+                .body(&json!({ "alg": args.alg, "dry_run": args.dry_run.dry_run }))?;
+            (call, "generated")
         }
-        KeysCommand::Import(args) => {
-            let key = import::read(context, console, &args)?;
-            let certificates = import::certificates(&args)?;
-            let operation = KeyOperation::Import { key, certificates };
-            (operation, "imported", args.dry_run)
+        KeysCommand::Import(args) => (import::call(console, &args)?, "imported"),
+        KeysCommand::Retire(args) => {
+            let call = Call::new(Method::POST, &["keys", args.kid.as_str(), "retire"])
+                .with_some("reason", args.why.reason)
+                .body(&when(args.timing, args.dry_run))?;
+            (call, "retired")
         }
-        KeysCommand::Retire(KeysRetire { kid, timing, dry_run }) => {
-            let at_once = timing.dangerous_now;
-            (KeyOperation::Retire { kid, at_once }, "retired", dry_run)
-        }
-        KeysCommand::Rotate(KeysRotate { alg, timing, dry_run }) => {
-            let at_once = timing.dangerous_now;
-            (KeyOperation::Rotate { alg, at_once }, "rotated", dry_run)
+        KeysCommand::Rotate(args) => {
+            let mut body = when(args.timing, args.dry_run);
+            body["alg"] = json!(args.alg);
+            let call = Call::new(Method::POST, &["keys", "rotate"])
+                .with_some("reason", args.why.reason)
+                .naming("alg", "--alg")
+                .body(&body)?;
+            (call, "rotated")
         }
     };
-    let DryRunArgs { dry_run } = dry_run;
-    let order = Order {
-        operation,
-        done,
-        dry_run,
-        reason: String::new(),
-    };
-    change::run(context, out, &order).await
+    change::run(context, out, call, done).await
 }
 
-/// Says why an operation on keys was not carried out.
-pub(super) fn refused(error: KeyOperationError) -> CliError {
-    match error {
-        KeyOperationError::Keyring(error) => failed(error),
-        KeyOperationError::Refused(refusal) => {
-            let kind = match refusal {
-                Refusal::Duplicate(..) => ErrorKind::Taken,
-                Refusal::Unknown(_) => ErrorKind::NotFound,
-                _ => ErrorKind::Refused,
-            };
-            // Each names its own remedy.
-            CliError::new(kind, refusal, "")
-        }
-        KeyOperationError::Store(error) => error.into(),
-    }
-}
-
-fn failed(error: KeyringError) -> CliError {
-    match error {
-        KeyringError::Contended => CliError::failed(
-            "others kept changing signing keys at the same moment",
-            "try again",
-        ),
-        KeyringError::Store(error) => error.into(),
-        // Each names its own remedy.
-        other => CliError::failed(other, ""),
-    }
+/// When a change takes effect, and whether it is made.
+fn when(timing: TimingArgs, dry_run: DryRunArgs) -> Value {
+    json!({ "dangerous_now": timing.dangerous_now, "dry_run": dry_run.dry_run })
 }

@@ -1,16 +1,13 @@
 //! All that one key signed.
 
-use http::Method;
-use serde_json::json;
-use symbolon_admin_api::{Filter, KeyView, KeysCompromised, RevocationsMade, RevokedTarget};
+use symbolon_admin_api::{Filter, KeyView, RevocationsMade, RevokedTarget};
 use symbolon_core::time::rfc3339;
 use symbolon_jose::Kid;
 
-use super::super::api::Call;
 use super::super::context::{ApiContext, Console, confirm};
 use super::super::error::{CliError, ErrorKind};
-use super::super::keys::plan;
-use super::super::output::{Output, Remark};
+use super::super::keys::{compromise, plan};
+use super::super::output::Output;
 use super::wanted::Wanted;
 use super::{Done, RevokeKey, lost, view, wait};
 
@@ -55,7 +52,7 @@ pub(super) async fn withdraw(
     args: RevokeKey,
 ) -> Result<(), CliError> {
     let RevokeKey { kid, yes, order } = args;
-    let planned = compromise(context, &kid, &order.reason, true).await?;
+    let planned = compromise::withdraw(context, Some(&kid), &order.reason, true).await?;
     let wanted = Wanted::of(Filter::Key(kid.to_string()));
     let mut made = RevocationsMade {
         dry_run: order.dry_run,
@@ -84,7 +81,7 @@ pub(super) async fn withdraw(
             &format!("Refuse everything that key {kid} signed, for good?"),
         )?;
     }
-    let done = compromise(context, &kid, &order.reason, false).await?;
+    let done = compromise::withdraw(context, Some(&kid), &order.reason, false).await?;
     plan::warn(out, &done.plan)?;
     let entry = done
         .revocations
@@ -105,19 +102,6 @@ pub(super) async fn withdraw(
         None => None,
     };
     view::done(out, (&wanted, &made), &entry, (Some(&done.plan), waited.as_ref()))?;
-    for note in &done.plan.notes {
-        out.remark(Remark::Note, note)?;
-    }
+    plan::say_what_is_left(out, &done.plan)?;
     waited.map_or(Ok(()), |waited| waited.outcome(&entry))
-}
-
-async fn compromise(
-    context: &ApiContext<'_>,
-    kid: &Kid,
-    reason: &str,
-    dry_run: bool,
-) -> Result<KeysCompromised, CliError> {
-    let call = Call::new(Method::POST, &["keys", kid.as_str(), "compromise"])
-        .body(&json!({ "reason": reason, "dry_run": dry_run }))?;
-    context.api.send(call).await?.read()
 }

@@ -59,7 +59,7 @@ pub(super) fn done(
         wanted.tokens()
     )];
     if let Some(keys) = keys {
-        text.push(plan::steps(keys));
+        text.push(plan::steps(keys, done.at));
     }
     if done.is_promised {
         text.push("servers: none refreshes it or answers for it any more".to_owned());

@@ -39,6 +39,7 @@ use super::connect::Unpromised;
 use super::context::{Console, Context, Wait};
 use super::error::{CliError, ErrorKind};
 use super::output::Output;
+use super::run::failed;
 use super::{ApiCommand, ApiContext, Connection, StoreCommand, administer, on_api};
 use crate::admin::{Offline, SettleBy};
 use keys::KeyBench;
@@ -169,7 +170,7 @@ impl Bench {
             key: Zeroizing::new([byte; 32]),
         };
         Self {
-            keys: KeyBench::new(&store),
+            keys: KeyBench::new(),
             store,
             clock,
             secrets: ClientSecrets::new(vec![secret(1)]),
@@ -226,7 +227,7 @@ impl Bench {
         };
         let result = match cli.command {
             Command::Client(command) => on_store(script, out, StoreCommand::Client(command)).await,
-            Command::Keys(command) => self.run_keys(&context, script, out, command).await,
+            Command::Keys(command) => self.run_api(&wait, script, out, ApiCommand::Keys(command)).await,
             Command::Revocations(command) => self.run_api(&wait, script, out, ApiCommand::Revocations(command)).await,
             Command::Revoke(command) => self.run_api(&wait, script, out, ApiCommand::Revoke(command)).await,
             Command::Role(command) => {
@@ -257,7 +258,8 @@ impl Bench {
     ) -> Result<(), CliError> {
         let mut settings = evidence::settings(self);
         self.keys.configure(&mut settings);
-        self.store.set_issuer(1, ISSUER).await.unwrap();
+        // Where there is no schema it is for the command to say so.
+        let _ = self.store.set_issuer(1, ISSUER).await;
         let settling = wait.clone();
         let log: Arc<dyn RevocationLog> = Arc::new(self.store.clone());
         let offline = Offline {
@@ -269,7 +271,7 @@ impl Bench {
             clock: self.clock.clone(),
             rng: Arc::new(SystemRng),
         };
-        let opened = offline.open().await.unwrap();
+        let opened = offline.open().await.map_err(failed)?;
         let connection = Connection::local(symbolon_admin_api::router(opened.api));
         let context = ApiContext {
             api: &connection,

@@ -1,5 +1,7 @@
 //! `keys generate`, `rotate`, `activate` and `retire`.
 
+use symbolon_core::audit::{AuditFilter, AuditStore as _, Order};
+
 use super::*;
 
 const ES256: &[SigningAlg] = &[SigningAlg::Es256];
@@ -76,7 +78,7 @@ async fn generates_only_what_is_configured_and_only_after_the_first_start() {
         "there are no signing keys yet; the first start of the server makes them, and they sign at once";
     bench.refusal(2, "keys generate --alg ES256", none).await;
     bench.start().await.unwrap();
-    let other = "RS256 is not in `keys.algorithms`; add it there and restart the server";
+    let other = "--alg: RS256 is not in `keys.algorithms`; add it there and restart the server";
     bench.refusal(2, "keys generate --alg RS256", other).await;
     bench.refusal(2, "keys rotate --alg RS256", other).await;
 }
@@ -336,6 +338,39 @@ async fn an_algorithm_without_a_pending_key_can_not_rotate() {
             format!("EdDSA {made} pending active 2023-11-15T22:13:25.000Z"),
         ]
     );
+}
+
+#[tokio::test]
+async fn the_reason_stands_on_the_trail() {
+    let bench = Bench::started(ES256).await;
+    let pending = bench.in_state("pending").await.kid;
+    let file = bench.dir.path().join("key.jwk");
+    let jwk = r#"{"kty":"EC","crv":"P-256","x":"gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
+        "y":"SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps","d":"0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo"}"#;
+    std::fs::write(&file, jwk).unwrap();
+    for line in [
+        format!("keys activate {pending} --dangerous-now"),
+        "keys generate --alg ES256".to_owned(),
+        format!("keys import {}", file.display()),
+        "keys rotate --dangerous-now".to_owned(),
+        format!("keys retire {pending} --dangerous-now"),
+    ] {
+        let reason = line.split(' ').nth(1).unwrap();
+        let outcome = bench.run(&format!("{line} --reason by-{reason}")).await;
+        assert_eq!(outcome.error, None, "{line}");
+        let filter = AuditFilter::default();
+        let found = bench
+            .store
+            .audit_records(&filter, Order::Latest, None, 1)
+            .await
+            .unwrap();
+        let last: Value = serde_json::from_str(&found[0].body).unwrap();
+        assert_eq!(
+            (&last["event"], &last["actor"]),
+            (&"keys.changed".into(), &"cli:tester".into())
+        );
+        assert_eq!(last["reason"], format!("by-{reason}"));
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ const OTHER_COPIES: &str = "this database alone has lost the private key: destro
 const KEY_ENCRYPTION_KEY: &str = "whoever can still read the database reads the new keys, too, with the \
                                   key-encryption key that they have: shut them out, give `keys.encryption_key` \
                                   another value, the present one as `keys.previous_encryption_key`, run `symbolon \
-                                  keys rewrap`, and then this command again";
+                                  keys rewrap`, and then this again";
 
 #[tokio::test]
 async fn the_pending_key_takes_over_from_one_that_leaked() {
@@ -244,4 +244,37 @@ async fn there_must_be_keys() {
     bench
         .refusal(2, "keys compromise --all --reason x --yes", said)
         .await;
+}
+
+#[tokio::test]
+async fn keys_that_can_not_be_opened_are_withdrawn_and_replaced() {
+    let mut bench = Bench::started(&[SigningAlg::Es256]).await;
+    bench.keys.encryption_keys = encryption_keys(2, &[]);
+    let done = bench
+        .json("", "keys compromise --all --reason lost-key --yes")
+        .await;
+    assert_eq!(done["reach"], "everywhere");
+    let logged = logged(&bench).await;
+    assert_eq!(done["revocations"].as_array().unwrap().len(), logged.len());
+    assert_eq!(logged.len(), 2);
+    for key in bench.store.signing_keys().await.unwrap() {
+        let id = KeyEncryptionKey::key_id_of(&key.wrapped).unwrap();
+        assert_eq!(id.to_string(), id_of(2));
+    }
+}
+
+#[tokio::test]
+async fn a_promise_that_could_not_be_made_is_told() {
+    let mut bench = Bench::started(&[SigningAlg::Es256]).await;
+    bench.is_unfenced = true;
+    let bad = bench.in_state("active").await.kid;
+    let line = format!("keys compromise {bad} --reason x --yes --json");
+    let outcome = bench.run(&line).await;
+    let done = outcome.json();
+    assert_eq!(done["reach"], "logged");
+    assert_eq!(done["revocations"][0]["kid"], bad.as_str());
+    assert_eq!(done["revocations"][0]["seq"], 1);
+    assert!(outcome.err.contains("Redis could not be told"), "{}", outcome.err);
+    assert!(outcome.err.contains("symbolon revoke key"), "{}", outcome.err);
+    assert_eq!(bench.in_state("compromised").await.kid, bad);
 }

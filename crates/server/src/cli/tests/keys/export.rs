@@ -61,7 +61,7 @@ async fn refuses_keys_that_are_not_published() {
     assert_eq!(bench.run(&format!("keys retire {pending}")).await.error, None);
     let said = format!("key {pending} is retired: it is not published and its private key is erased");
     bench
-        .refusal(2, &format!("keys export-public {pending}"), &said)
+        .refusal(3, &format!("keys export-public {pending}"), &said)
         .await;
     let said = "there is no signing key nobody; see `symbolon keys list --all`";
     bench.refusal(3, "keys export-public nobody", said).await;

@@ -148,19 +148,18 @@ async fn the_key_decides_its_algorithm_and_for_rsa_the_flag_or_the_jwk_or_the_co
             .refusal_of(&mut script, 2, &format!("keys import -{flags}"), said)
             .await;
     };
-    let said = "--alg says PS256, and standard input holds a key for RS256; leave --alg out, or give the key that it is \
-                meant for";
+    let said = "--alg: the key is for RS256: leave this out, or give that key";
     refused(of("RS256"), " --alg PS256", said).await;
-    let said = said.replace("key for RS256", "key for ES256");
+    let said = said.replace("RS256", "ES256");
     refused(EC_JWK.to_owned(), " --alg PS256", &said).await;
-    let said = "EdDSA is not in `keys.algorithms`; add it there and restart the server";
+    let said = "standard input: EdDSA is not in `keys.algorithms`; add it there and restart the server";
     refused(ED_JWK.to_owned(), "", said).await;
     bench.keys.rotation.algorithms = vec![SigningAlg::Es256];
     let mut script = Script {
         stdin: rsa.into(),
         ..Script::default()
     };
-    let said = "RS256 is not in `keys.algorithms`; add it there and restart the server";
+    let said = "standard input: RS256 is not in `keys.algorithms`; add it there and restart the server";
     bench.refusal_of(&mut script, 2, "keys import -", said).await;
 }
 
@@ -256,8 +255,9 @@ async fn publishes_certificates_beside_the_key() {
             2,
             &line(&other, &chain),
             &format!(
-                "the certificates can't be published beside key {kid}: the first certificate belongs to another key; give \
-                 the chain of this key, its own certificate first"
+                "\"{}\": the certificates can't be published beside key {kid}: the first certificate belongs to another \
+                 key; give the chain of this key, its own certificate first",
+                chain.display()
             ),
         )
         .await;

@@ -9,18 +9,13 @@ mod rewrap;
 
 use symbolon_core::Rng;
 use symbolon_core::keys::{KeyNode, KeyTimings, ScheduleTime, SigningKeyRecord};
-use symbolon_core::ports::{KeyStore as _, RevocationLog as _, ServerStore};
+use symbolon_core::ports::{KeyStore as _, RevocationLog as _};
 use symbolon_jose::{EncryptionKeys, KeyEncryptionKey};
-use symbolon_jwks_publisher::{
-    KeyOperations, Keyring, KeyringConfig, KeyringError, RotationConfig, share_encryption_keys,
-};
+use symbolon_jwks_publisher::{Keyring, KeyringConfig, KeyringError, RotationConfig, share_encryption_keys};
 use symbolon_revocation::LiveLog;
 use uuid::Uuid;
 
 use super::*;
-use crate::cli::context::KeyContext;
-use crate::cli::error::CliError;
-use crate::cli::keys::{self, KeysCommand};
 use crate::config::Settings;
 use crate::secrets::open_server_keys;
 
@@ -34,11 +29,10 @@ const MAX_AGE: Duration = Duration::from_secs(900);
 pub(super) struct KeyBench {
     encryption_keys: Arc<EncryptionKeys>,
     rotation: RotationConfig,
-    secrets: Arc<dyn ServerStore>,
 }
 
 impl KeyBench {
-    pub(super) fn new(store: &SqlStore) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             encryption_keys: encryption_keys(1, &[]),
             rotation: RotationConfig {
@@ -50,7 +44,6 @@ impl KeyBench {
                 },
                 automatically: true,
             },
-            secrets: Arc::new(store.clone()),
         }
     }
 
@@ -151,46 +144,6 @@ impl Bench {
             opens: self.opens(),
         };
         self.store.report_key_node(&node).await.unwrap();
-    }
-
-    pub(super) async fn run_keys(
-        &self,
-        context: &Context<'_>,
-        script: &mut Script,
-        out: &mut Output<'_>,
-        command: KeysCommand,
-    ) -> Result<(), CliError> {
-        let operations = self.key_operations();
-        let context = self.key_context(context, &operations);
-        keys::run(&context, script, out, command).await
-    }
-
-    pub(super) fn key_operations(&self) -> KeyOperations {
-        KeyOperations::new(
-            Arc::new(self.store.clone()),
-            share_encryption_keys(self.keys.encryption_keys.clone()),
-            self.keys.rotation.clone(),
-            self.clock.clone(),
-            Arc::new(SystemRng),
-        )
-    }
-
-    pub(super) fn key_context<'a>(
-        &'a self,
-        context: &Context<'a>,
-        operations: &'a KeyOperations,
-    ) -> KeyContext<'a> {
-        KeyContext {
-            operations,
-            keys: &self.store,
-            secrets: &*self.keys.secrets,
-            encryption_keys: &self.keys.encryption_keys,
-            algorithms: &self.keys.rotation.algorithms,
-            max_age: MAX_AGE,
-            clock: context.clock,
-            wait: context.wait,
-            actor: context.actor,
-        }
     }
 
     /// Every key that there ever was.
