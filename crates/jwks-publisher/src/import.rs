@@ -20,12 +20,11 @@ pub(crate) struct ImportedKey {
     pub(crate) key: PrivateKey,
 }
 
-/// Reads the private key that stands in a file, PEM or JWK, of at most [`MAX_KEY_BYTES`]. The type of the key decides
-/// its algorithm; for RSA its JWK does, and where that says nothing it is `rsa_alg`.
+/// [`read_key`] for a file.
 ///
 /// # Errors
 /// [`ImportProblem`] for what is no readable file, and for anything but one private key that is accepted.
-pub fn read_key_file(file: &Path, rsa_alg: SigningAlg) -> Result<PrivateKey, ImportProblem> {
+fn read_key_file(file: &Path, rsa_alg: SigningAlg) -> Result<PrivateKey, ImportProblem> {
     // Before it is opened: opening a named pipe would wait for its writer.
     if !fs::metadata(file)?.is_file() {
         return Err(ImportProblem::NotAFile);
@@ -37,7 +36,8 @@ pub fn read_key_file(file: &Path, rsa_alg: SigningAlg) -> Result<PrivateKey, Imp
     read_key(&bytes, rsa_alg)
 }
 
-/// [`read_key_file`] for what was read already.
+/// Reads a private key, PEM or JWK, of at most [`MAX_KEY_BYTES`]. The type of the key decides its algorithm; for RSA its JWK
+/// does, and where that says nothing it is `rsa_alg`.
 ///
 /// # Errors
 /// [`ImportProblem`] for anything but one private key that is accepted.

@@ -33,7 +33,7 @@ mod tests;
 pub use board::RotationConfig;
 pub use endpoints::{Endpoints, FEED_PATH, INTROSPECTION_PATH, IssuerPathError, REVOCATION_PATH, TOKEN_PATH};
 pub use error::{ImportProblem, KeyOperationError, KeyringError, Refusal};
-pub use import::{MAX_KEY_BYTES, default_rsa_alg, read_key, read_key_file};
+pub use import::{MAX_KEY_BYTES, default_rsa_alg, read_key};
 pub use keyring::{Keyring, KeyringConfig};
 pub use listing::{KeyInfo, NextStep};
 pub use maker::{SharedEncryptionKeys, share_encryption_keys};
