@@ -1,11 +1,13 @@
 //! Who may come in: the one check before every operation.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use symbolon_core::audit::{Act, Actor, AuditEvent, Counted, EventKind, Outcome, Target};
@@ -14,8 +16,10 @@ use symbolon_core::rights::beyond;
 use symbolon_core::{ClientId, RequestInfo};
 use symbolon_oauth_types::{ScopeSet, ScopeToken};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::api::Api;
+use crate::extract::body;
 use crate::problem::{Problem, ProblemKind};
 
 /// Whoever calls, and what they may do.
@@ -91,6 +95,73 @@ pub trait Gate: Send + Sync {
     async fn admit(&self, presented: &Presented<'_>) -> Result<Principal, Denied>;
 }
 
+/// What a request has presented, by which it can be asked again whether it may go on: a caller who was admitted at the head of
+/// a request may have lost that right when the rest of it has come, or when what it costs is done.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    token: Option<Arc<Zeroizing<String>>>,
+    method: Method,
+    uri: Uri,
+}
+
+impl Admission {
+    fn presented(&self) -> Presented<'_> {
+        Presented {
+            token: self.token.as_ref().map(|token| token.as_str()),
+            method: &self.method,
+            uri: &self.uri,
+        }
+    }
+}
+
+impl Api {
+    /// Refuses to go on with what a caller was admitted for who would not be now, or who holds less.
+    ///
+    /// # Errors
+    /// [`ProblemKind::Unauthorized`], or it can't be told at present.
+    pub(crate) async fn still_admitted(
+        &self,
+        principal: &Principal,
+        admission: &Admission,
+    ) -> Result<(), Problem> {
+        match self.parts.gate.admit(&admission.presented()).await {
+            Ok(now) if now.actor == principal.actor && principal.scope.is_subset(&now.scope) => Ok(()),
+            Err(Denied::Unavailable(error)) => Err(Problem::unavailable(&error)),
+            Ok(_) | Err(Denied::Missing | Denied::Refused(_)) => Err(Problem::new(
+                ProblemKind::Unauthorized,
+                "the access token has lost what it was good for while the request was under way; nothing was changed",
+            )),
+        }
+    }
+
+    /// Puts a refusal of somebody who is known on the trail: the first of a kind in each minute by itself, the others counted.
+    fn tell_refusal(&self, event: AuditEvent, operation: &Arc<str>) {
+        const MOST: usize = 1000;
+        let Outcome::Refused(reason) = event.outcome else { return };
+        let minute = self.parts.clock.monotonic().as_secs() / 60;
+        let key = (event.act.actor.as_str().to_owned(), operation.clone(), reason);
+        let is_first = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.len() >= MOST {
+                told.retain(|_, at| *at == minute);
+            }
+            // Past that many kinds in one minute all are counted.
+            told.len() < MOST && told.insert(key, minute) != Some(minute)
+        };
+        if is_first {
+            self.parts.sink.tell(event);
+        } else {
+            self.parts.sink.count(Counted {
+                kind: EventKind::AdminRefused,
+                outcome: event.outcome,
+                client: None,
+                endpoint: operation,
+                grant: "none",
+            });
+        }
+    }
+}
+
 /// An operation, as the guard before it knows it.
 #[derive(Clone)]
 pub(crate) struct Guarded {
@@ -120,16 +191,30 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
         request.uri().clone(),
         request.headers().clone(),
     );
-    let admitted = guarded.admit((&method, &uri, &headers), &info).await;
-    let actor = admitted.as_ref().ok().map(|principal| principal.actor.clone());
+    let admitted = match guarded.admit((&method, &uri, &headers), &info).await {
+        // The rest of a request may take as long as it likes: whoever was revoked meanwhile does not get in by it.
+        Ok(_) if !method.is_safe() => match whole(request, guarded.api.parts.max_body_bytes).await {
+            Ok(read) => {
+                request = read;
+                guarded.admit((&method, &uri, &headers), &info).await
+            }
+            Err(problem) => {
+                request = Request::default();
+                Err(problem.into_response())
+            }
+        },
+        first => first,
+    };
+    let actor = admitted.as_ref().ok().map(|(principal, _)| principal.actor.clone());
     let mut response = match admitted {
-        Ok(principal) => {
+        Ok((principal, admission)) => {
             request.extensions_mut().insert(principal.clone());
+            request.extensions_mut().insert(admission);
             let response = next.run(request).await;
             if response.status() == StatusCode::FORBIDDEN {
                 // They asked for more than they hold.
                 let event = guarded.refusal(principal.act().in_request(&info), "beyond_rights");
-                guarded.api.parts.sink.tell(event);
+                guarded.api.tell_refusal(event, &guarded.operation);
             }
             response
         }
@@ -156,10 +241,14 @@ impl Guarded {
         &self,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
         info: &RequestInfo,
-    ) -> Result<Principal, Response> {
+    ) -> Result<(Principal, Admission), Response> {
         let token = bearer(headers).map_err(IntoResponse::into_response)?;
-        let presented = Presented { token, method, uri };
-        let principal = match self.api.parts.gate.admit(&presented).await {
+        let admission = Admission {
+            token: token.map(|token| Arc::new(Zeroizing::new(token.to_owned()))),
+            method: method.clone(),
+            uri: uri.clone(),
+        };
+        let principal = match self.api.parts.gate.admit(&admission.presented()).await {
             Ok(principal) => principal,
             Err(Denied::Unavailable(error)) => {
                 return Err(Problem::unavailable(&error).into_response());
@@ -167,10 +256,10 @@ impl Guarded {
             Err(denied) => return Err(self.denied(&denied)),
         };
         if principal.scope.iter().any(|held| held.as_str() == self.scope) {
-            return Ok(principal);
+            return Ok((principal, admission));
         }
         let event = self.refusal(principal.act().in_request(info), "insufficient_scope");
-        self.api.parts.sink.tell(event);
+        self.api.tell_refusal(event, &self.operation);
         let problem = Problem::new(
             ProblemKind::InsufficientScope,
             format_args!("this needs the scope {}", self.scope),
@@ -208,6 +297,13 @@ impl Guarded {
             .refused(reason)
             .to(Target::new("operation", &self.operation, None))
     }
+}
+
+/// The request with its whole body in memory, within the bound.
+async fn whole(request: Request, limit: usize) -> Result<Request, Problem> {
+    let (head, content) = request.into_parts();
+    let content = body(Request::from_parts(head.clone(), content), limit).await?;
+    Ok(Request::from_parts(head, Body::from(Bytes::from_owner(content))))
 }
 
 fn challenged(problem: Problem, challenge: &str) -> Response {

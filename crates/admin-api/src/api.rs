@@ -1,6 +1,7 @@
 //! What the operations are composed of.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +23,8 @@ use symbolon_core::tokens::AccessTokens;
 use symbolon_core::user::ADMIN_SCOPES;
 use symbolon_core::{Clock, Rng, UnixMillis};
 use symbolon_jose::SigningAlg;
+
+use tokio::sync::Semaphore;
 
 use crate::access::Gate;
 use crate::extract::Caller;
@@ -71,6 +74,8 @@ pub struct ApiParts {
     pub reports: Arc<dyn VerifierReports>,
     /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
+    /// How long records stay on it.
+    pub audit_retention: Duration,
     /// Who follows it on this node; `None` beside the servers.
     pub trail: Option<Arc<TrailStream>>,
     /// What signs its checkpoints; `None` where the secrets can't be opened.
@@ -106,12 +111,20 @@ pub struct ApiParts {
 /// The operations' shared state.
 pub struct Api {
     pub(crate) parts: ApiParts,
+    /// Which refusals were told, and in which minute.
+    pub(crate) told: Mutex<HashMap<(String, Arc<str>, &'static str), u64>>,
+    /// The right to read the whole trail, which one at a time has.
+    pub(crate) verifying: Semaphore,
 }
 
 impl Api {
     /// The API of those parts.
     pub fn new(parts: ApiParts) -> Arc<Self> {
-        Arc::new(Self { parts })
+        Arc::new(Self {
+            parts,
+            told: Mutex::default(),
+            verifying: Semaphore::new(1),
+        })
     }
 
     /// The changes, as the caller's doing.

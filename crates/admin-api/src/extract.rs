@@ -17,15 +17,16 @@ use symbolon_core::view::Version;
 use utoipa::IntoParams;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::access::Principal;
+use crate::access::{Admission, Principal};
 use crate::api::Api;
 use crate::problem::{Problem, ProblemKind};
 
 /// Whoever calls, in which request, why, and on which condition.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) principal: Principal,
     pub(crate) request: RequestInfo,
+    admission: Admission,
     reason: String,
     expected: Option<Version>,
 }
@@ -47,6 +48,14 @@ impl Caller {
         let act = self.act();
         let expected = act.expected.unwrap_or(read);
         act.expecting(Some(expected))
+    }
+
+    /// Refuses to go on where they would not be admitted any more: for whoever has done what takes a while.
+    ///
+    /// # Errors
+    /// [`Problem`]; nothing may be changed then.
+    pub(crate) async fn may_go_on(&self, api: &Api) -> Result<(), Problem> {
+        api.still_admitted(&self.principal, &self.admission).await
     }
 
     /// The same with a reason of its own, which a request body holds.
@@ -86,8 +95,9 @@ impl FromRequestParts<Arc<Api>> for Caller {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         let principal = parts.extensions.get::<Principal>().cloned();
         let request = parts.extensions.get::<RequestInfo>().copied();
-        // The guard before every operation puts both there.
-        let (Some(principal), Some(request)) = (principal, request) else {
+        let admission = parts.extensions.get::<Admission>().cloned();
+        // The guard before every operation puts all there.
+        let (Some(principal), Some(request), Some(admission)) = (principal, request, admission) else {
             return Err(Problem::new(ProblemKind::Internal, "nobody was admitted"));
         };
         // Other parameters are for whoever reads them.
@@ -97,6 +107,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
         Ok(Self {
             principal,
             request,
+            admission,
             reason,
             expected: if_match(&parts.headers)?,
         })

@@ -1,12 +1,14 @@
 //! The list of operations: their routes, the scope that each needs, and the document that describes them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use http::{Method, StatusCode};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
 use symbolon_core::user::ADMIN_SCOPES;
 use utoipa::openapi::path::{HttpMethod, Operation as Described, PathItem, Paths};
 use utoipa::openapi::schema::Schema;
@@ -156,7 +158,11 @@ pub fn router(api: Arc<Api>) -> Router {
 }
 
 async fn openapi() -> Response {
-    axum::Json(document()).into_response()
+    /// Made once: it is open to everybody.
+    static TEXT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&document()).unwrap_or_default().into());
+    let kind = HeaderValue::from_static("application/json");
+    ([(CONTENT_TYPE, kind)], TEXT.clone()).into_response()
 }
 
 async fn not_found() -> Problem {

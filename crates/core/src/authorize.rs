@@ -182,13 +182,13 @@ fn audiences<'a>(facts: &Facts<'a>) -> Result<Vec<&'a AllowedAudience>, Refusal>
 /// user's roles give ([RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)). What the client
 /// may not even ask for is refused; what the user does not have is left out.
 ///
-/// Admin scopes are for the admin API alone. Asked for by name with another audience they are something that the client may
+/// Admin scopes are for the admin API alone, and it has no others: a token with ordinary scope opens nothing there. Asked for by name with another audience they are something that the client may
 /// not ask for there, whoever the user is, and refused like it: left out in silence they would give a token that opens
 /// nothing, and nobody would learn that the audience is what is missing. Where nobody asks for them by name, in a session or a
 /// token that has them, they are left out.
 fn scope(facts: &Facts<'_>, audiences: &[&AllowedAudience]) -> Result<ScopeSet, Refusal> {
     let for_admin = audiences.iter().all(|a| is_admin_audience(&a.indicator));
-    let fits = |scope: &ScopeToken| for_admin || !is_admin_scope(scope);
+    let fits = |scope: &ScopeToken| for_admin == is_admin_scope(scope);
     let policy = &facts.client.policy;
     let asked = match facts.purpose {
         Purpose::Introspect { scope } => scope,

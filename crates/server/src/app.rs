@@ -149,6 +149,7 @@ pub async fn serve(
     if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
         tracing::warn!("background work did not end within server.shutdown_grace");
     }
+    node.write_rest().await;
     node.store.close().await;
     Ok(())
 }
@@ -339,7 +340,11 @@ impl Ready<'_> {
         let issuer = self.settings.issuer.as_str();
         tracing::info!(issuer, listen = %self.public, management = %self.management, admin = %self.admin, "ready");
         let management = format!("http://{}", self.management);
-        let scheme = if self.admin.ip().is_loopback() || self.settings.server.tls.is_none() { "http" } else { "https" };
+        let scheme = if self.admin.ip().is_loopback() || self.settings.server.tls.is_none() {
+            "http"
+        } else {
+            "https"
+        };
         let admin = format!("{scheme}://{}", self.admin);
         let mut out = std::io::stdout().lock();
         if json {

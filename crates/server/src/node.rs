@@ -213,6 +213,13 @@ impl Node {
         self.keyring.clone()
     }
 
+    /// Puts on the audit trail what requests have left to be put there: once they are done, before the store is closed.
+    pub async fn write_rest(&self) {
+        if let Err(error) = self.admin.write_rest().await {
+            tracing::error!(%error, "the last events could not be put on the audit trail");
+        }
+    }
+
     /// Everything that the listener for the admin API answers.
     pub fn admin_router(&self) -> Router {
         self.admin.router()

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use symbolon_core::authorize::Refusal;
 use symbolon_core::evidence::{MAX_KEYS, Report, VerifierName};
 use symbolon_core::ports::{StoreResult, VerifierReports};
 use symbolon_core::{Clock, UnixMillis};
@@ -118,6 +119,10 @@ impl Service {
     ) -> Result<(), TokenError> {
         if !caller.is_proven() {
             return Err(TokenError::ClientAuthMethod);
+        }
+        // Whoever serves nothing verifies nothing, and would hold up those who wait until every verifier knows.
+        if caller.client().policy.serves.is_empty() {
+            return Err(TokenError::Refused(Refusal::GrantNotAllowed));
         }
         let said = Said::parse(form)?;
         self.parts.evidence.hear(Report {

@@ -32,7 +32,8 @@ pub(crate) async fn list_audit(
 ) -> Result<Json<Page<RecordView>>, Problem> {
     let parts = &api.parts;
     let filter = query.filter()?;
-    let before = page.position(&parts.cursors, LIST)?;
+    let list = format!("{LIST} {filter:?}");
+    let before = page.position(&parts.cursors, &list)?;
     let before = before.and_then(|position| position.parse().ok());
     let mut found = parts
         .audit
@@ -44,6 +45,6 @@ pub(crate) async fn list_audit(
     let last = found.last().filter(|_| has_more);
     Ok(Json(Page {
         items: found.iter().map(RecordView::from).collect(),
-        next: last.map(|last| parts.cursors.seal(LIST, &last.seq.to_string())),
+        next: last.map(|last| parts.cursors.seal(&list, &last.seq.to_string())),
     }))
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use symbolon_core::UnixMillis;
 use symbolon_core::time::rfc3339;
 use utoipa::ToSchema;
 
@@ -102,9 +103,17 @@ pub(crate) async fn verify_audit(
             format_args!("at most {MAX_GIVEN}"),
         ));
     }
+    let _turn = api.verifying.try_acquire().map_err(|_| {
+        Problem::new(
+            ProblemKind::Unavailable,
+            "the trail is being verified on this node: try again when that is done",
+        )
+    })?;
     let keys = api.parts.checkpoint_keys.as_ref().ok_or_else(sealed)?;
     let keys = keys.public(&api.parts.issuer);
-    match verify(&*api.parts.audit, &keys, &request.checkpoints).await {
+    let age = u64::try_from(api.parts.audit_retention.as_millis()).unwrap_or(u64::MAX);
+    let swept_before = UnixMillis(api.parts.clock.now().0.saturating_sub(age));
+    match verify(&*api.parts.audit, &keys, &request.checkpoints, swept_before).await {
         Ok(report) => Ok(Json(Verification::from(&report))),
         Err(VerifyError::Store(error)) => Err(error.into()),
         Err(error @ VerifyError::Given { .. }) => Err(Problem::invalid("checkpoints", error)),

@@ -52,7 +52,9 @@ pub(crate) async fn list_clients(
         return Err(Problem::new(ProblemKind::Malformed, &rule).at("prefix", &rule));
     }
     let cursors = &api.parts.cursors;
-    let after = page.position(cursors, LIST)?;
+    // By just this filter: positions of others mean something else.
+    let list = format!("{LIST} {:?} {:?}", filter.prefix, filter.active);
+    let after = page.position(cursors, &list)?;
     let query = ClientQuery {
         prefix: filter.prefix,
         active: filter.active,
@@ -61,7 +63,7 @@ pub(crate) async fn list_clients(
         .reading()
         .clients(&query, after.as_deref(), page.limit)
         .await?;
-    Ok(Json(Page::of(found, cursors, LIST, |client| {
+    Ok(Json(Page::of(found, cursors, &list, |client| {
         ClientView::from(client)
     })))
 }

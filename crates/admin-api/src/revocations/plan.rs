@@ -6,6 +6,7 @@ use symbolon_core::revocation::{MAX_TOKEN_ENTRIES, NewRevocation, token_owner};
 use symbolon_core::{ClientUid, SessionId, Subject, TokenId, UnixMillis};
 use symbolon_jose::Kid;
 use symbolon_oauth_types::AccessTokenClaims;
+use symbolon_oauth_types::feed::FeedEntry;
 use symbolon_oauth_types::revocation::{Digest, RevocationKind};
 use uuid::Uuid;
 
@@ -17,6 +18,8 @@ use crate::problem::{Problem, ProblemKind};
 
 /// Most clients or subjects of one request.
 const MAX_TARGETS: usize = 100;
+/// Most entries that stay for ever beside which another one about a key is made that is not published.
+const MAX_KEY_ENTRIES: usize = 100_000;
 /// Longest access token that is read, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
 
@@ -191,7 +194,22 @@ impl Api {
                 "the key is published: withdraw it with POST /keys/{kid}/compromise, which replaces it too",
             ));
         }
+        self.has_room_for_key()?;
         Ok(Target::new(NewRevocation::key(&kid), kid))
+    }
+
+    /// Entries about keys stay for ever, at every verifier: nobody may make up as many as they like.
+    fn has_room_for_key(&self) -> Result<(), Problem> {
+        let applied = self.parts.revocations.applied();
+        // Nothing else stays for ever but the block of a client or a user that is disabled: those count too.
+        let stays = |entry: &FeedEntry| entry.expires == UnixMillis::NEVER;
+        if applied.cutoffs.entries().filter(stays).count() < MAX_KEY_ENTRIES {
+            return Ok(());
+        }
+        Err(Problem::new(
+            ProblemKind::Conflict,
+            format_args!("{MAX_KEY_ENTRIES} entries that stay for ever are on the revocation log already"),
+        ))
     }
 
     async fn token_by_id(&self, jti: Uuid) -> Result<Target, Problem> {

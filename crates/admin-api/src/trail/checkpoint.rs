@@ -1,6 +1,7 @@
 //! Checkpoints: signed statements of how far the trail had come, to be kept where whoever can write to the database can't.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -187,6 +188,8 @@ pub struct Checkpointer {
     clock: Arc<dyn Clock>,
     issuer: String,
     keys: CheckpointKeys,
+    /// The last position that this process has signed: no checkpoint that is kept is before it.
+    signed: AtomicU64,
 }
 
 /// Why no checkpoint was made.
@@ -195,6 +198,17 @@ pub enum Unsigned {
     /// What was to be signed does not follow from the last checkpoint.
     #[error("{0}: run `symbolon audit verify`")]
     Fault(Fault),
+    /// Checkpoints that this process has signed are no longer kept.
+    #[error(
+        "this process has signed the trail up to record {signed}, and the last checkpoint that is kept covers {kept}: \
+         somebody has deleted checkpoints; run `symbolon audit verify` with those in the log"
+    )]
+    Gone {
+        /// What the last one that is kept covers.
+        kept: u64,
+        /// What this process has signed.
+        signed: u64,
+    },
     /// The last checkpoint is not this server's.
     #[error("the last checkpoint was changed: {0}")]
     Last(#[from] CheckpointError),
@@ -219,6 +233,7 @@ impl Checkpointer {
             clock,
             issuer,
             keys,
+            signed: AtomicU64::new(0),
         }
     }
 
@@ -254,6 +269,11 @@ impl Checkpointer {
         let last = self.store.last_checkpoint().await?;
         let head = self.store.audit_head().await?;
         let now = self.clock.now();
+        let signed = self.signed.load(Ordering::Relaxed);
+        let kept = last.as_ref().map_or(0, |last| last.seq);
+        if kept < signed {
+            return Err(Unsigned::Gone { kept, signed });
+        }
         if let Some(last) = &last {
             if head.seq < last.seq {
                 return Err(Unsigned::Fault(Fault::cut_off(head.seq + 1)));
@@ -264,7 +284,14 @@ impl Checkpointer {
             }
         }
         let begin = match &last {
-            None => self.store.audit_anchor().await?,
+            None => {
+                let anchor = self.store.audit_anchor().await?;
+                // Nothing is swept that no checkpoint covers.
+                if anchor.seq > 0 {
+                    return Err(Unsigned::Fault(Fault::uncovered(anchor.seq)));
+                }
+                anchor
+            }
             Some(last) => {
                 let statement = self.keys.public(&self.issuer).read(&last.signed)?;
                 AuditHead {
@@ -279,6 +306,7 @@ impl Checkpointer {
         }
         let checkpoint = self.keys.sign(&self.issuer, reached, now)?;
         self.store.add_checkpoint(&checkpoint).await?;
+        self.signed.fetch_max(checkpoint.seq, Ordering::Relaxed);
         let Checkpoint { seq, signed, .. } = &checkpoint;
         tracing::info!(target: "symbolon::audit", seq, hash = %reached.hash, checkpoint = signed, "audit checkpoint");
         Ok(Some(checkpoint))

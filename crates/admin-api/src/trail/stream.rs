@@ -8,6 +8,7 @@ use symbolon_core::audit::{AuditFilter, AuditRecord, AuditStore, Order};
 use symbolon_core::ports::{StoreError, StoreResult};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
 use tokio::time::{MissedTickBehavior, timeout};
 
 /// How often the store is looked at while somebody listens.
@@ -27,6 +28,7 @@ pub struct TrailStream {
     /// Somebody began to listen.
     came: Notify,
     cut: Arc<AtomicU64>,
+    stop: CancellationToken,
 }
 
 /// Why there is nothing to hear.
@@ -54,7 +56,13 @@ impl TrailStream {
             places: Arc::new(Semaphore::new(max_listeners)),
             came: Notify::new(),
             cut: Arc::default(),
+            stop: CancellationToken::new(),
         }
+    }
+
+    /// Ends what everybody hears, for good: the node stops.
+    pub fn close(&self) {
+        self.stop.cancel();
     }
 
     /// How many listeners were cut because they were too slow.
@@ -130,7 +138,8 @@ impl TrailStream {
             _place: place,
         };
         self.came.notify_one();
-        tokio::spawn(timeout(lasting, listener.run(behind)));
+        let stop = self.stop.clone();
+        tokio::spawn(stop.run_until_cancelled_owned(timeout(lasting, listener.run(behind))));
         Ok(Records(records))
     }
 }

@@ -5,6 +5,7 @@ use std::io::BufRead;
 
 use async_trait::async_trait;
 use symbolon_core::audit::{AuditFilter, AuditHead, AuditRecord, AuditStore, Checkpoint, Order};
+use symbolon_core::UnixMillis;
 use symbolon_core::ports::StoreError;
 
 use super::checkpoint::{CheckpointError, Statement, TrailKeys};
@@ -55,7 +56,8 @@ pub enum VerifyError {
 /// Verifies the trail that a store keeps, from its beginning or the last record that was swept, up to the record that was the
 /// last when it began: that each record follows from the one before, that the head says what the last one does, that what
 /// stands beside the bodies for searching says what they do, and that all checkpoints agree, those that are kept and those
-/// that are given from outside, as compact JWS.
+/// that are given from outside, as compact JWS. Records that were made at `swept_before` or later must be there: a checkpoint
+/// that is given tells of those that somebody has deleted as if they had come to their age.
 ///
 /// # Errors
 /// [`VerifyError`]: nothing can be said. What is wrong with the trail is in the report.
@@ -63,15 +65,16 @@ pub async fn verify<S: AsRef<str>>(
     store: &dyn AuditStore,
     keys: &TrailKeys,
     given: &[S],
+    swept_before: UnixMillis,
 ) -> Result<Report, VerifyError> {
     let given = statements(keys, given)?;
     for _ in 1..ATTEMPTS {
-        let report = examine(&mut Kept(store), keys, given.clone()).await?;
+        let report = examine(&mut Kept(store), keys, (given.clone(), swept_before)).await?;
         if report.fault.is_none() || store.audit_anchor().await?.seq == report.anchor {
             return Ok(report);
         }
     }
-    examine(&mut Kept(store), keys, given).await
+    examine(&mut Kept(store), keys, (given, swept_before)).await
 }
 
 /// The same for a trail that was exported as JSON lines ([`super::record_line`]), without a database.
@@ -85,7 +88,9 @@ pub async fn verify_export<S: AsRef<str>>(
 ) -> Result<Report, VerifyError> {
     let given = statements(keys, given)?;
     let (lines, anchor) = Lines::open(lines)?;
-    examine(&mut Exported { lines, anchor }, keys, given).await
+    // How long records are kept where it comes from is not known.
+    let any = (given, UnixMillis::NEVER);
+    examine(&mut Exported { lines, anchor }, keys, any).await
 }
 
 /// What checkpoints from outside say, by position.
@@ -185,12 +190,13 @@ impl<R: BufRead + Send> Source for Exported<R> {
 async fn examine(
     source: &mut dyn Source,
     keys: &TrailKeys,
-    given: VecDeque<Statement>,
+    (given, swept_before): (VecDeque<Statement>, UnixMillis),
 ) -> Result<Report, VerifyError> {
     let anchor = source.anchor().await?;
     let mut examination = Examination {
         keys,
         given,
+        swept_before,
         kept: VecDeque::new(),
         walk: Walk::behind(anchor),
         report: Report {
@@ -236,6 +242,8 @@ struct Examination<'a> {
     keys: &'a TrailKeys,
     /// What was given and lies ahead.
     given: VecDeque<Statement>,
+    /// No record that was made at this moment or later may have been swept.
+    swept_before: UnixMillis,
     /// What is kept beside the records of this batch and lies ahead.
     kept: VecDeque<Checkpoint>,
     walk: Walk,
@@ -260,6 +268,14 @@ impl Examination<'_> {
     /// What is said of the anchor. Of what lies before it nothing can be compared any more.
     async fn begin(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
         let anchor = self.walk.seq();
+        let gone = |statement: &Statement| statement.seq < anchor && statement.at >= self.swept_before;
+        // A checkpoint is made within seconds of the record that it covers.
+        if self.given.iter().any(gone) {
+            return Err(Stop::Fault(Fault {
+                seq: anchor,
+                wrong: Wrong::SweptEarly,
+            }));
+        }
         self.given.retain(|statement| statement.seq >= anchor.max(1));
         if let Some(before) = anchor.checked_sub(1) {
             let at = |checkpoint: &Checkpoint| checkpoint.seq == anchor;

@@ -32,6 +32,8 @@ pub enum Wrong {
     Inserted,
     /// The record is missing.
     Missing,
+    /// Records were swept up to here before they had come to their age.
+    SweptEarly,
     /// A checkpoint says another hash: a record from here up to that position is not the one that was written, and all
     /// hashes behind it were computed anew.
     Rewritten {
@@ -53,11 +55,20 @@ impl Wrong {
             Self::Inserted => "inserted",
             Self::Missing => "missing",
             Self::Rewritten { .. } => "rewritten",
+            Self::SweptEarly => "swept_early",
         }
     }
 }
 
 impl Fault {
+    /// Records were swept up to this position, and no checkpoint covers that.
+    pub(super) fn uncovered(seq: u64) -> Self {
+        Self {
+            seq,
+            wrong: Wrong::AnchorUncovered,
+        }
+    }
+
     /// The trail ended behind this position once.
     pub(super) fn cut_off(seq: u64) -> Self {
         Self {
@@ -87,6 +98,10 @@ impl fmt::Display for Fault {
                 "record {seq} does not belong there: it was put in, or swapped with the next"
             ),
             Wrong::Missing => write!(f, "record {seq} is missing"),
+            Wrong::SweptEarly => write!(
+                f,
+                "records up to {seq} are gone, and a checkpoint of them is younger than records may be when they are swept"
+            ),
             Wrong::Rewritten { until } => write!(
                 f,
                 "the trail was written anew somewhere from record {seq} up to {until}: the checkpoint at {until} says \

@@ -71,6 +71,7 @@ pub(crate) async fn create_user(
     let held = api.roles_to_hold(profile.roles()).await?;
     caller.principal.may_handle(&held.scope)?;
     let hash = api.hash(password).await?;
+    caller.may_go_on(&api).await?;
     let new = profile.into_new_user(body.active, hash, api.parts.clock.now(), &*api.parts.rng);
     api.create(api.acting(&caller).add_user(&new)).await?;
     let user = User {

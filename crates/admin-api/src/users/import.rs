@@ -147,6 +147,7 @@ pub(crate) async fn import_users(
         numbers.push(number);
         new.push(api.new_user(line, mode).await?);
     }
+    caller.may_go_on(&api).await?;
     let came = api.acting(&caller).import_users(&new, mode).await?;
     let stored = numbers.into_iter().zip(&new).zip(came);
     let stored = stored.map(|((line, user), came)| ImportedUser::stored(line, user, came, mode));

@@ -87,6 +87,7 @@ impl Bench {
             records: db.clone(),
             reports: db.clone(),
             audit: db.clone(),
+            audit_retention: std::time::Duration::from_secs(400 * 86_400),
             trail: Some(Arc::new(TrailStream::new(db.clone(), 2))),
             checkpoint_keys: Some(CheckpointKeys::new(&[secret(3)]).unwrap()),
             server: Arc::new(KnownServer),

@@ -32,10 +32,9 @@ impl Gate for TokenGate {
         let accepted = match self.service.accept(token, admin_audience()).await {
             Ok(accepted) => accepted,
             Err(TokenError::Store(error)) => return Err(Denied::Unavailable(error)),
-            Err(error) if error.is_fault() => {
-                return Err(Denied::Unavailable(StoreError::Unavailable(error.to_string())));
-            }
-            Err(error) => return Err(Denied::Refused(error.reason())),
+            Err(error) if error.refuses_token() => return Err(Denied::Refused(error.reason())),
+            // Nothing was said of the token.
+            Err(error) => return Err(Denied::Unavailable(StoreError::Unavailable(error.to_string()))),
         };
         let client = &accepted.client.client_id;
         Ok(match &accepted.user {

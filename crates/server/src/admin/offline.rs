@@ -98,6 +98,7 @@ impl Offline<'_> {
             records: shared.clone(),
             reports: shared.clone(),
             audit: shared.clone(),
+            audit_retention: settings.audit.retention,
             trail: None,
             checkpoint_keys,
             server: Arc::new(info),

@@ -22,8 +22,8 @@ use tokio_util::task::TaskTracker;
 use super::{Stores, password_cost, rotation_config, token_endpoint};
 use crate::admin::keys::{AdminKeys, KeyParts};
 use crate::admin::{LanePasswords, NodeInfo, NodeSettle, TokenGate};
-use crate::health::Health;
 use crate::config::Settings;
+use crate::health::Health;
 
 /// How often what has come to its age is deleted, and how much at a time.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -114,6 +114,7 @@ impl AdminSide {
             audit: store.clone(),
             sink: parts.journal.clone(),
             tokens: parts.keyring,
+            audit_retention: settings.audit.retention,
             trail: Some(stream.clone()),
             checkpoint_keys: Some(parts.checkpoints),
             server: Arc::new(info),
@@ -143,6 +144,11 @@ impl AdminSide {
         symbolon_admin_api::router(self.api.clone())
     }
 
+    /// Writes what endpoints have told of and is not on the trail yet.
+    pub(super) async fn write_rest(&self) -> StoreResult<()> {
+        self.journal.write_rest().await
+    }
+
     /// Starts what runs for the audit trail.
     pub(super) fn spawn(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
         let journal = self.journal.clone();
@@ -155,6 +161,12 @@ impl AdminSide {
                 .clone()
                 .run_until_cancelled_owned(async move { checkpointer.keep_signing().await }),
         );
+        let (stream, stop) = (self.stream.clone(), shutdown.clone());
+        // Whoever listens would hold up the listener's end.
+        tasks.spawn(async move {
+            stop.cancelled().await;
+            stream.close();
+        });
         let stream = self.stream.clone();
         tasks.spawn(
             shutdown
@@ -192,11 +204,19 @@ async fn sweep_once(stores: &Stores, retention: Duration) -> StoreResult<u64> {
     let retained = ago(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
     let mut rows = 0;
     loop {
-        let batch = store.sweep_tokens(now, SWEEP_BATCH).await?
-            + store.sweep_keys(ago(KEY_AGE_MS), SWEEP_BATCH).await?
-            + store.sweep_audit(retained, SWEEP_BATCH).await?;
-        rows += batch;
-        if batch < u64::from(SWEEP_BATCH) {
+        let tokens = store.sweep_tokens(now, SWEEP_BATCH).await?;
+        let keys = store.sweep_keys(ago(KEY_AGE_MS), SWEEP_BATCH).await?;
+        rows += tokens + keys;
+        if tokens.max(keys) < u64::from(SWEEP_BATCH) {
+            break;
+        }
+        tokio::time::sleep(SWEEP_PAUSE).await;
+    }
+    // Last: where the trail was tampered with, it is not swept, and nothing else waits for that.
+    loop {
+        let swept = store.sweep_audit(retained, SWEEP_BATCH).await?;
+        rows += swept;
+        if swept < u64::from(SWEEP_BATCH) {
             return Ok(rows);
         }
         tokio::time::sleep(SWEEP_PAUSE).await;
