@@ -19,6 +19,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::api::Api;
+use crate::change::promising;
 use crate::extract::body;
 use crate::problem::{Problem, ProblemKind};
 
@@ -137,7 +138,9 @@ impl Api {
     /// Puts a refusal of somebody who is known on the trail: the first of a kind in each minute by itself, the others counted.
     fn tell_refusal(&self, event: AuditEvent, operation: &Arc<str>) {
         const MOST: usize = 1000;
-        let Outcome::Refused(reason) = event.outcome else { return };
+        let Outcome::Refused(reason) = event.outcome else {
+            return;
+        };
         let minute = self.parts.clock.monotonic().as_secs() / 60;
         let key = (event.act.actor.as_str().to_owned(), operation.clone(), reason);
         let is_first = {
@@ -205,12 +208,15 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
         },
         first => first,
     };
-    let actor = admitted.as_ref().ok().map(|(principal, _)| principal.actor.clone());
+    let actor = admitted
+        .as_ref()
+        .ok()
+        .map(|(principal, _)| principal.actor.clone());
     let mut response = match admitted {
         Ok((principal, admission)) => {
             request.extensions_mut().insert(principal.clone());
             request.extensions_mut().insert(admission);
-            let response = next.run(request).await;
+            let response = promising(next.run(request)).await;
             if response.status() == StatusCode::FORBIDDEN {
                 // They asked for more than they hold.
                 let event = guarded.refusal(principal.act().in_request(&info), "beyond_rights");

@@ -16,7 +16,7 @@ use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::{
     AdminStore, AdminStores, FactStore, IdempotencyStore, RevocationLog, VerifierReports,
 };
-use symbolon_core::revocation::LEASE;
+use symbolon_core::revocation::{LEASE, Reach};
 use symbolon_core::rights::ADMIN_AUDIENCE;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::tokens::AccessTokens;
@@ -46,8 +46,10 @@ pub trait Passwords: Send + Sync {
 /// Waits until a change that was committed holds everywhere.
 #[async_trait]
 pub trait Settle: Send + Sync {
-    /// Returns once no node goes by older facts: nodes may use cached ones for [`LEASE`] after the commit.
-    async fn settle(&self);
+    /// Returns once no node goes by older facts: nodes may use cached ones for [`LEASE`] after the commit. The change is made
+    /// whatever is returned; [`Reach::Logged`] where a node that is cut off from the database may go by older facts until it
+    /// is back.
+    async fn settle(&self) -> Reach;
 }
 
 /// What the operations are composed of.

@@ -1,11 +1,14 @@
 //! How changes are answered.
 
+use std::cell::Cell;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use symbolon_core::ports::{Change, StoreResult};
+use symbolon_core::revocation::Reach;
 use symbolon_core::view::Version;
 
 use crate::api::Api;
@@ -32,9 +35,36 @@ impl Api {
         change: impl Future<Output = StoreResult<Change>>,
     ) -> Result<(), Problem> {
         made(change.await?)?;
-        self.parts.settle.settle().await;
+        self.settle().await;
         Ok(())
     }
+
+    /// Waits until a change holds. Where that can't be promised of every node, the request's answer says so.
+    pub(crate) async fn settle(&self) {
+        if self.parts.settle.settle().await == Reach::Logged {
+            // Outside of a request there is no answer to say it.
+            let _ = UNPROMISED.try_with(|unpromised| unpromised.set(true));
+        }
+    }
+}
+
+tokio::task_local! {
+    /// Whether the request that is under way has made a change that can't be promised of every node.
+    static UNPROMISED: Cell<bool>;
+}
+
+/// Runs an operation. A change that is made, but can't be promised of every node, is answered with 202 instead of 200, 201
+/// or 204.
+pub(crate) async fn promising(operation: impl Future<Output = Response>) -> Response {
+    UNPROMISED
+        .scope(Cell::new(false), async {
+            let mut response = operation.await;
+            if response.status().is_success() && UNPROMISED.with(Cell::get) {
+                *response.status_mut() = StatusCode::ACCEPTED;
+            }
+            response
+        })
+        .await
 }
 
 /// The answer to what came of a change, where it was not made.

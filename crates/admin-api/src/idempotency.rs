@@ -64,15 +64,29 @@ impl Once {
         let parts = &self.api.parts;
         let caller = request.extensions().get::<Principal>();
         let actor = caller.map_or("", |principal| principal.actor.as_str());
-        let via = caller.and_then(|principal| principal.via.as_ref()).map_or("", |via| via.as_str());
+        let via = caller
+            .and_then(|principal| principal.via.as_ref())
+            .map_or("", |via| via.as_str());
         let cursors = &parts.cursors;
         // Keyed: a body may hold a password, which nobody is to guess from what is kept.
-        let key = cursors.digest("idempotency-key", &[actor.as_bytes(), via.as_bytes(), key.as_bytes()]);
+        let key = cursors.digest(
+            "idempotency-key",
+            &[actor.as_bytes(), via.as_bytes(), key.as_bytes()],
+        );
         let (head, content) = request.into_parts();
         let content = body(Request::from_parts(head.clone(), content), parts.max_body_bytes).await?;
         let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-        let condition = head.headers.get(IF_MATCH).map(HeaderValue::as_bytes).unwrap_or_default();
-        let asked = [head.method.as_str().as_bytes(), target.as_bytes(), condition, &content];
+        let condition = head
+            .headers
+            .get(IF_MATCH)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        let asked = [
+            head.method.as_str().as_bytes(),
+            target.as_bytes(),
+            condition,
+            &content,
+        ];
         let asked = cursors.digest("idempotent-request", &asked);
         match parts
             .idempotency

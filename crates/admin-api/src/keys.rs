@@ -64,7 +64,7 @@ impl Api {
             return Ok(Json(keys.plan(order).await?));
         }
         let plan = keys.carry_out(order, &act).await?;
-        self.parts.settle.settle().await;
+        self.settle().await;
         Ok(Json(plan))
     }
 }

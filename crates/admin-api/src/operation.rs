@@ -264,6 +264,20 @@ fn complete(item: &mut PathItem, path: &str, scope: &'static str) {
         if described.request_body.is_some() {
             statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
         }
+        if !matches!(method, HttpMethod::Get) {
+            let made = described
+                .responses
+                .responses
+                .iter()
+                .find(|(code, _)| code.starts_with("20"));
+            if let Some(made) = made.map(|(_, made)| accepted(made)) {
+                described
+                    .responses
+                    .responses
+                    .entry("202".to_owned())
+                    .or_insert(made);
+            }
+        }
         for status in statuses {
             let code = status.as_str().to_owned();
             described
@@ -273,6 +287,17 @@ fn complete(item: &mut PathItem, path: &str, scope: &'static str) {
                 .or_insert_with(|| problem_response(status));
         }
     }
+}
+
+/// The same answer where a change is made that can't be promised of every node.
+fn accepted(made: &RefOr<utoipa::openapi::Response>) -> RefOr<utoipa::openapi::Response> {
+    let mut accepted = made.clone();
+    if let RefOr::T(response) = &mut accepted {
+        response.description =
+            "It is done; a node that can't read the database may go by what was before until it can"
+                .to_owned();
+    }
+    accepted
 }
 
 fn problem_response(status: StatusCode) -> RefOr<utoipa::openapi::Response> {

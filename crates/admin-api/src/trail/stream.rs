@@ -8,8 +8,8 @@ use symbolon_core::audit::{AuditFilter, AuditRecord, AuditStore, Order};
 use symbolon_core::ports::{StoreError, StoreResult};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
-use tokio_util::sync::CancellationToken;
 use tokio::time::{MissedTickBehavior, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// How often the store is looked at while somebody listens.
 const EVERY: Duration = Duration::from_millis(500);

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::BufRead;
 
 use async_trait::async_trait;
-use symbolon_core::audit::{AuditFilter, AuditHead, AuditRecord, AuditStore, Checkpoint, Order};
 use symbolon_core::UnixMillis;
+use symbolon_core::audit::{AuditFilter, AuditHead, AuditRecord, AuditStore, Checkpoint, Order};
 use symbolon_core::ports::StoreError;
 
 use super::checkpoint::{CheckpointError, Statement, TrailKeys};

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use sea_orm::{ConnectionTrait as _, Database};
 use secrecy::SecretString;
@@ -154,7 +154,12 @@ impl Bench {
 
     /// The answer as it comes, whose body may never end.
     pub(crate) async fn send(&self, call: Call) -> Response<Body> {
-        self.router.clone().oneshot(call.into_request()).await.unwrap()
+        self.send_request(call.into_request()).await
+    }
+
+    /// The answer to a request that is made by hand.
+    pub(crate) async fn send_request(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Whether the document names that status for the operation.

@@ -5,6 +5,7 @@
     reason = "in tests a broken assumption must fail loudly"
 )]
 
+mod admission;
 mod audit;
 mod bench;
 mod clients;

@@ -30,16 +30,14 @@ impl NodeSettle {
 
 #[async_trait]
 impl Settle for NodeSettle {
-    async fn settle(&self) {
-        match self.promise().await {
-            Ok(Reach::Everywhere) => {}
-            Ok(Reach::Logged) => tracing::warn!(
-                "a change is made, but Redis could not be told: a node that is cut off from the database may go by older facts"
-            ),
-            // The change is committed: it is not for this to fail it.
-            Err(error) => tracing::warn!(%error, "a change is made, but not every node may know of it yet"),
-        }
+    async fn settle(&self) -> Reach {
+        let promised = self.promise().await;
         tokio::time::sleep(LEASE).await;
+        promised.unwrap_or_else(|error| {
+            // The change is committed: it is not for this to fail it.
+            tracing::warn!(%error, "a change is made, but not every node may know of it yet");
+            Reach::Logged
+        })
     }
 }
 
@@ -57,7 +55,9 @@ impl SettleBy {
 
 #[async_trait]
 impl Settle for SettleBy {
-    async fn settle(&self) {
+    /// What could not be promised is remarked on where the command ends.
+    async fn settle(&self) -> Reach {
         (self.wait)(LEASE).await;
+        Reach::Everywhere
     }
 }

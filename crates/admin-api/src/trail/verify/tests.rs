@@ -76,7 +76,9 @@ impl Room {
     }
 
     async fn verify_with<S: AsRef<str>>(&self, given: &[S]) -> Report {
-        verify(&self.store, &keys(1).public(ISSUER), given, UnixMillis::NEVER).await.unwrap()
+        verify(&self.store, &keys(1).public(ISSUER), given, UnixMillis::NEVER)
+            .await
+            .unwrap()
     }
 
     async fn fault(&self) -> (u64, Wrong) {
@@ -418,7 +420,13 @@ async fn what_is_given_must_be_a_checkpoint_of_this_server() {
         .sign(ISSUER, room.store.audit_head().await.unwrap(), FakeClock::START)
         .unwrap();
     let good = room.checkpoints().await.remove(0);
-    let error = verify(&room.store, &keys(1).public(ISSUER), &[good, by_other.signed], UnixMillis::NEVER).await;
+    let error = verify(
+        &room.store,
+        &keys(1).public(ISSUER),
+        &[good, by_other.signed],
+        UnixMillis::NEVER,
+    )
+    .await;
     assert!(
         matches!(error, Err(VerifyError::Given { number: 2, .. })),
         "{error:?}"

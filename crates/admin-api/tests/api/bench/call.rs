@@ -97,7 +97,7 @@ impl Call {
         bench.call(self).await
     }
 
-    pub(super) fn into_request(self) -> Request<Body> {
+    pub(crate) fn into_request(self) -> Request<Body> {
         let mut request = Request::builder().method(self.method).uri(self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);

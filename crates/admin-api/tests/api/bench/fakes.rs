@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -11,6 +11,7 @@ use symbolon_admin_api::{Denied, Gate, Passwords, Presented, Principal, Problem,
 use symbolon_core::audit::{Actor, AuditEvent, AuditSink, Counted};
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::StoreError;
+use symbolon_core::revocation::Reach;
 use symbolon_core::tokens::{AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::user::ADMIN_SCOPES;
 use symbolon_jose::SigningAlg;
@@ -96,19 +97,31 @@ impl Passwords for CheapPasswords {
 
 /// Counts those who wait.
 #[derive(Default)]
-pub(crate) struct CountedSettle(AtomicUsize);
+pub(crate) struct CountedSettle {
+    times: AtomicUsize,
+    is_cut_off: AtomicBool,
+}
 
 impl CountedSettle {
     /// How many have waited.
     pub(crate) fn times(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
+        self.times.load(Ordering::SeqCst)
+    }
+
+    /// From now on nothing can be promised.
+    pub(crate) fn cut_off(&self) {
+        self.is_cut_off.store(true, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
 impl Settle for CountedSettle {
-    async fn settle(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+    async fn settle(&self) -> Reach {
+        self.times.fetch_add(1, Ordering::SeqCst);
+        match self.is_cut_off.load(Ordering::SeqCst) {
+            true => Reach::Logged,
+            false => Reach::Everywhere,
+        }
     }
 }
 

@@ -1,0 +1,41 @@
+//! Until when somebody is admitted, and what is answered where a change can't be promised.
+
+use axum::body::Body;
+use futures_util::{StreamExt as _, stream};
+use serde_json::json;
+
+use crate::bench::{Bench, Call};
+
+#[tokio::test]
+async fn who_is_revoked_while_the_rest_of_a_request_comes_gets_in_by_none_of_it() {
+    let bench = Bench::new().await;
+    let before = bench.state().await;
+    let gate = bench.gate.clone();
+    // The head is admitted; the token has lost its scope when the last byte of the body comes.
+    let parts = stream::iter(0..2).map(move |part| {
+        if part == 1 {
+            gate.holding("roles:read");
+        }
+        let text = r#"{"scope":"orders:read"}"#;
+        let half = if part == 0 { &text[..5] } else { &text[5..] };
+        Ok::<_, std::convert::Infallible>(half.to_owned())
+    });
+    let mut request = Call::put("/roles/heir").json(&json!({})).into_request();
+    *request.body_mut() = Body::from_stream(parts);
+    let response = bench.send_request(request).await;
+    assert_eq!(response.status(), 403);
+    assert_eq!(bench.state().await, before);
+    assert!(bench.admin().roles().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_change_that_can_not_be_promised_is_made_and_says_so() {
+    let bench = Bench::new().await;
+    bench.role("staff", "orders:read").await;
+    bench.settled.cut_off();
+    let put = Call::put("/roles/staff").json(&json!({ "scope": "orders:write" }));
+    let answer = put.to(&bench).await.expect(202);
+    assert_eq!(answer.body["scope"], "orders:write");
+    Call::delete("/roles/staff").to(&bench).await.expect(202);
+    Call::get("/roles/staff").to(&bench).await.expect(404);
+}
