@@ -25,9 +25,9 @@ use symbolon_oauth_types::{GrantType, ScopeSet};
 use symbolon_store_sql::SqlStore;
 
 use crate::bootstrap;
-use crate::cli::{DEV_ENCRYPTION_KEY, LOGIN_FILE, store_dev_login};
+use crate::cli::{DEV_ENCRYPTION_KEY, LOGIN_FILE, has_dev_login, store_dev_login};
 use crate::config::{Issuer, Settings};
-use crate::node::password_cost;
+use crate::node::{self, password_cost};
 use crate::secrets::open_server_keys;
 
 /// Where the development mode keeps its data unless `--data-dir` says otherwise.
@@ -114,7 +114,9 @@ pub async fn seed(
     let password = seeder.user(settings).await?;
     let path = folder.join(LOGIN_FILE);
     let secret = seeder.admin(&path).await?;
-    store_dev_login(&path, &format!("http://{admin}"), ADMIN, secret).map_err(anyhow::Error::msg)?;
+    let server = format!("http://{admin}");
+    let token_endpoint = node::token_endpoint(settings.issuer.as_str());
+    store_dev_login(&path, (&server, &token_endpoint), ADMIN, secret).map_err(anyhow::Error::msg)?;
     Ok(Seeded {
         password,
         app,
@@ -141,16 +143,25 @@ impl Seeder<'_> {
             });
         }
         policy.validate()?;
-        let (change, secret) =
-            bootstrap::make(&*self.admin, self.secrets, self.clock, self.rng, &client_id, policy).await?;
+        let (change, secret) = bootstrap::make(
+            &*self.admin,
+            self.secrets,
+            self.clock,
+            self.rng,
+            &client_id,
+            policy,
+        )
+        .await?;
         done(change)?;
         Ok(Seed { client_id, secret })
     }
 
     /// The secret of the admin client: where an earlier start was told it and no login is stored, it gets another one.
     async fn admin(&self, path: &Path) -> anyhow::Result<Option<SecretString>> {
-        let seed = self.client(ADMIN, bootstrap::policy("Development administrator")?).await?;
-        if seed.secret.is_some() || path.exists() {
+        let seed = self
+            .client(ADMIN, bootstrap::policy("Development administrator")?)
+            .await?;
+        if seed.secret.is_some() || has_dev_login(path, ADMIN).map_err(anyhow::Error::msg)? {
             return Ok(seed.secret);
         }
         let Some(client) = self.store.client(&seed.client_id).await? else {

@@ -73,13 +73,14 @@ pub fn login(
         .map_err(|error| CliError::refused(format_args!("--ca-file: {error}"), "give a path that exists"))?;
     let login = Login {
         server: server.trim_end_matches('/').to_owned(),
+        token_endpoint: String::new(),
         client_id: args.client_id,
         client_secret,
         scope,
         ca_file,
     };
-    let remote = Remote::new(login.clone())?;
-    runtime(tokio::runtime::Builder::new_current_thread())?.block_on(remote.check())?;
+    let remote = Remote::new(login)?;
+    let login = runtime(tokio::runtime::Builder::new_current_thread())?.block_on(remote.check())?;
     let mut logins = Logins::read(&path)?;
     let (server, client_id) = (login.server.clone(), login.client_id.clone());
     logins.put(login);

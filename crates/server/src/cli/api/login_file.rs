@@ -22,6 +22,8 @@ const MAX_BYTES: u64 = 16 * 1024;
 pub(in crate::cli) struct Login {
     /// URL of the listener for the admin API, without a path.
     pub(in crate::cli) server: String,
+    /// Where its tokens come from, as it said when the login was stored: whoever listens in its place later does not say it.
+    pub(in crate::cli) token_endpoint: String,
     /// The client.
     pub(in crate::cli) client_id: String,
     /// Its secret.
@@ -51,11 +53,26 @@ struct StoredAll {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
+    token_endpoint: String,
     client_id: String,
     client_secret: String,
     scope: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ca_file: Option<PathBuf>,
+}
+
+/// Whether a login of the development mode's admin client is stored there.
+///
+/// # Errors
+/// The file can't be read.
+pub fn has_dev_login(path: &Path, client_id: &str) -> Result<bool, CliError> {
+    Ok(dev_login(&Logins::read(path)?, client_id).is_some())
+}
+
+/// The login of that client at a server of this machine.
+fn dev_login<'a>(logins: &'a Logins, client_id: &str) -> Option<&'a Login> {
+    let is_it = |login: &&Login| login.client_id == client_id && login.server.starts_with("http://127.0.0.1:");
+    logins.logins.values().find(is_it)
 }
 
 /// Stores the login of the development mode's admin client, or tells a stored one where its server listens now.
@@ -64,18 +81,22 @@ struct Stored {
 /// [`CliError`]; what was stored stays.
 pub fn store_dev_login(
     path: &Path,
-    server: &str,
+    (server, token_endpoint): (&str, &str),
     client_id: &str,
     secret: Option<SecretString>,
 ) -> Result<(), CliError> {
-    let stored = Logins::read(path)?;
-    let known = || stored.at(None).map(|login| login.client_secret.clone());
-    let Some(client_secret) = secret.or_else(known) else {
+    let mut logins = Logins::read(path)?;
+    let stored = dev_login(&logins, client_id).cloned();
+    let known = stored.as_ref().map(|login| login.client_secret.clone());
+    let Some(client_secret) = secret.or(known) else {
         return Ok(());
     };
-    let mut logins = Logins::default();
+    if let Some(stored) = stored {
+        logins.forget(Some(&stored.server));
+    }
     logins.put(Login {
         server: server.to_owned(),
+        token_endpoint: token_endpoint.to_owned(),
         client_id: client_id.to_owned(),
         client_secret,
         scope: ADMIN_SCOPES.join(" "),
@@ -165,6 +186,7 @@ impl Logins {
         let logins = stored.logins.into_iter().map(|(server, stored)| {
             let login = Login {
                 server: server.clone(),
+                token_endpoint: stored.token_endpoint,
                 client_id: stored.client_id,
                 client_secret: stored.client_secret.into(),
                 scope: stored.scope,
@@ -194,6 +216,7 @@ impl Logins {
     fn try_write(&self, path: &Path) -> std::io::Result<()> {
         let logins = self.logins.iter().map(|(server, login)| {
             let stored = Stored {
+                token_endpoint: login.token_endpoint.clone(),
                 client_id: login.client_id.clone(),
                 client_secret: login.client_secret.expose_secret().to_owned(),
                 scope: login.scope.clone(),
@@ -234,6 +257,7 @@ mod tests {
     fn login(server: &str) -> Login {
         Login {
             server: server.into(),
+            token_endpoint: format!("{server}/token"),
             client_id: "admin".into(),
             client_secret: "sbs_secret".to_owned().into(),
             scope: "users:read".into(),

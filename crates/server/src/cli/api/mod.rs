@@ -7,8 +7,8 @@ mod remote;
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, StatusCode};
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,8 +18,9 @@ use tower::ServiceExt as _;
 use zeroize::Zeroizing;
 
 use super::error::{CliError, ErrorKind};
+use super::output::quoted;
 
-pub use login_file::{LOGIN_FILE, store_dev_login};
+pub use login_file::{LOGIN_FILE, has_dev_login, store_dev_login};
 pub(super) use login_file::{Login, Logins, default_path};
 pub(super) use remote::Remote;
 
@@ -43,9 +44,12 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 pub(super) struct Call {
     method: Method,
     path: String,
+    /// A part of the path that would lead to something else.
+    astray: Option<String>,
     query: Vec<(&'static str, String)>,
     body: Option<Body>,
     fields: Vec<(&'static str, String)>,
+    expected: Option<String>,
 }
 
 /// A body as it is sent. It may hold a secret: `Debug` shows nothing of it, and it is wiped when it is dropped.
@@ -89,9 +93,11 @@ impl Call {
         Self {
             method,
             path: path(parts),
+            astray: parts.iter().find(|part| leads_astray(part)).map(ToString::to_string),
             query: Vec::new(),
             body: None,
             fields: Vec::new(),
+            expected: None,
         }
     }
 
@@ -106,6 +112,14 @@ impl Call {
         match value {
             Some(value) => self.with(name, value),
             None => self,
+        }
+    }
+
+    /// On condition that the record is still at that version.
+    pub(super) fn expecting(self, version: Option<String>) -> Self {
+        Self {
+            expected: version,
+            ..self
         }
     }
 
@@ -158,6 +172,12 @@ impl Call {
     }
 }
 
+/// Whether a part would be dropped from a path, or be changed in it, whatever its encoding
+/// ([RFC 3986 section 5.2.4](https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4)).
+fn leads_astray(part: &str) -> bool {
+    ["", ".", ".."].contains(&part) || part.contains(char::is_control)
+}
+
 /// The parts of a path, each percent-encoded.
 fn path(parts: &[&str]) -> String {
     let mut url = url::Url::parse("http://localhost").unwrap_or_else(|_| unreachable_url());
@@ -175,6 +195,8 @@ fn unreachable_url() -> url::Url {
 /// What came of a request that was not refused.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
+    /// The record's version, as `If-Match` takes it.
+    pub(super) version: Option<String>,
     /// The body; null where there is none.
     pub(super) body: Value,
 }
@@ -209,18 +231,26 @@ impl Connection {
         }
     }
 
+    /// The client that commands act as; nothing where it is whoever runs this process.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        match &self.transport {
+            Transport::Local(_) => None,
+            Transport::Remote(remote) => Some(remote.client_id()),
+        }
+    }
+
     /// Sends a request.
     ///
     /// # Errors
     /// [`CliError`]: it was refused, or nothing is known of what came of it, which the text says.
     pub(super) async fn send(&self, call: Call) -> Result<Answer, CliError> {
-        let (status, bytes) = self.exchange(&call).await?;
+        let Raw { status, version, bytes } = self.exchange(&call).await?;
         let body = if bytes.is_empty() {
             Value::Null
         } else {
             serde_json::from_slice(&bytes).map_err(|_| not_ours(status))?
         };
-        Ok(Answer { body })
+        Ok(Answer { version, body })
     }
 
     /// The same where the answer is text.
@@ -228,19 +258,25 @@ impl Connection {
     /// # Errors
     /// As [`Connection::send`].
     pub(super) async fn send_for_text(&self, call: Call) -> Result<String, CliError> {
-        let (status, bytes) = self.exchange(&call).await?;
+        let Raw { status, bytes, .. } = self.exchange(&call).await?;
         String::from_utf8(bytes).map_err(|_| not_ours(status))
     }
 
     async fn exchange(&self, call: &Call) -> Result<Raw, CliError> {
-        let (status, bytes) = match &self.transport {
+        if let Some(part) = &call.astray {
+            return Err(CliError::refused(
+                format_args!("{} can't stand in a path", quoted(part)),
+                "name it by its uid, if it has one",
+            ));
+        }
+        let raw = match &self.transport {
             Transport::Local(router) => local(router, call).await?,
             Transport::Remote(remote) => remote.send(call).await?,
         };
-        if status.is_success() {
-            Ok((status, bytes))
+        if raw.status.is_success() {
+            Ok(raw)
         } else {
-            Err(refusal(call, status, &bytes))
+            Err(refusal(call, raw.status, &raw.bytes))
         }
     }
 
@@ -253,7 +289,18 @@ impl Connection {
     }
 }
 
-type Raw = (StatusCode, Vec<u8>);
+/// An answer as it came.
+struct Raw {
+    status: StatusCode,
+    version: Option<String>,
+    bytes: Vec<u8>,
+}
+
+/// The record's version in that answer.
+fn version(headers: &HeaderMap) -> Option<String> {
+    Some(headers.get(ETAG)?.to_str().ok()?.to_owned())
+}
+
 
 async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
     let broken = |error: &dyn std::fmt::Display| {
@@ -263,6 +310,9 @@ async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
         )
     };
     let mut request = Request::builder().method(call.method.clone()).uri(call.target());
+    if let Some(expected) = &call.expected {
+        request = request.header(IF_MATCH, expected);
+    }
     let body = match &call.body {
         Some(body) => {
             request = request.header(CONTENT_TYPE, call.content_type());
@@ -272,10 +322,10 @@ async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
     };
     let request = request.body(body).map_err(|error| broken(&error))?;
     let Ok(response) = router.clone().oneshot(request).await;
-    let status = response.status();
+    let (status, version) = (response.status(), version(response.headers()));
     let collected = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
     let bytes = collected.map_err(|error| broken(&error))?.to_bytes().to_vec();
-    Ok((status, bytes))
+    Ok(Raw { status, version, bytes })
 }
 
 /// The error that a problem document stands for.

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, IF_MATCH};
 use reqwest::{Certificate, Client, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use symbolon_admin_api::{Access, PREFIX};
-use tokio::sync::OnceCell;
+use symbolon_core::rights::ADMIN_AUDIENCE;
+use tokio::sync::Mutex;
 
 use super::super::error::{CliError, ErrorKind};
 use super::login_file::Login;
-use super::{Call, MAX_ANSWER, Raw};
+use super::{Call, MAX_ANSWER, Raw, version};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ pub(in crate::cli) struct Remote {
     http: Client,
     server: Url,
     login: Arc<Login>,
-    token: Arc<OnceCell<SecretString>>,
+    token: Arc<Mutex<Option<SecretString>>>,
 }
 
 impl std::fmt::Debug for Remote {
@@ -85,16 +86,36 @@ impl Remote {
         })
     }
 
-    /// Gets a token, to see that the login is good.
+    /// The client that commands act as.
+    pub(super) fn client_id(&self) -> &str {
+        &self.login.client_id
+    }
+
+    /// Asks the server where its tokens come from and gets one, to see that the login is good; returns the login as it is to
+    /// be stored.
     ///
     /// # Errors
     /// The server can't be reached, or refuses it.
-    pub(in crate::cli) async fn check(&self) -> Result<(), CliError> {
-        self.token().await.map(drop)
+    pub(in crate::cli) async fn check(mut self) -> Result<Login, CliError> {
+        let mut login = (*self.login).clone();
+        login.token_endpoint = self.token_endpoint().await?;
+        self.login = Arc::new(login);
+        self.token().await?;
+        Ok((*self.login).clone())
     }
 
     pub(super) async fn send(&self, call: &Call) -> Result<Raw, CliError> {
-        let token = self.token().await?;
+        let (token, is_new) = self.token().await?;
+        let answer = self.send_as(call, &token).await?;
+        if is_new || answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        *self.token.lock().await = None;
+        let (token, _) = self.token().await?;
+        self.send_as(call, &token).await
+    }
+
+    async fn send_as(&self, call: &Call, token: &SecretString) -> Result<Raw, CliError> {
         let url = self
             .server
             .join(&call.target())
@@ -108,41 +129,57 @@ impl Remote {
                 .header(CONTENT_TYPE, call.content_type())
                 .body(body.0.clone());
         }
+        if let Some(expected) = &call.expected {
+            request = request.header(IF_MATCH, expected);
+        }
         let is_change = !call.method.is_safe();
         let response = request
             .send()
             .await
             .map_err(|error| self.unreachable(&error, is_change))?;
-        let status = response.status();
+        let (status, version) = (response.status(), version(response.headers()));
         let bytes = collect(response, MAX_ANSWER)
             .await
             .map_err(|error| self.unreachable(&error, is_change))?;
-        Ok((status, bytes))
+        Ok(Raw {
+            status,
+            version,
+            bytes,
+        })
     }
 
-    /// The token of this process, asked for once.
-    async fn token(&self) -> Result<&SecretString, CliError> {
-        self.token.get_or_try_init(|| self.log_in()).await
+    /// The token of this process, and whether it was asked for just now.
+    async fn token(&self) -> Result<(SecretString, bool), CliError> {
+        let mut token = self.token.lock().await;
+        if let Some(token) = &*token {
+            return Ok((token.clone(), false));
+        }
+        let new = self.log_in().await?;
+        *token = Some(new.clone());
+        Ok((new, true))
+    }
+
+    /// What the server says of it. It is asked when a login is stored, and never again: a secret that was given for one
+    /// place goes to no other.
+    async fn token_endpoint(&self) -> Result<String, CliError> {
+        let target = format!("{PREFIX}/access");
+        let url = self.server.join(&target).map_err(|error| self.unreachable(&error, false))?;
+        let (status, bytes) = self.small(self.http.get(url)).await?;
+        let access: Option<Access> = serde_json::from_slice(&bytes).ok();
+        match access.filter(|_| status.is_success()) {
+            Some(access) => Ok(access.token_endpoint),
+            None => Err(CliError::failed(
+                format_args!("{} is no admin API of Symbolon ({status})", self.server),
+                "give --server the URL of the server's `admin.listen`",
+            )),
+        }
     }
 
     async fn log_in(&self) -> Result<SecretString, CliError> {
-        let target = format!("{PREFIX}/access");
-        let url = self
-            .server
-            .join(&target)
-            .map_err(|error| self.unreachable(&error, false))?;
-        let (status, bytes) = self.small(self.http.get(url)).await?;
-        let access: Option<Access> = serde_json::from_slice(&bytes).ok();
-        let Some(access) = access.filter(|_| status.is_success()) else {
-            return Err(CliError::failed(
-                format_args!("{} is no admin API of Symbolon ({status})", self.server),
-                "give --server the URL of the server's `admin.listen`",
-            ));
-        };
-        let endpoint = secure_url(&access.token_endpoint)?;
+        let endpoint = secure_url(&self.login.token_endpoint)?;
         let form = [
             ("grant_type", "client_credentials"),
-            ("resource", access.resource.as_str()),
+            ("resource", ADMIN_AUDIENCE),
             ("scope", self.login.scope.as_str()),
             ("client_id", self.login.client_id.as_str()),
             ("client_secret", self.login.client_secret.expose_secret()),
@@ -241,7 +278,82 @@ fn secure_url(text: &str) -> Result<Url, CliError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use axum::Json;
+    use axum::extract::State;
+    use axum::routing::{get, post};
+    use http::{HeaderMap, Method};
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// A server that each of its tokens is good for so many requests at.
+    struct Miser {
+        good_for: usize,
+        given: AtomicUsize,
+        left: AtomicUsize,
+    }
+
+    impl Miser {
+        async fn give(State(miser): State<Arc<Self>>) -> Json<Value> {
+            miser.left.store(miser.good_for, Relaxed);
+            let number = miser.given.fetch_add(1, Relaxed) + 1;
+            Json(json!({ "access_token": format!("t{number}") }))
+        }
+
+        async fn admit(State(miser): State<Arc<Self>>, headers: HeaderMap) -> StatusCode {
+            let good = format!("Bearer t{}", miser.given.load(Relaxed));
+            let less = |left: usize| left.checked_sub(1);
+            if headers["authorization"] == *good && miser.left.fetch_update(Relaxed, Relaxed, less).is_ok() {
+                StatusCode::NO_CONTENT
+            } else {
+                StatusCode::UNAUTHORIZED
+            }
+        }
+
+        async fn serve(good_for: usize) -> (Remote, Arc<Self>) {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let server = format!("http://{}", listener.local_addr().unwrap());
+            let miser = Arc::new(Self {
+                good_for,
+                given: AtomicUsize::new(0),
+                left: AtomicUsize::new(0),
+            });
+            let router = axum::Router::new()
+                .route("/token", post(Self::give))
+                .route("/admin/v1/users", get(Self::admit))
+                .with_state(miser.clone());
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            let login = Login {
+                token_endpoint: format!("{server}/token"),
+                server,
+                client_id: "admin".to_owned(),
+                client_secret: "sbs_secret".to_owned().into(),
+                scope: "a".to_owned(),
+                ca_file: None,
+            };
+            (Remote::new(login).unwrap(), miser)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_ends_in_the_middle_is_replaced_once() {
+        let call = Call::new(Method::GET, &["users"]);
+        let (remote, miser) = Miser::serve(3).await;
+        for _ in 0..9 {
+            assert_eq!(remote.send(&call).await.unwrap().status, StatusCode::NO_CONTENT);
+        }
+        assert_eq!(miser.given.load(Relaxed), 3);
+
+        // Where a new one is no good either, it is not for want of a token.
+        let (remote, miser) = Miser::serve(0).await;
+        for given in [1, 2] {
+            assert_eq!(remote.send(&call).await.unwrap().status, StatusCode::UNAUTHORIZED);
+            assert_eq!(miser.given.load(Relaxed), given);
+        }
+    }
 
     #[test]
     fn secrets_go_over_tls_or_stay_on_the_machine() {

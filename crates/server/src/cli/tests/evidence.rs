@@ -100,7 +100,7 @@ async fn what_a_verifier_reports_is_listed_once_it_is_written() {
     let bench = Bench::new().await;
     let served = Served::by(&bench).await;
     let head = bench.store.head().await.unwrap();
-    for client in ["confidential_client", "resource_server"] {
+    for client in ["resource_server"] {
         let answer = served
             .report(client, &parameters("api-1", head.log, head.seq))
             .await;
