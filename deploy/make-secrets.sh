@@ -81,7 +81,7 @@ fi
 
 if ! keep tls.pem; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$host" \
-        -addext "subjectAltName=DNS:$host" -keyout .tls.key -out .tls.crt
+        -addext "subjectAltName=DNS:$host" -addext "basicConstraints=critical,CA:FALSE" -keyout .tls.key -out .tls.crt
     cat .tls.crt .tls.key | put "$haproxy" tls.pem
     rm .tls.crt .tls.key
     echo "warning: the certificate in tls.pem is self-signed, for trying things out: replace it with a real one" >&2
