@@ -15,6 +15,7 @@ pub mod doctor;
 mod document;
 mod error;
 pub mod keys;
+mod lines;
 pub mod login;
 pub mod migrate;
 pub mod new_password;
@@ -31,7 +32,7 @@ mod terminal;
 pub mod user;
 pub mod verifiers;
 
-pub use api::{Connection, LOGIN_FILE, store_dev_login};
+pub use api::{Connection, LOGIN_FILE, has_dev_login, store_dev_login};
 pub use args::Cli;
 pub use context::{ApiContext, Console, Context, Wait, actor};
 pub use document::cli_markdown;
@@ -41,7 +42,7 @@ pub use run::run;
 pub use sources::{DEV_DATABASE, DEV_ENCRYPTION_KEY, dev_overrides, serve_sources, sources};
 pub use terminal::Terminal;
 
-/// Runs a command on users, roles and clients.
+/// Runs a command on clients.
 ///
 /// # Errors
 /// [`CliError`]; its kind decides the exit code.
@@ -53,17 +54,14 @@ pub async fn administer(
 ) -> Result<(), CliError> {
     match command {
         StoreCommand::Client(command) => client::run(context, console, out, command).await,
-        StoreCommand::User(command) => user::run(context, console, out, command).await,
     }
 }
 
-/// A command on users, roles or clients.
+/// A command on clients.
 #[derive(Debug)]
 pub enum StoreCommand {
     /// `client`.
     Client(client::ClientCommand),
-    /// `user`.
-    User(user::UserCommand),
 }
 
 /// Runs a command that goes through the admin API.
@@ -83,6 +81,7 @@ pub async fn on_api(
         ApiCommand::Revoke(command) => revoke::run(context, console, out, command).await,
         ApiCommand::Role(command) => role::run(context, console, out, command).await,
         ApiCommand::Session(command) => session::run(context, out, command).await,
+        ApiCommand::User(command) => user::run(context, console, out, command).await,
         ApiCommand::Verifiers(command) => verifiers::run(context, out, command).await,
     }
 }
@@ -102,6 +101,8 @@ pub enum ApiCommand {
     Role(role::RoleCommand),
     /// `session`.
     Session(session::SessionCommand),
+    /// `user`.
+    User(user::UserCommand),
     /// `verifiers`.
     Verifiers(verifiers::VerifiersCommand),
 }
@@ -113,9 +114,12 @@ impl ApiCommand {
             Self::Keys(keys::KeysCommand::Compromise(_)) | Self::Revoke(_) | Self::Session(_) => {
                 connect::Fences::Raise
             }
-            Self::Audit(_) | Self::Keys(_) | Self::Revocations(_) | Self::Role(_) | Self::Verifiers(_) => {
-                connect::Fences::Leave
-            }
+            Self::Audit(_)
+            | Self::Keys(_)
+            | Self::Revocations(_)
+            | Self::Role(_)
+            | Self::User(_)
+            | Self::Verifiers(_) => connect::Fences::Leave,
         }
     }
 }

@@ -1,13 +1,14 @@
-//! New passwords and imported hashes: from standard input or a prompt, never from arguments.
+//! New passwords and imported hashes: from standard input or a prompt, never from arguments. What they must be like is for
+//! the admin API to say.
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
-use symbolon_core::password::{HashMemory, PasswordHash, PasswordHashError, check_new_password};
+use symbolon_admin_api::{Concealed, PasswordSet};
 
-use super::context::{Console, Context};
+use super::context::Console;
 use super::error::{CliError, input_failed};
 
-/// Longest input that is read, in bytes: the longest password with its line end, and one more to notice excess.
+/// Longest input that is read, in bytes: the longest password with its line end, and one more, so that excess is refused.
 const INPUT_BYTES: usize = 1024 + 3;
 
 /// Where a new password comes from; without a flag it is asked for twice.
@@ -21,27 +22,23 @@ pub struct PasswordArgs {
     pub password_hash_stdin: bool,
 }
 
-/// The hash to keep. Takes the time of one password hash where a password is given.
+/// The password, or its hash.
 ///
 /// # Errors
-/// [`CliError`] where there is no password, it breaks the rule for new ones, or the hash is refused.
-pub(super) fn new_password(
-    context: &Context<'_>,
-    console: &mut dyn Console,
-    args: PasswordArgs,
-) -> Result<PasswordHash, CliError> {
-    if args.password_hash_stdin {
-        let text = read_line(console)?;
-        return text.expose_secret().parse().map_err(refused);
-    }
-    let password = if args.password_stdin {
-        read_line(console)?
+/// [`CliError`] where there is none, or the two that were typed differ.
+pub(super) fn new_password(console: &mut dyn Console, args: PasswordArgs) -> Result<PasswordSet, CliError> {
+    let (password, password_hash) = if args.password_hash_stdin {
+        (None, Some(read_line(console)?))
+    } else if args.password_stdin {
+        (Some(read_line(console)?), None)
     } else {
-        ask_twice(console)?
+        (Some(ask_twice(console)?), None)
     };
-    check_new_password(&password).map_err(refused)?;
-    let mut memory = HashMemory::default();
-    PasswordHash::create(&password, context.password_cost, context.rng, &mut memory).map_err(refused)
+    let concealed = |text: SecretString| Concealed::text(text.expose_secret());
+    Ok(PasswordSet {
+        password: password.map(concealed),
+        password_hash: password_hash.map(concealed),
+    })
 }
 
 /// The one line of standard input, without its end.
@@ -51,6 +48,9 @@ fn read_line(console: &mut dyn Console) -> Result<SecretString, CliError> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line)
         .map_err(|_| CliError::refused("standard input is not UTF-8", "give the text in UTF-8"))?;
+    if text.is_empty() {
+        return Err(CliError::refused("standard input is empty", "give one line"));
+    }
     if text.contains(['\n', '\r']) {
         return Err(CliError::refused(
             "standard input holds more than one line",
@@ -68,27 +68,13 @@ fn ask_twice(console: &mut dyn Console) -> Result<SecretString, CliError> {
         ));
     }
     let first = console.ask_hidden("New password: ").map_err(input_failed)?;
-    check_new_password(&first).map_err(refused)?;
+    if first.expose_secret().is_empty() {
+        return Err(CliError::refused("the password is empty", "type one"));
+    }
     let second = console.ask_hidden("The same again: ").map_err(input_failed)?;
     // Both were typed by the same person just now: there is nobody to hide the time of the comparison from.
     if first.expose_secret() != second.expose_secret() {
         return Err(CliError::refused("the two passwords differ", "try again"));
     }
     Ok(first)
-}
-
-fn refused(error: PasswordHashError) -> CliError {
-    let remedy = match error {
-        PasswordHashError::Algorithm
-        | PasswordHashError::Bytes
-        | PasswordHashError::Malformed(_)
-        | PasswordHashError::Output
-        | PasswordHashError::Salt => {
-            "see `Importing users` in the manual, or give the password itself with --password-stdin"
-        }
-        PasswordHashError::Ceiling(_) => "hash the password with less, or give it with --password-stdin",
-        PasswordHashError::Cost => "correct the parameters, or the `passwords.*` settings",
-        PasswordHashError::Length => "choose another one",
-    };
-    CliError::refused(error, remedy)
 }

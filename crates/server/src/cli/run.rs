@@ -99,7 +99,7 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
         Command::Role(command) => through_api(global, out, ApiCommand::Role(command)),
         Command::Serve(args) => serve(global, args),
         Command::Session(command) => through_api(global, out, ApiCommand::Session(command)),
-        Command::User(command) => on_store(global, out, StoreCommand::User(command)),
+        Command::User(command) => through_api(global, out, ApiCommand::User(command)),
         Command::Verifiers(command) => through_api(global, out, ApiCommand::Verifiers(command)),
     }
 }

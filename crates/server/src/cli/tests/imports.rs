@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use symbolon_core::password::HashMemory;
 use symbolon_core::ports::{FactStore as _, RevocationLog as _};
@@ -60,7 +61,8 @@ async fn makes_users_of_every_kind_of_line() {
     let file = bench.lines_in("users", lines.map(|line| line.to_string() + "\r").join("\n"));
     let done = bench.import(&file, "").await;
     assert_eq!(done.json(), counts(3, 0, 0));
-    assert_eq!((done.err.as_str(), done.waited), ("", vec![LEASE]));
+    // No server knows anything older of a new user.
+    assert_eq!((done.err.as_str(), done.waited), ("", vec![]));
     let alice = bench.json("", "user show alice@example.org").await;
     assert_eq!(
         (&alice["username"], &alice["scope"]),
@@ -239,14 +241,70 @@ async fn files_that_can_not_be_used_are_named_first() {
     bench.run(&over).await.refused(1, "can't be made");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), line("alice"));
     bench.run("user show alice").await.refused(3, "there is no user");
-    let broken = Bench::without_schema().await;
-    let refused = broken.import(&file, "").await;
-    let (kind, said) = refused.error.unwrap();
-    assert_eq!(kind.exit_code(), 1);
-    assert!(
-        said.contains("the lines up to 0 were imported; run it again"),
-        "{said}"
+}
+
+/// Makes the database refuse a user of that name.
+async fn break_at(bench: &Bench, username: &str) {
+    let url = format!("sqlite:{}", bench.dir.path().join("test.db").display());
+    let database = sea_orm::Database::connect(url).await.unwrap();
+    let trigger = format!(
+        "CREATE TRIGGER broken BEFORE INSERT ON users WHEN NEW.username = '{username}' \
+         BEGIN SELECT RAISE(ABORT, 'broken'); END"
     );
+    database.execute_unprepared(&trigger).await.unwrap();
+    database.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_import_that_fails_in_the_middle_says_how_far_it_came() {
+    let bench = Bench::new().await;
+    let lines: Vec<_> = (1..=600).map(|n| line(&format!("user{n}"))).collect();
+    let file = bench.lines_in("users", lines.join("\n"));
+    for (broken, looked_at) in [("user1", 0), ("user600", 500)] {
+        let bench = Bench::new().await;
+        break_at(&bench, broken).await;
+        let ended = bench.import(&file, "").await;
+        let (kind, said) = ended.error.unwrap();
+        assert_eq!(kind.exit_code(), 1, "{said}");
+        let told = format!("the lines up to {looked_at} were imported; run it again");
+        assert!(said.contains(&told), "{said}");
+        let made = bench.run("user export").await.out;
+        assert_eq!(made.lines().count(), looked_at, "whole batches, and no more");
+    }
+}
+
+/// More than one batch may hold, of users and of passwords, and names that an earlier batch had.
+#[tokio::test]
+async fn who_is_in_another_batch_is_seen_all_the_same() {
+    let bench = Bench::new().await;
+    let mut lines: Vec<_> = (1..=1_100).map(|n| line(&format!("user{n}"))).collect();
+    lines.push(line("USER1"));
+    let file = bench.lines_in("users", lines.join("\n"));
+    for (options, is_dry) in [(" --dry-run", true), ("", false)] {
+        let ended = bench.import(&file, options).await;
+        assert_eq!(ended.error.clone().unwrap().0.exit_code(), 6);
+        let mut expected = counts(1_100, 0, 1);
+        expected["dry_run"] = json!(is_dry);
+        assert_eq!(objects(&ended.out), [expected]);
+        let refused = &objects(&ended.err)[0];
+        assert_eq!(
+            (&refused["line"], &refused["rule"]),
+            (&json!(1_101), &json!("is on line 1 already"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn long_lines_are_sent_in_requests_that_fit() {
+    let bench = Bench::new().await;
+    // As long as lines may be, by white space that counts like everything else.
+    let long = |n: u32| {
+        let line = line(&format!("user{n}"));
+        let space = " ".repeat(32_768 - line.len());
+        line.replacen(':', &format!(":{space}"), 1)
+    };
+    let file = bench.lines_in("users", (0..70).map(long).collect::<Vec<_>>().join("\n"));
+    assert_eq!(bench.import(&file, "").await.json(), counts(70, 0, 0));
 }
 
 #[tokio::test]

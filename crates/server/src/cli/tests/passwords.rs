@@ -49,7 +49,8 @@ async fn bad_passwords_are_refused() {
     let long = "x".repeat(1025);
     let endless = "x".repeat(100_000);
     for (stdin, said) in [
-        ("", "8 to 1024 bytes"),
+        ("", "standard input is empty"),
+        ("\n", "standard input is empty"),
         ("1234567\n", "8 to 1024 bytes"),
         (long.as_str(), "8 to 1024 bytes"),
         (endless.as_str(), "8 to 1024 bytes"),
@@ -94,8 +95,12 @@ async fn a_terminal_is_asked_twice() {
         .run_with(&mut typed(&["correct horse", "correct house"]), "user add alice")
         .await;
     differing.refused(2, "the two passwords differ");
-    let short = bench.run_with(&mut typed(&["short"]), "user add alice").await;
+    let short = bench
+        .run_with(&mut typed(&["short", "short"]), "user add alice")
+        .await;
     short.refused(2, "8 to 1024 bytes");
+    let nothing = bench.run_with(&mut typed(&[""]), "user add alice").await;
+    nothing.refused(2, "the password is empty");
     let added = bench
         .run_with(&mut typed(&["correct horse", "correct horse"]), "user add alice")
         .await;

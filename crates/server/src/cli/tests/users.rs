@@ -1,6 +1,7 @@
 //! Users, their roles, and the entries that go on the revocation log.
 
 use symbolon_core::Subject;
+use symbolon_core::audit::{AuditFilter, AuditStore as _, Order};
 use symbolon_core::ports::RevocationLog as _;
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::user::RoleName;
@@ -54,25 +55,23 @@ async fn refuses_names_that_are_taken_or_none() {
             .run_typed(PASSWORD, &format!("user add {name} --password-stdin"))
             .await
     };
-    add("ALICE".into())
-        .await
-        .refused(4, "the user name is taken; choose another one");
+    add("ALICE".into()).await.refused(4, "username: it is taken");
     add("bob --email alice@EXAMPLE.org".into())
         .await
-        .refused(4, "e-mail address is taken");
+        .refused(4, "email: it is taken");
     add("alice@example.org".into()).await.refused(4, "taken");
     add(subject.to_string())
         .await
         .refused(2, "a user name that is a UUID");
     add("bob --email nobody".into())
         .await
-        .refused(2, "not an e-mail address");
+        .refused(2, "email: an e-mail address is of the form name@example.org");
     add("bob --email @example.org".into())
         .await
-        .refused(2, "not an e-mail address");
+        .refused(2, "email: an e-mail address is of the form name@example.org");
     add("bob --role nobody".into())
         .await
-        .refused(3, "no role of that name");
+        .refused(2, "there is no role nobody");
     let mut script = Script {
         stdin: PASSWORD.into(),
         ..Script::default()
@@ -81,7 +80,7 @@ async fn refuses_names_that_are_taken_or_none() {
     bench
         .run_args(&mut script, &hostile)
         .await
-        .refused(2, "\"a\\u{1b}[31m\\u{a}b\": a login name is");
+        .refused(2, "username: a login name is");
     let many: String = (0..65).map(|i| format!(" --role r{i}")).collect();
     add(format!("bob{many}")).await.refused(2, "at most 64 roles");
 }
@@ -98,6 +97,7 @@ async fn says_who_is_not_there() {
             "delete --yes",
             "set-password --password-stdin",
             "set-roles --none",
+            "update --no-email",
         ] {
             let outcome = bench.run_typed(PASSWORD, &format!("user {command} {name}")).await;
             outcome.refused(3, "there is no user");
@@ -170,7 +170,7 @@ async fn roles_are_put_set_and_deleted() {
     bench
         .run("user set-roles alice nobody")
         .await
-        .refused(3, "no role of that name");
+        .refused(2, "there is no role nobody");
     bench.json("", "user set-roles alice buyers").await;
     assert_eq!(
         bench.json("", "user show alice").await["scope"],
@@ -210,6 +210,8 @@ async fn roles_are_put_set_and_deleted() {
 async fn lists_page_by_page_and_refuse_forged_cursors() {
     let (bench, _) = with_alice().await;
     for name in ["bob", "carol"] {
+        // Whoever is made later comes later.
+        bench.clock.0.fetch_add(1, Ordering::Relaxed);
         bench
             .json(PASSWORD, &format!("user add {name} --password-stdin"))
             .await;
@@ -235,11 +237,11 @@ async fn lists_page_by_page_and_refuse_forged_cursors() {
     );
     let text = bench.run("user list --limit 2").await.out;
     assert!(text.contains("there are more: --after "), "{text}");
-    let of_clients = bench.cursors.seal("clients", "x");
+    let of_others = bench.json("", "user list --limit 2 --active true").await;
     for forged in [
         "x",
         "'OR'1'='1",
-        &of_clients,
+        of_others["next"].as_str().unwrap(),
         &after.trim_start_matches(" --after ")[1..],
     ] {
         bench
@@ -247,6 +249,94 @@ async fn lists_page_by_page_and_refuse_forged_cursors() {
             .await
             .refused(2, "not one that this list gave out");
     }
+}
+
+#[tokio::test]
+async fn lists_are_of_whom_is_asked_for() {
+    let (bench, _) = with_alice().await;
+    for name in ["bob", "alfred"] {
+        // Whoever is made later comes later.
+        bench.clock.0.fetch_add(1, Ordering::Relaxed);
+        bench
+            .json(PASSWORD, &format!("user add {name} --password-stdin"))
+            .await;
+    }
+    bench.json("", "user disable alfred").await;
+    for (filter, expected) in [
+        ("", vec!["Alice", "bob", "alfred"]),
+        ("--prefix AL", vec!["alfred", "Alice"]),
+        ("--prefix alice@", vec!["Alice"]),
+        ("--active false", vec!["alfred"]),
+        ("--active true --prefix al", vec!["Alice"]),
+        ("--role staff", vec!["Alice"]),
+        ("--role nobody", vec![]),
+    ] {
+        let page = bench.json("", format!("user list {filter}").trim_end()).await;
+        let users = page["users"].as_array().unwrap();
+        let names: Vec<_> = users
+            .iter()
+            .map(|user| user["username"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, expected, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn names_are_changed_and_sessions_go_on() {
+    let (bench, subject) = with_alice().await;
+    bench
+        .json(PASSWORD, "user add bob --email bob@example.org --password-stdin")
+        .await;
+    let renamed = bench
+        .json(
+            "",
+            "user update alice --username Alicia --email alicia@example.org",
+        )
+        .await;
+    assert_eq!(
+        (&renamed["done"], &renamed["username"], &renamed["email"]),
+        (&"updated".into(), &"Alicia".into(), &"alicia@example.org".into())
+    );
+    for name in ["alice", "alice@example.org"] {
+        bench
+            .run(&format!("user show {name}"))
+            .await
+            .refused(3, "there is no user");
+    }
+    let shown = bench.json("", "user show alicia@example.org").await;
+    assert_eq!(shown["subject"], subject.to_string());
+    assert_eq!(shown["roles"], serde_json::json!(["staff"]));
+    bench
+        .run("user update alicia --username BOB")
+        .await
+        .refused(4, "username: it is taken");
+    bench
+        .run("user update alicia --email nobody")
+        .await
+        .refused(2, "email: an e-mail address is");
+    let without = bench.json("", "user update alicia --no-email").await;
+    assert_eq!(
+        (&without["username"], &without["email"]),
+        (&"Alicia".into(), &Value::Null)
+    );
+    assert_eq!(last_entry(&bench).await, None, "nothing was revoked");
+}
+
+/// Who did what, and why, is on the trail whichever way a command goes.
+#[tokio::test]
+async fn changes_are_on_the_trail_with_their_reason() {
+    let (bench, subject) = with_alice().await;
+    let mut script = Script::default();
+    let line = ["user", "disable", "alice", "--reason", "left us"];
+    assert_eq!(bench.run_args(&mut script, &line).await.error, None);
+    let about = AuditFilter {
+        target: Some(("user".to_owned(), Some(subject.to_string()))),
+        ..AuditFilter::default()
+    };
+    let records = bench.store.audit_records(&about, Order::Latest, None, 1).await;
+    let entry: Value = serde_json::from_str(&records.unwrap()[0].body).unwrap();
+    assert_eq!(entry["reason"], "left us", "{entry}");
+    assert!(entry["actor"].to_string().contains("tester"), "{entry}");
 }
 
 #[tokio::test]

@@ -1,84 +1,103 @@
-//! Changes of users who exist, each with the entry on the revocation log that goes with it.
+//! Changes of users who exist.
 
-use symbolon_core::profile::distinct_roles;
-use symbolon_core::revocation::NewRevocation;
+use http::Method;
+use serde_json::{Map, Value, json};
 
-use super::super::context::{Console, Context, confirm};
+use super::super::api::Call;
+use super::super::context::{ApiContext, Console, confirm};
 use super::super::error::CliError;
 use super::super::new_password::new_password;
 use super::super::output::Output;
-use super::{UserDelete, UserRef, UserSetPassword, UserSetRoles, find, too_many_roles, view};
+use super::{
+    UserDelete, UserSetPassword, UserSetRoles, UserSwitch, UserUpdate, find, named, on_user, subject_of, view,
+};
 
 /// `user enable` and `user disable`.
 pub(super) async fn set_active(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
-    args: &UserRef,
+    args: &UserSwitch,
     active: bool,
 ) -> Result<(), CliError> {
-    let mut user = find(context, &args.user).await?;
-    let (entry, done) = if active {
-        (
-            NewRevocation::subject_lifted(user.subject, context.cutoff()),
-            "enabled",
-        )
+    let (order, done) = if active {
+        ("enable", "enabled")
     } else {
-        (NewRevocation::subject_blocked(user.subject), "disabled")
+        ("disable", "disabled")
     };
-    let entry = context.because(entry, done);
-    context
-        .commit(context.admin.set_user_active(user.subject, active, &entry))
-        .await?;
-    user.active = active;
-    view::done(out, done, &user)
+    let subject = subject_of(context, &args.user).await?.to_string();
+    let call =
+        Call::new(Method::POST, &["users", &subject, order]).with_some("reason", args.why.reason.as_ref());
+    let now = on_user(context, &args.user, call).await?;
+    view::done(out, done, &now.user)
 }
 
 /// `user delete`.
 pub(super) async fn delete(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     args: &UserDelete,
 ) -> Result<(), CliError> {
-    let user = find(context, &args.user).await?;
+    let user = find(context, &args.user).await?.user;
     let question = format!("Delete user {} ({}) for good?", user.username, user.subject);
     confirm(console, args.yes, &question)?;
-    let entry = NewRevocation::subject_deleted(user.subject, context.cutoff());
-    let entry = context.because(entry, "deleted");
-    context
-        .commit(context.admin.delete_user(user.subject, &entry))
-        .await?;
+    let call = Call::new(Method::DELETE, &["users", &user.subject.to_string()])
+        .with_some("reason", args.why.reason.as_ref());
+    let gone = context.api.send(call).await;
+    gone.map_err(|error| named(&args.user, error))?;
     view::done(out, "deleted", &user)
 }
 
 /// `user set-password`: whoever knew the old password loses the sessions that it began.
 pub(super) async fn set_password(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     args: &UserSetPassword,
 ) -> Result<(), CliError> {
-    let user = find(context, &args.user).await?;
-    let hash = new_password(context, console, args.password)?;
-    let entry = NewRevocation::subject(user.subject, context.cutoff());
-    let entry = context.because(entry, "password set");
-    context
-        .commit(context.admin.set_password(user.subject, &hash, &entry))
-        .await?;
-    view::done(out, "password_set", &user)
+    let subject = subject_of(context, &args.user).await?.to_string();
+    let password = new_password(console, args.password)?;
+    let call = Call::new(Method::POST, &["users", &subject, "password"])
+        .with_some("reason", args.why.reason.as_ref())
+        .body(&password)?;
+    let now = on_user(context, &args.user, call).await?;
+    view::done(out, "password_set", &now.user)
 }
 
 /// `user set-roles`.
 pub(super) async fn set_roles(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
     args: &UserSetRoles,
 ) -> Result<(), CliError> {
-    let mut user = find(context, &args.user).await?;
-    let roles = distinct_roles(args.roles.clone()).map_err(too_many_roles)?;
-    context
-        .commit(context.admin.set_user_roles(user.subject, &roles))
-        .await?;
-    user.roles = roles;
-    view::done(out, "roles_set", &user)
+    let roles: Vec<_> = args.roles.iter().map(ToString::to_string).collect();
+    let subject = subject_of(context, &args.user).await?.to_string();
+    let call = Call::new(Method::PATCH, &["users", &subject])
+        .with_some("reason", args.why.reason.as_ref())
+        .body(&json!({ "roles": roles }))?;
+    let now = on_user(context, &args.user, call).await?;
+    view::done(out, "roles_set", &now.user)
+}
+
+/// `user update`.
+pub(super) async fn update(
+    context: &ApiContext<'_>,
+    out: &mut Output<'_>,
+    args: &UserUpdate,
+) -> Result<(), CliError> {
+    let mut patch = Map::new();
+    if let Some(username) = &args.username {
+        patch.insert("username".to_owned(), json!(username));
+    }
+    if args.no_email {
+        patch.insert("email".to_owned(), Value::Null);
+    } else if let Some(email) = &args.email {
+        patch.insert("email".to_owned(), json!(email));
+    }
+    let subject = subject_of(context, &args.user).await?.to_string();
+    let call = Call::new(Method::PATCH, &["users", &subject])
+        .with_some("reason", args.why.reason.as_ref())
+        .body(&patch)?;
+    let now = on_user(context, &args.user, call).await?;
+    view::done(out, "updated", &now.user)
 }

@@ -1,75 +1,54 @@
 //! `user import`: users of another system, as JSON lines.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+mod batch;
 
-use clap::Args;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufWriter, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use http::Method;
 use serde::Serialize;
 use serde_json::json;
-use symbolon_core::import::{
-    EarlierNames, ImportMode, Imported, LineError, LinePassword, MAX_LINE_BYTES, UserLine,
-};
-use symbolon_core::password::{HashMemory, PasswordHash};
-use symbolon_core::ports::NewUser;
-use symbolon_core::revocation::LEASE;
+use symbolon_admin_api::{ImportOutcome, ImportReport, UserImport as ImportRequest};
+use symbolon_core::import::{EarlierNames, LineError, LinePassword, MAX_LINE_BYTES, UserLine};
 use zeroize::Zeroizing;
 
-use super::super::context::{Console, Context};
+use super::super::api::Call;
+use super::super::context::{ApiContext, Console};
 use super::super::error::{CliError, ErrorKind};
+use super::super::lines::{next_line, open};
 use super::super::output::{Output, json_line, quoted};
 use super::super::progress::Progress;
+use super::UserImport;
+use batch::Batch;
 
-/// Users of one transaction. It takes a few milliseconds, for which nobody else writes.
-const BATCH: usize = 200;
 /// Most lines of a file: their names are remembered, about 50 bytes for each.
 const MAX_LINES: u32 = 1_000_000;
 /// Most refused lines that are shown where no report is written.
 const SHOWN: u32 = 100;
+/// Longest time that others have between two batches.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
-/// `user import`.
-#[derive(Args, Debug)]
-pub struct UserImport {
-    /// A file with one JSON object per line, or `-` for standard input: username, email, roles, active, and either
-    /// password_hash or password.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Only say what would come of it.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Write what came of every line that made no user to this file, which must not be there yet.
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-}
-
-/// Reads users line by line and makes them in batches. What is refused does not hold up the rest.
+/// Reads users line by line and has them made in batches. What is refused does not hold up the rest.
 pub(super) async fn import(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     args: &UserImport,
 ) -> Result<(), CliError> {
     let shows_progress = console.shows_progress();
-    let (input, bytes): (Box<dyn BufRead + '_>, _) = if args.file == Path::new("-") {
-        (console.lines(), None)
-    } else {
-        let file = File::open(&args.file).map_err(|error| unreadable(&args.file, &error))?;
-        let length = file.metadata().map(|about| about.len()).ok();
-        (Box::new(BufReader::new(file)), length)
-    };
+    let input = open(&args.file, console)?;
+    let is_file = args.file != Path::new("-");
+    let bytes = is_file.then(|| std::fs::metadata(&args.file).ok()).flatten();
     let mut import = Import {
         context,
-        mode: if args.dry_run {
-            ImportMode::Check
-        } else {
-            ImportMode::Write
-        },
+        args,
         report: args.report.as_deref().map(new_report).transpose()?,
-        progress: Progress::new(shows_progress, bytes),
+        progress: Progress::new(shows_progress, bytes.map(|about| about.len())),
         counts: Counts::default(),
         earlier: EarlierNames::default(),
-        batch: Vec::with_capacity(BATCH),
-        memory: HashMemory::default(),
+        batch: Batch::default(),
     };
     let read = import.read(out, input).await;
     import.progress.end();
@@ -77,22 +56,17 @@ pub(super) async fn import(
     let reported = import.report.map_or(Ok(()), |mut report| report.flush());
     read?;
     reported.map_err(report_failed)?;
-    if import.mode == ImportMode::Write && import.counts.added > 0 {
-        (context.wait)(LEASE).await;
-    }
     import.counts.write(out, args.dry_run)
 }
 
 struct Import<'a> {
-    context: &'a Context<'a>,
-    mode: ImportMode,
+    context: &'a ApiContext<'a>,
+    args: &'a UserImport,
     report: Option<BufWriter<File>>,
     progress: Progress,
     counts: Counts,
     earlier: EarlierNames,
-    /// Who is to be made, and on which line that stands.
-    batch: Vec<(u32, NewUser)>,
-    memory: HashMemory,
+    batch: Batch,
 }
 
 /// What came of the lines.
@@ -110,9 +84,9 @@ impl Import<'_> {
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES + 2));
         let mut number = 0;
         loop {
-            let read = next_line(&mut *input, &mut line).map_err(|error| {
-                let done = self.batch.first().map_or(number, |(first, _)| first - 1);
-                self.cut_short(done, &error)
+            let read = next_line(&mut *input, &mut line, MAX_LINE_BYTES).map_err(|error| {
+                let done = self.batch.first().map_or(number, |first| first - 1);
+                self.cut_short(done, &CliError::failed(error, ""))
             })?;
             let Some(read) = read else {
                 return self.write_batch(out).await;
@@ -131,68 +105,81 @@ impl Import<'_> {
                 continue;
             }
             self.counts.lines += 1;
-            let user = if read.too_long {
+            let checked = if read.too_long {
                 Err(LineError::too_long())
             } else {
-                self.user(number, text)
+                self.check(number, text)
             };
-            match user {
-                Ok(user) => self.batch.push((number, user)),
-                Err(error) => self.refuse(out, number, &error)?,
-            }
-            if self.batch.len() == BATCH {
-                self.write_batch(out).await?;
+            match checked {
+                Ok(user) => self.add(out, number, user).await?,
+                Err(error) => self.refuse(out, number, error.field, &error.rule)?,
             }
         }
     }
 
-    /// The user of a line, with the hash to keep.
-    fn user(&mut self, number: u32, text: &[u8]) -> Result<NewUser, LineError> {
+    /// Looks at a line: what can be known here is not sent, as the names of lines that went before.
+    fn check<'t>(&mut self, number: u32, text: &'t [u8]) -> Result<Checked<'t>, LineError> {
         let line = UserLine::parse(text)?;
+        let text = std::str::from_utf8(text).map_err(|_| LineError::whole("a line must be UTF-8"))?;
         self.earlier.take(line.profile.names(), number)?;
-        let (context, cost) = (self.context, self.context.password_cost);
-        let hash = match line.password {
-            LinePassword::Hash(hash) => hash,
-            // Nobody is made of it.
-            LinePassword::Plain(_) if self.mode == ImportMode::Check => {
-                PasswordHash::decoy(cost, context.rng)
-            }
-            LinePassword::Plain(password) => {
-                PasswordHash::create(&password, cost, context.rng, &mut self.memory)
-                    .map_err(|error| LineError::of("password", error.to_string()))?
-            }
-        };
-        let now = context.clock.now();
-        Ok(line.profile.into_new_user(line.active, hash, now, context.rng))
+        Ok(Checked {
+            text,
+            is_plain: matches!(line.password, LinePassword::Plain(_)),
+        })
     }
 
-    /// One transaction. As long as it took, others have their turn.
+    async fn add(&mut self, out: &mut Output<'_>, number: u32, user: Checked<'_>) -> Result<(), CliError> {
+        if !self.batch.has_room(user.text, user.is_plain) {
+            self.write_batch(out).await?;
+        }
+        self.batch.push(number, user.text, user.is_plain);
+        Ok(())
+    }
+
+    /// One request, and one transaction there. As long as it took, others have their turn.
     async fn write_batch(&mut self, out: &mut Output<'_>) -> Result<(), CliError> {
-        let (numbers, users): (Vec<u32>, Vec<NewUser>) = self.batch.drain(..).unzip();
-        let Some(first) = numbers.first() else {
+        let batch = std::mem::take(&mut self.batch);
+        let Some(first) = batch.first() else {
             return Ok(());
         };
         let begun = self.context.clock.monotonic();
-        let outcomes = self.context.admin.import_users(&users, self.mode).await;
-        let outcomes = outcomes.map_err(|error| self.cut_short(first - 1, &error))?;
-        for (number, outcome) in numbers.into_iter().zip(outcomes) {
+        let came = self.send(batch).await;
+        let came = came.map_err(|error| self.cut_short(first - 1, &error))?;
+        for (line, outcome) in came {
             match outcome {
-                Imported::Added => self.counts.added += 1,
-                Imported::Exists => self.exists(number)?,
-                Imported::Taken(field) => {
-                    let error = LineError::of(field, "belongs to another user already");
-                    self.refuse(out, number, &error)?;
-                }
-                Imported::Unknown(_) => {
-                    let rule = "names a role that there is not: see `symbolon role list`";
-                    self.refuse(out, number, &LineError::of("roles", rule))?;
-                }
+                Came::Added => self.counts.added += 1,
+                Came::Exists => self.exists(line)?,
+                Came::Refused(field, rule) => self.refuse(out, line, field.as_deref(), &rule)?,
             }
         }
-        if self.mode == ImportMode::Write {
-            tokio::time::sleep(self.context.clock.monotonic().saturating_sub(begun)).await;
+        let took = self.context.clock.monotonic().saturating_sub(begun);
+        if !self.args.dry_run && !took.is_zero() {
+            (self.context.pause)(took.min(MAX_PAUSE)).await;
         }
         Ok(())
+    }
+
+    /// What came of each line of a batch.
+    async fn send(&self, batch: Batch) -> Result<Vec<(u32, Came)>, CliError> {
+        let (users, lines) = batch.into_parts();
+        let dry_run = self.args.dry_run;
+        let call = Call::new(Method::POST, &["users", "import"])
+            .with_some("reason", self.args.why.reason.as_ref())
+            .body(&ImportRequest { users, dry_run })?;
+        let report: ImportReport = self.context.api.send(call).await?.read()?;
+        if report.dry_run != dry_run || report.users.len() != lines.len() {
+            return Err(CliError::failed(
+                "the server's answer is not about the users who were sent",
+                "use a `symbolon` of the server's version",
+            ));
+        }
+        // In the order of the request.
+        let came = report.users.into_iter().map(|user| match user.outcome {
+            ImportOutcome::Added => Came::Added,
+            ImportOutcome::Exists => Came::Exists,
+            ImportOutcome::Refused => Came::Refused(user.field, user.rule.unwrap_or_default()),
+        });
+        Ok(lines.into_iter().zip(came).collect())
     }
 
     fn exists(&mut self, line: u32) -> Result<(), CliError> {
@@ -200,9 +187,14 @@ impl Import<'_> {
         self.report(&json!({ "line": line, "outcome": "exists" }))
     }
 
-    fn refuse(&mut self, out: &mut Output<'_>, line: u32, error: &LineError) -> Result<(), CliError> {
+    fn refuse(
+        &mut self,
+        out: &mut Output<'_>,
+        line: u32,
+        field: Option<&str>,
+        rule: &str,
+    ) -> Result<(), CliError> {
         self.counts.refused += 1;
-        let LineError { field, rule } = error;
         let object = json!({ "line": line, "outcome": "refused", "field": field, "rule": rule });
         if self.report.is_some() {
             return self.report(&object);
@@ -225,16 +217,35 @@ impl Import<'_> {
     }
 
     /// Something failed behind line `done`.
-    fn cut_short(&self, done: u32, error: &dyn std::error::Error) -> CliError {
-        let what = match self.mode {
-            ImportMode::Check => "looked at",
-            ImportMode::Write => "imported",
+    fn cut_short(&self, done: u32, error: &CliError) -> CliError {
+        let is_changed = !self.args.dry_run && self.counts.added > 0;
+        let what = if self.args.dry_run {
+            "looked at"
+        } else {
+            "imported"
         };
-        CliError::failed(
+        CliError::new(
+            // The exit codes of most kinds say that nothing changed.
+            if is_changed { ErrorKind::Failed } else { error.kind },
             format_args!("{error}; the lines up to {done} were {what}"),
             "run it again: users who are there are left as they are",
         )
     }
+}
+
+/// A line that may make a user.
+struct Checked<'t> {
+    text: &'t str,
+    /// Whether it holds a password in place of its hash.
+    is_plain: bool,
+}
+
+/// What came of a user.
+enum Came {
+    Added,
+    Exists,
+    /// The field, where it is one, and the rule that it breaks.
+    Refused(Option<String>, String),
 }
 
 impl Counts {
@@ -262,45 +273,6 @@ impl Counts {
     }
 }
 
-/// What was read of the input.
-#[derive(Clone, Copy, Debug)]
-struct ReadLine {
-    bytes: u64,
-    too_long: bool,
-}
-
-/// Reads to the end of the next line and keeps at most one byte more than a line may have.
-fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Option<ReadLine>> {
-    line.clear();
-    let mut read = ReadLine {
-        bytes: 0,
-        too_long: false,
-    };
-    loop {
-        let buffer = match input.fill_buf() {
-            Ok(buffer) => buffer,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let length = end.map_or(buffer.len(), |end| end + 1);
-        if length == 0 {
-            return Ok((read.bytes > 0).then_some(read));
-        }
-        // The line's own end does not count.
-        if line.len() + length > MAX_LINE_BYTES + 2 {
-            read.too_long = true;
-        } else {
-            line.extend_from_slice(&buffer[..length]);
-        }
-        input.consume(length);
-        read.bytes += length as u64;
-        if end.is_some() {
-            return Ok(Some(read));
-        }
-    }
-}
-
 /// A new file, for its owner alone: it says who is in the database.
 fn new_report(path: &Path) -> Result<BufWriter<File>, CliError> {
     let mut options = OpenOptions::new();
@@ -309,17 +281,13 @@ fn new_report(path: &Path) -> Result<BufWriter<File>, CliError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(BufWriter::new).map_err(|error| {
         CliError::failed(
-            format_args!("the report {} can't be made: {error}", shown(path)),
+            format_args!(
+                "the report {} can't be made: {error}",
+                quoted(&path.to_string_lossy())
+            ),
             "name a file that is not there yet, in a folder that can be written",
         )
     })
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> CliError {
-    CliError::failed(
-        format_args!("{} can't be read: {error}", shown(path)),
-        "name a file that can, or `-` for standard input",
-    )
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` wants")]
@@ -328,8 +296,4 @@ fn report_failed(error: io::Error) -> CliError {
         format_args!("the report can't be written: {error}"),
         "run it again with another report: users who are there are left as they are",
     )
-}
-
-fn shown(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
 }
