@@ -167,13 +167,19 @@ impl Site {
         objects
     }
 
-    /// Starts a process of this installation.
+    /// Starts a process of this installation. A command goes through the admin API where the line names a login or a server,
+    /// and in the development mode, which stores a login; otherwise it works on the database.
     pub fn spawn<'a>(&self, stdin: &str, arguments: impl IntoIterator<Item = &'a str>) -> Process {
-        let arguments = arguments.into_iter().map(OsString::from);
+        let arguments: Vec<&str> = arguments.into_iter().collect();
+        let names_a_way = arguments
+            .iter()
+            .any(|argument| ["serve", "--login", "--server", "--offline"].contains(argument));
+        let offline = (!self.dev && !names_a_way).then_some("--offline");
         let mut command = Command::new(path());
         let inherited = std::env::var_os("PATH").map(|path| ("PATH", path));
         command
             .args(arguments)
+            .args(offline)
             .args(self.place())
             .args(&self.flags)
             .env_clear()

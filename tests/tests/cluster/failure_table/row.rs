@@ -299,7 +299,7 @@ async fn disable(scene: &Scene, user: &str) -> String {
     let mut command = Command::new(binary::path());
     command
         .env_clear()
-        .args(["user", "disable", user])
+        .args(["user", "disable", user, "--offline"])
         .env("SYMBOLON_ISSUER", settings.issuer.as_str())
         .env("SYMBOLON_DATABASE_URL", &settings.database.url)
         .env("SYMBOLON_DATABASE_CONNECT_TIMEOUT", "1s")
