@@ -16,7 +16,7 @@ Exit codes:
   3  not found: there is no such user, client, role, audience or key; nothing changed
   4  taken: the name belongs to somebody else already, or the key is there; nothing changed
   5  unconfirmed: it is revoked, but not every live verifier has reported in time that it applied it
-  6  incomplete: some lines of a file were refused, and the others done
+  6  incomplete: some of what files hold was refused, and the rest done
   7  unhealthy: a check of `symbolon doctor` failed
   8  denied: the server refuses the login, or it lacks the scope; nothing changed
   9  stale: somebody else has changed the record meanwhile; nothing changed
@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Failed,
     /// The server refuses whoever asks.
     Denied,
-    /// Some lines of a file were refused, and the others done.
+    /// Some of what files hold was refused, and the rest done.
     Incomplete,
     /// There is no such record.
     NotFound,

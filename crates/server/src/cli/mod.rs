@@ -2,6 +2,7 @@
 //! that they run without a process; [`run`] ties them to this one.
 
 mod api;
+pub mod apply;
 pub mod args;
 pub mod audit;
 pub mod bootstrap;
@@ -75,6 +76,7 @@ pub async fn on_api(
     command: ApiCommand,
 ) -> Result<(), CliError> {
     match command {
+        ApiCommand::Apply(args) => apply::run(context, console, out, &args).await,
         ApiCommand::Audit(command) => audit::run(context, out, command).await,
         ApiCommand::Keys(command) => keys::run(context, console, out, command).await,
         ApiCommand::Revocations(command) => revocations::run(context, out, command).await,
@@ -89,6 +91,8 @@ pub async fn on_api(
 /// A command that goes through the admin API.
 #[derive(Debug)]
 pub enum ApiCommand {
+    /// `apply`.
+    Apply(apply::ApplyArgs),
     /// `audit`.
     Audit(audit::AuditCommand),
     /// `keys`.
@@ -114,7 +118,8 @@ impl ApiCommand {
             Self::Keys(keys::KeysCommand::Compromise(_)) | Self::Revoke(_) | Self::Session(_) => {
                 connect::Fences::Raise
             }
-            Self::Audit(_)
+            Self::Apply(_)
+            | Self::Audit(_)
             | Self::Keys(_)
             | Self::Revocations(_)
             | Self::Role(_)

@@ -1,5 +1,6 @@
 //! Commands over a real store, from the arguments to the exit code and what is written.
 
+mod apply;
 mod clients;
 mod evidence;
 mod imports;
@@ -226,6 +227,7 @@ impl Bench {
             administer(&context, script, out, command).await
         };
         let result = match cli.command {
+            Command::Apply(args) => self.run_api(&wait, script, out, ApiCommand::Apply(args)).await,
             Command::Client(command) => on_store(script, out, StoreCommand::Client(command)).await,
             Command::Keys(command) => self.run_api(&wait, script, out, ApiCommand::Keys(command)).await,
             Command::Revocations(command) => self.run_api(&wait, script, out, ApiCommand::Revocations(command)).await,
