@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use symbolon_core::cursor::Cursors;
 
 use super::api::Call;
-use super::apply::ApplyArgs;
 use super::audit::AuditCommand;
 use super::bootstrap::BootstrapArgs;
 use super::calibrate::PasswordsCommand;
@@ -15,13 +13,15 @@ use super::client::ClientCommand;
 use super::completions::CompletionsArgs;
 use super::configuration::ConfigCommand;
 use super::doctor::DoctorArgs;
-use super::error::{CliError, EXIT_CODES};
+use super::error::EXIT_CODES;
 use super::keys::KeysCommand;
 use super::keys::args::reason;
 use super::login::LoginArgs;
+use super::resource_server::ResourceServerCommand;
 use super::revocations::RevocationsCommand;
 use super::revoke::RevokeCommand;
 use super::role::RoleCommand;
+use super::scope::ScopeCommand;
 use super::session::SessionCommand;
 use super::user::UserCommand;
 use super::verifiers::VerifiersCommand;
@@ -68,12 +68,6 @@ pub struct GlobalArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make clients, scopes and resource servers what files say.
-    ///
-    /// A file in TOML holds tables [[client]], with the members of the admin API, and [[scope]], with `name` and `description`;
-    /// in YAML it holds lists of the same names. What a table does not say is as the server would have it. Changes are shown
-    /// first.
-    Apply(ApplyArgs),
     /// Search, export and verify the audit trail.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -101,6 +95,9 @@ pub enum Command {
     /// Tune password hashing.
     #[command(subcommand)]
     Passwords(PasswordsCommand),
+    /// Make, change and list resource servers: the audiences of tokens.
+    #[command(subcommand)]
+    ResourceServer(ResourceServerCommand),
     /// Show what was revoked, and by when verifiers had applied it.
     #[command(subcommand)]
     Revocations(RevocationsCommand),
@@ -110,6 +107,9 @@ pub enum Command {
     /// Make and list roles: names for sets of scopes that users hold.
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Keep the register of scopes, which the metadata document lists.
+    #[command(subcommand)]
+    Scope(ScopeCommand),
     /// Run the server.
     Serve(ServeArgs),
     /// List and end sessions.
@@ -175,14 +175,5 @@ impl PageArgs {
     pub(super) fn on(&self, call: Call) -> Call {
         call.with("limit", self.limit)
             .with_some("after", self.after.as_ref())
-    }
-
-    /// The position in the cursor, which must be one that this list gave out.
-    ///
-    /// # Errors
-    /// [`CliError`] for a forged cursor and for that of another list.
-    pub(super) fn position(&self, cursors: &Cursors, list: &str) -> Result<Option<String>, CliError> {
-        let open = |cursor: &String| cursors.open(list, cursor);
-        Ok(self.after.as_ref().map(open).transpose()?)
     }
 }

@@ -21,24 +21,28 @@ use super::settling::Settling;
 use crate::admin::{Offline, SettleBy};
 use crate::node::{self, Stores};
 
-/// What a command does to the revocation log of a database that it works on itself.
+/// What a command does to a database that it works on itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fences {
-    /// Nothing that fences in Redis are for.
-    Leave,
-    /// It revokes: fences are raised where there is Redis, and where that is down the entry goes on the log all the same.
-    Raise,
+pub(super) enum Beside {
+    /// It changes what is on record, and is refused where the server's secrets can't be opened: the database is another
+    /// installation's, or the key-encryption key is.
+    Administer,
+    /// Nothing that fences in Redis are for, and it does so also where secrets can't be opened.
+    Other,
+    /// It revokes, and does so also where secrets can't be opened: fences are raised where there is Redis, and where that is down the
+    /// entry goes on the log all the same.
+    Revoke,
 }
 
 /// Runs a command on the admin API.
 pub(super) fn with_api(
     global: &GlobalArgs,
     out: &mut Output<'_>,
-    fences: Fences,
+    does: Beside,
     command: impl AsyncFnOnce(&ApiContext<'_>, &mut Output<'_>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     if global.offline {
-        return beside(global, out, fences, command);
+        return beside(global, out, does, command);
     }
     let connection = Connection::remote(Remote::new(stored_login(global)?)?);
     runtime(tokio::runtime::Builder::new_current_thread())?.block_on(async {
@@ -89,7 +93,7 @@ fn stored_login(global: &GlobalArgs) -> Result<super::api::Login, CliError> {
 fn beside(
     global: &GlobalArgs,
     out: &mut Output<'_>,
-    fences: Fences,
+    does: Beside,
     command: impl AsyncFnOnce(&ApiContext<'_>, &mut Output<'_>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let settings = settings(global, out)?;
@@ -99,9 +103,9 @@ fn beside(
             .await
             .map_err(failed)?;
         let settling = Settling::new(&settings, &stores.sql);
-        let log = match fences {
-            Fences::Leave => Ok(unfenced(&stores)),
-            Fences::Raise => node::fenced_log(&settings, &stores.sql).await,
+        let log = match does {
+            Beside::Administer | Beside::Other => Ok(unfenced(&stores)),
+            Beside::Revoke => node::fenced_log(&settings, &stores.sql).await,
         };
         let log = match log {
             Ok(log) => log,
@@ -125,17 +129,21 @@ fn beside(
             rng: Arc::new(SystemRng),
         };
         let opened = offline.open().await.map_err(failed)?;
-        if let Some(why) = opened.sealed {
-            let why = format!("server secrets can't be opened, so that clients get no secrets: {why}");
-            out.remark(Remark::Warning, &why)?;
-        }
         let connection = Connection::local(router(opened.api));
         let context = ApiContext {
             api: &connection,
             clock: &*clock,
             pause: &|time| tokio::time::sleep(time).boxed(),
         };
-        let outcome = command(&context, out).await;
+        let outcome = match opened.sealed {
+            Some(why) if does == Beside::Administer => Err(CliError::failed(why, "")),
+            Some(why) => {
+                let why = format!("server secrets can't be opened, so that clients get no secrets: {why}");
+                out.remark(Remark::Warning, &why)?;
+                command(&context, out).await
+            }
+            None => command(&context, out).await,
+        };
         stores.sql.close().await;
         settling.remark(out)?;
         outcome

@@ -5,18 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
-use symbolon_core::audit::{Act, Actor};
-use symbolon_core::cursor::Cursors;
-use symbolon_core::password::PasswordCost;
-use symbolon_core::ports::{AdminStore, Change, FactStore, StoreResult};
-use symbolon_core::revocation::{LEASE, NewRevocation};
-use symbolon_core::secret::ClientSecrets;
-use symbolon_core::{Clock, Rng, UnixMillis};
-use symbolon_jose::SigningAlg;
+use symbolon_core::Clock;
 use zeroize::Zeroizing;
 
 use super::api::Connection;
-use super::error::{CliError, ErrorKind, input_failed};
+use super::error::{CliError, input_failed};
 
 /// Waits for the given time.
 pub type Wait = dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync;
@@ -32,115 +25,16 @@ pub struct ApiContext<'a> {
     pub pause: &'a Wait,
 }
 
-/// What commands on users, roles and clients work with.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// Changes.
-    pub admin: &'a dyn AdminStore,
-    /// Facts, read without a cache.
-    pub facts: &'a dyn FactStore,
-    /// Makes and hashes client secrets.
-    pub secrets: &'a ClientSecrets,
-    /// Makes and checks page cursors.
-    pub cursors: &'a Cursors,
-    /// Time.
-    pub clock: &'a dyn Clock,
-    /// Randomness.
-    pub rng: &'a dyn Rng,
-    /// Waits until running servers have seen a change.
-    pub wait: &'a Wait,
-    /// Who makes the changes, for the record: see [`actor`].
-    pub actor: &'a str,
-    /// Cost of new password hashes.
-    pub password_cost: PasswordCost,
-    /// The algorithms that the server has keys for, `keys.algorithms`.
-    pub algorithms: &'a [SigningAlg],
-}
-
-impl Context<'_> {
-    /// Makes a change and returns once no server goes by older facts: servers may use cached facts for [`LEASE`]
-    /// after the commit.
-    ///
-    /// # Errors
-    /// The store failed, a name is taken, or there is no such record; nothing changed.
-    pub(super) async fn commit(
-        &self,
-        change: impl Future<Output = StoreResult<Change>>,
-    ) -> Result<(), CliError> {
-        match change.await? {
-            Change::Done => {
-                (self.wait)(LEASE).await;
-                Ok(())
-            }
-            Change::Stale => Err(CliError::new(
-                ErrorKind::Stale,
-                "the record has changed meanwhile",
-                "look at it again",
-            )),
-            Change::Taken(what) => Err(taken(what)),
-            Change::Unknown(what) => Err(unknown(what)),
-        }
-    }
-
-    /// The moment up to which a cutoff reaches: the end of the wait that follows the commit. What begins beside the
-    /// command, by facts that are about to be old, is dead with what began before it; what begins after the
-    /// command has returned is alive.
-    pub(super) fn cutoff(&self) -> UnixMillis {
-        self.clock.now().plus(LEASE.as_millis() as u64)
-    }
-
-    /// Says for the record why an entry is made and by whom.
-    pub(super) fn because(&self, entry: NewRevocation, done: &str) -> NewRevocation {
-        entry.by(&Act::new(Actor::operator(self.actor), done))
-    }
-}
-
-fn taken(what: &str) -> CliError {
-    match what {
-        "username" => CliError::taken("the user name is taken", "choose another one"),
-        "email" => CliError::taken("the e-mail address is taken", "choose another one"),
-        "client_id" => CliError::taken(
-            "the client id is taken",
-            "choose another one, or leave it out to have one made",
-        ),
-        "audience" => CliError::taken(
-            "another client serves that audience already",
-            "find it with `symbolon client list`",
-        ),
-        other => CliError::taken(format_args!("the {other} is taken"), "choose another one"),
-    }
-}
-
-fn unknown(what: &str) -> CliError {
-    match what {
-        "audience" => CliError::not_found(
-            "nobody serves one of those audiences",
-            "add its resource server first with `symbolon client add --serves`",
-        ),
-        "role" => CliError::not_found(
-            "there is no role of that name",
-            "see `symbolon role list`, or make it with `symbolon role put`",
-        ),
-        other => CliError::not_found(
-            format_args!("there is no such {other}"),
-            format!("see `symbolon {other} list`"),
-        ),
-    }
-}
-
-/// Whoever runs this process, for the record.
+/// Whoever runs this process, for the record: the operating system's name of the user.
 pub(super) fn operator_name() -> String {
     let names = ["USER", "LOGNAME"].map(|name| std::env::var(name).unwrap_or_default());
-    let named = actor(names.iter().map(String::as_str));
-    named.trim_start_matches("cli:").to_owned()
+    usable(&names).to_owned()
 }
 
-/// Who changes something at the command line, for the record: `cli:` and the operating system's name of the user,
-/// the first of `names` (`$USER`, `$LOGNAME`) that is one.
-pub fn actor<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let usable = |name: &&str| !name.is_empty() && !name.contains(char::is_control);
-    let name = names.into_iter().find(usable).unwrap_or("unknown");
-    format!("cli:{name}")
+/// The first of the names that is one.
+fn usable(names: &[String]) -> &str {
+    let is_one = |name: &&String| !name.is_empty() && !name.contains(char::is_control);
+    names.iter().find(is_one).map_or("unknown", String::as_str)
 }
 
 /// Standard input and the terminal.
@@ -200,9 +94,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_actor_is_the_first_usable_name() {
-        assert_eq!(actor(["alice", "bob"]), "cli:alice");
-        assert_eq!(actor(["", "bob"]), "cli:bob");
-        assert_eq!(actor(["a\nb", ""]), "cli:unknown");
+    fn the_operator_is_the_first_usable_name() {
+        let first = |names: [&str; 2]| usable(&names.map(str::to_owned)).to_owned();
+        assert_eq!(first(["alice", "bob"]), "alice");
+        assert_eq!(first(["", "bob"]), "bob");
+        assert_eq!(first(["a\nb", ""]), "unknown");
     }
 }

@@ -7,30 +7,26 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use clap::error::ErrorKind as ClapErrorKind;
-use symbolon_core::audit::{Act, Actor};
-use symbolon_core::ports::{AdminStore, AdminStores as _};
 use symbolon_core::{Clock, Rng, SystemClock, SystemRng};
 use symbolon_store_sql::{SqlConfig, SqlStore};
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
 use super::audit::{self, AuditCommand};
+use super::bootstrap::{self, BootstrapArgs};
 use super::configuration::{self, ConfigCommand};
 use super::connect::with_api;
-use super::context::{Context, Wait, actor};
 use super::doctor::{self, DoctorArgs};
 use super::error::{CliError, ErrorKind};
 use super::output::{Output, Remark};
 use super::settling::Settling;
 use super::sources::{refuse_config, serve_sources, sources};
 use super::terminal::Terminal;
-use super::{
-    ApiCommand, StoreCommand, administer, bootstrap, calibrate, completions, login, migrate, on_api,
-};
+use super::{ApiCommand, calibrate, completions, login, migrate, on_api};
 use crate::app::{self, ServeOptions};
 use crate::config::{Settings, load, reload_encryption_keys};
 use crate::node::Stores;
-use crate::secrets::{ServerKeys, open_server_keys};
+use crate::secrets::open_server_keys;
 use crate::{dev, node, observe};
 
 /// Runs the command line of this process.
@@ -76,17 +72,13 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
     out.json = cli.global.json;
     let global = &cli.global;
     match cli.command {
-        Command::Apply(args) => through_api(global, out, ApiCommand::Apply(args)),
         Command::Audit(AuditCommand::Verify(args)) if args.export.is_some() => {
             let export = args.export.clone().unwrap_or_default();
             runtime(Builder::new_current_thread())?.block_on(audit::run_on_export(out, &args, &export))
         }
         Command::Audit(command) => through_api(global, out, ApiCommand::Audit(command)),
-        Command::Bootstrap(args) => with_store(global, out, async |with, out| {
-            let keys = with.server_keys().await?;
-            bootstrap::run(with.store, &keys, &*with.clock, out, args).await
-        }),
-        Command::Client(command) => on_store(global, out, StoreCommand::Client(command)),
+        Command::Bootstrap(args) => on_first_client(global, out, args),
+        Command::Client(command) => through_api(global, out, ApiCommand::Client(command)),
         Command::Completions(args) => completions::run(out, args),
         Command::Config(command) => on_configuration(global, out, command),
         Command::Doctor(args) => examine(global, out, args),
@@ -95,9 +87,11 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
         Command::Logout => login::logout(global, out),
         Command::Migrate(args) => on_schema(global, out, args),
         Command::Passwords(command) => calibrate::run(&SystemClock::new(), &SystemRng, out, command),
+        Command::ResourceServer(command) => through_api(global, out, ApiCommand::ResourceServer(command)),
         Command::Revocations(command) => through_api(global, out, ApiCommand::Revocations(command)),
         Command::Revoke(command) => through_api(global, out, ApiCommand::Revoke(command)),
         Command::Role(command) => through_api(global, out, ApiCommand::Role(command)),
+        Command::Scope(command) => through_api(global, out, ApiCommand::Scope(command)),
         Command::Serve(args) => serve(global, args),
         Command::Session(command) => through_api(global, out, ApiCommand::Session(command)),
         Command::User(command) => through_api(global, out, ApiCommand::User(command)),
@@ -152,107 +146,26 @@ fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Re
 }
 
 fn through_api(global: &GlobalArgs, out: &mut Output<'_>, command: ApiCommand) -> Result<(), CliError> {
-    let fences = command.fences();
-    with_api(global, out, fences, async |context, out| {
+    let does = command.beside();
+    with_api(global, out, does, async |context, out| {
         on_api(context, &mut Terminal, out, command).await
     })
 }
 
-fn on_store(global: &GlobalArgs, out: &mut Output<'_>, command: StoreCommand) -> Result<(), CliError> {
-    with_store(global, out, async |with, out| {
-        administer_store(with, out, command).await
-    })
-}
-
-/// Runs a command on the database, which is closed whatever comes of it.
-fn with_store(
-    global: &GlobalArgs,
-    out: &mut Output<'_>,
-    command: impl AsyncFnOnce(&StoreParts<'_>, &mut Output<'_>) -> Result<(), CliError>,
-) -> Result<(), CliError> {
+fn on_first_client(global: &GlobalArgs, out: &mut Output<'_>, args: BootstrapArgs) -> Result<(), CliError> {
     let settings = settings(global, out)?;
     let clock = node::cluster_clock(&settings, Arc::new(SystemClock::new()));
     runtime(Builder::new_current_thread())?.block_on(async {
         let stores = Stores::open_database_alone(&settings, clock.clone(), &SystemRng)
             .await
             .map_err(failed)?;
-        let with = StoreParts {
-            settings: &settings,
-            store: &stores.sql,
-            clock,
-            settling: Settling::new(&settings, &stores.sql),
+        let outcome = match open_server_keys(&stores.sql, &settings.keys.encryption_keys, &SystemRng).await {
+            Ok(keys) => bootstrap::run(&stores.sql, &keys, &*clock, out, args).await,
+            Err(error) => Err(failed(error)),
         };
-        let outcome = command(&with, out).await;
         stores.sql.close().await;
-        with.settling.remark(out)?;
         outcome
     })
-}
-
-/// What commands on the database are run with.
-struct StoreParts<'a> {
-    settings: &'a Settings,
-    store: &'a SqlStore,
-    clock: Arc<dyn Clock>,
-    settling: Settling,
-}
-
-async fn administer_store(
-    with: &StoreParts<'_>,
-    out: &mut Output<'_>,
-    command: StoreCommand,
-) -> Result<(), CliError> {
-    let keys = with.server_keys().await?;
-    let (wait, actor) = (with.wait(), operator());
-    let admin = with.acting();
-    let context = with.context(&*admin, &keys, &*wait, &actor);
-    administer(&context, &mut Terminal, out, command).await
-}
-
-impl StoreParts<'_> {
-    /// Waits until running servers go by a change.
-    fn wait(&self) -> Box<Wait> {
-        let settling = self.settling.clone();
-        Box::new(move |time| settling.wait(time))
-    }
-
-    async fn server_keys(&self) -> Result<ServerKeys, CliError> {
-        open_server_keys(self.store, &self.settings.keys.encryption_keys, &SystemRng)
-            .await
-            .map_err(failed)
-    }
-
-    fn acting(&self) -> Box<dyn AdminStore> {
-        self.store
-            .acting(Act::new(Actor::operator(&operator()), "at the command line"))
-    }
-
-    fn context<'a>(
-        &'a self,
-        admin: &'a dyn AdminStore,
-        keys: &'a ServerKeys,
-        wait: &'a Wait,
-        actor: &'a str,
-    ) -> Context<'a> {
-        Context {
-            admin,
-            facts: self.store,
-            secrets: &keys.client_secrets,
-            cursors: &keys.cursors,
-            clock: &*self.clock,
-            rng: &SystemRng,
-            wait,
-            actor,
-            password_cost: node::password_cost(self.settings),
-            algorithms: &self.settings.keys.algorithms,
-        }
-    }
-}
-
-/// Whoever runs this process, for the record.
-fn operator() -> String {
-    let names = ["USER", "LOGNAME"].map(|name| std::env::var(name).unwrap_or_default());
-    actor(names.iter().map(String::as_str))
 }
 
 fn serve(global: &GlobalArgs, args: ServeArgs) -> Result<(), CliError> {

@@ -1,15 +1,18 @@
 //! `client add`.
 
 use clap::Args;
-use symbolon_core::client::{Client, ClientPolicy, ClientType};
-use symbolon_core::revocation::NewRevocation;
-use symbolon_core::{ClientId, ClientUid};
+use http::Method;
+use serde_json::json;
+use symbolon_admin_api::ClientWithSecret;
+use symbolon_core::ClientId;
 use uuid::Uuid;
 
-use super::super::context::Context;
+use super::super::api::Call;
+use super::super::args::WhyArgs;
+use super::super::context::ApiContext;
 use super::super::error::CliError;
 use super::super::output::Output;
-use super::options::{PolicyArgs, check};
+use super::options::{PolicyArgs, warn};
 use super::{secret, view};
 
 /// `client add`.
@@ -24,9 +27,12 @@ pub struct ClientAdd {
     /// A client that can't keep a secret, such as an app on the user's device.
     #[arg(long)]
     pub public: bool,
-    /// What it may do.
+    /// What it may do. Nothing is allowed that is not named.
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// A client id that somebody chose. One that is a UUID could be taken for the subject of a user, or for the
@@ -41,44 +47,24 @@ pub(in crate::cli) fn chosen_id(text: &str) -> Result<ClientId, String> {
 
 /// Makes the client, and a secret where it can keep one.
 pub(super) async fn add(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
     args: ClientAdd,
 ) -> Result<(), CliError> {
-    let policy = policy(&args.name, args.public, args.policy)?;
-    check(context, out, &policy)?;
-    let now = context.clock.now();
-    let uid = ClientUid::new(now, context.rng);
-    let secret = match policy.client_type {
-        ClientType::Confidential => Some(secret::make(context, uid)?),
-        ClientType::Public => None,
-    };
-    let client = Client {
-        uid,
-        client_id: args.client_id.unwrap_or_else(|| uid.into()),
-        active: true,
-        created: now,
-        policy,
-        audiences: Vec::new(),
-        secrets: secret.iter().map(|made| made.hash.clone()).collect(),
-    };
-    let lift = NewRevocation::client_lifted(&client.client_id, context.cutoff());
-    let lift = context.because(lift, "added");
-    context.commit(context.admin.add_client(&client, &lift)).await?;
-    match secret {
-        Some(made) => secret::show(out, "added", &client, &made.text),
-        None => view::done(out, "added", &client),
+    let mut form = args.policy.members()?;
+    form.insert("name".to_owned(), json!(args.name));
+    form.insert("client_id".to_owned(), json!(args.client_id));
+    if args.public {
+        form.insert("type".to_owned(), json!("public"));
     }
-}
-
-/// The policy that the flags describe. Nothing is allowed that was not named.
-fn policy(name: &str, public: bool, args: PolicyArgs) -> Result<ClientPolicy, CliError> {
-    let client_type = if public {
-        ClientType::Public
-    } else {
-        ClientType::Confidential
-    };
-    let mut policy = ClientPolicy::new(name, client_type);
-    args.apply(&mut policy)?;
-    Ok(policy)
+    let call = Call::new(Method::POST, &["clients"])
+        .with_some("reason", args.why.reason)
+        .naming("client_id", "--client-id")
+        .body(&form)?;
+    let made: ClientWithSecret = context.api.send(call).await?.read()?;
+    warn(out, &made.client)?;
+    match &made.client_secret {
+        Some(text) => secret::show(out, "added", &made.client, text),
+        None => view::done(out, "added", &made.client),
+    }
 }

@@ -1,13 +1,17 @@
-//! Changes of clients that exist, each with the entry on the revocation log that goes with it.
+//! Changes of clients that exist.
 
 use clap::Args;
-use symbolon_core::revocation::NewRevocation;
+use http::Method;
+use serde_json::{Map, Value, json};
+use symbolon_core::view::ClientView;
 
-use super::super::context::{Console, Context, confirm};
+use super::super::api::Call;
+use super::super::args::WhyArgs;
+use super::super::context::{ApiContext, Console, confirm};
 use super::super::error::CliError;
 use super::super::output::Output;
-use super::options::{Clearable, PolicyArgs, check};
-use super::{ClientRef, find, view};
+use super::options::{Clearable, PolicyArgs, warn};
+use super::{ClientSwitch, find, named, view};
 
 /// `client update`.
 #[derive(Args, Debug)]
@@ -24,6 +28,9 @@ pub struct ClientUpdate {
     /// What is given replaces what was there. Whether a client is public can't change: make another.
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// `client delete`.
@@ -35,79 +42,81 @@ pub struct ClientDelete {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
-/// `client update`.
+/// `client update`: what is not given is left as it is then, whoever changes it meanwhile.
 pub(super) async fn update(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
     args: ClientUpdate,
 ) -> Result<(), CliError> {
-    let mut client = find(context, &args.client).await?;
-    let before = client.policy.clone();
-    for field in args.clear {
-        field.clear(&mut client.policy);
-    }
-    if let Some(name) = args.name {
-        client.policy.name = name;
-    }
-    args.policy.apply(&mut client.policy)?;
-    if client.policy == before {
+    let mut patch: Map<String, Value> = args.clear.iter().map(|field| field.emptied()).collect();
+    patch.extend(args.policy.members()?);
+    patch.extend(args.name.map(|name| ("name".to_owned(), json!(name))));
+    let client = find(context, &args.client).await?;
+    if !changes(&patch, &client)? {
         return Err(CliError::refused(
             "that changes nothing",
             "name what is to change, such as --scope",
         ));
     }
-    check(context, out, &client.policy)?;
-    context.commit(context.admin.set_client_policy(&client)).await?;
+    let call = Call::new(Method::PATCH, &["clients", &client.uid.to_string()])
+        .with_some("reason", args.why.reason)
+        .body(&patch)?;
+    let client: ClientView = context.api.send(call).await?.read()?;
+    warn(out, &client)?;
     view::done(out, "updated", &client)
+}
+
+/// Whether a member of the patch is another than the client's.
+fn changes(patch: &Map<String, Value>, client: &ClientView) -> Result<bool, CliError> {
+    let present = serde_json::to_value(client)
+        .map_err(|error| CliError::failed(format_args!("the client is no JSON: {error}"), "report this"))?;
+    Ok(patch.iter().any(|(name, value)| present.get(name) != Some(value)))
 }
 
 /// `client enable` and `client disable`.
 pub(super) async fn set_active(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
-    args: &ClientRef,
+    args: &ClientSwitch,
     active: bool,
 ) -> Result<(), CliError> {
-    let mut client = find(context, &args.client).await?;
-    let (entry, done) = if active {
-        let lifted = NewRevocation::client_lifted(&client.client_id, context.cutoff());
-        (lifted, "enabled")
+    let (verb, done) = if active {
+        ("enable", "enabled")
     } else {
-        (NewRevocation::client_blocked(&client.client_id), "disabled")
+        ("disable", "disabled")
     };
-    let entry = context.because(entry, done);
-    context
-        .commit(context.admin.set_client_active(client.uid, active, &entry))
-        .await?;
-    client.active = active;
+    let call = Call::new(Method::POST, &["clients", &args.client, verb])
+        .with_some("reason", args.why.reason.as_ref());
+    let sent = context.api.send(call).await;
+    let client: ClientView = sent.map_err(|error| named(error, &args.client))?.read()?;
     view::done(out, done, &client)
 }
 
 /// `client delete`.
 pub(super) async fn delete(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     console: &mut dyn Console,
     out: &mut Output<'_>,
     args: &ClientDelete,
 ) -> Result<(), CliError> {
     let client = find(context, &args.client).await?;
-    let question = match client.policy.serves.len() {
-        0 => format!(
-            "Delete client {} ({}) for good?",
-            client.client_id, client.policy.name
-        ),
+    let question = match client.serves.len() {
+        0 => format!("Delete client {} ({}) for good?", client.client_id, client.name),
         count => format!(
             "Delete client {} ({}) and the {count} audiences that it serves for good?",
-            client.client_id, client.policy.name
+            client.client_id, client.name
         ),
     };
     confirm(console, args.yes, &question)?;
-    let entry = NewRevocation::client_deleted(&client.client_id, context.cutoff());
-    let entry = context.because(entry, "deleted");
-    context
-        .commit(context.admin.delete_client(client.uid, &entry))
-        .await?;
+    // By its uid: another that has got the client id meanwhile was not asked about.
+    let call = Call::new(Method::DELETE, &["clients", &client.uid.to_string()])
+        .with_some("reason", args.why.reason.as_ref());
+    let sent = context.api.send(call).await;
+    sent.map_err(|error| named(error, &args.client))?;
     view::done(out, "deleted", &client)
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use symbolon_core::client::{AuthMethod, ClientError, ClientPolicy, RotationPolicy, ServedAudience};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use symbolon_admin_api::ServedForm;
+use symbolon_core::client::{AuthMethod, RotationPolicy};
+use symbolon_core::view::ClientView;
 use symbolon_jose::SigningAlg;
 use symbolon_oauth_types::{GrantType, ResourceIndicator};
 
-use super::super::context::Context;
 use super::super::error::CliError;
 use super::super::output::{Output, Remark};
 use super::super::role::scope_set;
@@ -30,9 +32,9 @@ pub struct PolicyArgs {
     /// A resource server that the client may ask tokens for, the default one first; may be repeated.
     #[arg(long = "audience", value_name = "URI")]
     pub audiences: Vec<ResourceIndicator>,
-    /// A resource server that this client is, with the algorithm that it wants its tokens signed with; may be
-    /// repeated.
-    #[arg(long, value_name = "URI[=ALG]")]
+    /// A resource server that this client is, with the algorithm that it wants its tokens signed with and how long
+    /// they may live at most, 10s to 1h; may be repeated.
+    #[arg(long, value_name = "URI[=ALG][,lifetime=DURATION]")]
     pub serves: Vec<ServedArg>,
     /// Lifetime of access tokens, 10s to 1h, rather than `tokens.access_token_lifetime`.
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
@@ -88,33 +90,43 @@ pub enum Clearable {
 }
 
 impl Clearable {
-    /// Empties the field.
-    pub(super) fn clear(self, policy: &mut ClientPolicy) {
-        match self {
-            Self::AccessTokenLifetime => policy.access_token_lifetime = None,
-            Self::Audience => policy.audiences.clear(),
-            Self::CorsOrigin => policy.cors_origins.clear(),
-            Self::DefaultScope => policy.default_scope = Default::default(),
-            Self::Grant => policy.grants.clear(),
-            Self::LateRecoveries => policy.late_recoveries = None,
-            Self::RefreshIdleLifetime => policy.refresh_idle_lifetime = None,
-            Self::Scope => policy.scope = Default::default(),
-            Self::Serves => policy.serves.clear(),
-            Self::SessionLifetime => policy.session_lifetime = None,
-            Self::SigningAlg => policy.signing_alg = None,
-        }
+    /// The field, empty.
+    pub(super) fn emptied(self) -> (String, Value) {
+        let (name, empty) = match self {
+            Self::AccessTokenLifetime => ("access_token_lifetime", Value::Null),
+            Self::Audience => ("audiences", json!([])),
+            Self::CorsOrigin => ("cors_origins", json!([])),
+            Self::DefaultScope => ("default_scope", json!("")),
+            Self::Grant => ("grants", json!([])),
+            Self::LateRecoveries => ("late_recoveries", Value::Null),
+            Self::RefreshIdleLifetime => ("refresh_idle_lifetime", Value::Null),
+            Self::Scope => ("scope", json!("")),
+            Self::Serves => ("serves", json!([])),
+            Self::SessionLifetime => ("session_lifetime", Value::Null),
+            Self::SigningAlg => ("signing_alg", Value::Null),
+        };
+        (name.to_owned(), empty)
     }
 }
 
 /// A value of `--serves`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ServedArg(pub ServedAudience);
+pub struct ServedArg(pub ServedForm);
 
 impl FromStr for ServedArg {
     type Err = String;
 
-    /// Reads `URI` or `URI=ALG`. Where the URI has a query, its last `=` belongs to it unless an algorithm follows.
+    /// Reads `URI`, `URI=ALG`, and either with `,lifetime=DURATION` behind it. Where the URI has a query, its last `=`
+    /// belongs to it unless an algorithm follows.
     fn from_str(text: &str) -> Result<Self, String> {
+        let (text, access_token_lifetime) = match text.rsplit_once(",lifetime=") {
+            Some((text, lifetime)) => {
+                let lifetime = seconds(lifetime)
+                    .map_err(|error| format!("what follows lifetime= is no duration: {error}"))?;
+                (text, Some(lifetime))
+            }
+            None => (text, None),
+        };
         let (uri, signing_alg) = match text.rsplit_once('=') {
             Some((uri, alg)) => match alg.parse::<SigningAlg>() {
                 Ok(alg) => (uri, Some(alg)),
@@ -126,16 +138,16 @@ impl FromStr for ServedArg {
         let indicator = uri
             .parse::<ResourceIndicator>()
             .map_err(|error| error.to_string())?;
-        Ok(Self(ServedAudience {
-            indicator,
-            signing_alg,
-            access_token_lifetime: None,
+        Ok(Self(ServedForm {
+            audience: indicator.to_string(),
+            signing_alg: signing_alg.map(|alg| alg.to_string()),
+            access_token_lifetime,
         }))
     }
 }
 
 /// A duration in whole seconds.
-fn seconds(text: &str) -> Result<u32, String> {
+pub(in crate::cli) fn seconds(text: &str) -> Result<u32, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration.subsec_nanos() != 0 {
         return Err("give whole seconds".to_owned());
@@ -143,94 +155,76 @@ fn seconds(text: &str) -> Result<u32, String> {
     u32::try_from(duration.as_secs()).map_err(|_| "give at most 400 days".to_owned())
 }
 
-/// The longest overlap of two secrets: 30 days.
-const MAX_OVERLAP: Duration = Duration::from_secs(30 * 86_400);
+/// The longest overlap of two secrets: 30 days, in seconds.
+const MAX_OVERLAP: u32 = 30 * 86_400;
 
-/// A value of `--overlap`.
-pub(super) fn overlap(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration <= MAX_OVERLAP {
-        return Ok(duration);
+/// A value of `--overlap`, in seconds.
+pub(super) fn overlap(text: &str) -> Result<u32, String> {
+    let seconds = seconds(text)?;
+    if seconds <= MAX_OVERLAP {
+        return Ok(seconds);
     }
     Err("give at most 30d".to_owned())
 }
 
 impl PolicyArgs {
-    /// Replaces what is given.
+    /// What is given, as members of the form of a client.
     ///
     /// # Errors
-    /// [`CliError`] where a scope is malformed or a list is too long.
-    pub(super) fn apply(self, policy: &mut ClientPolicy) -> Result<(), CliError> {
-        let longest = [self.audiences.len(), self.serves.len(), self.cors_origins.len()];
-        if longest.iter().any(|len| *len > ClientPolicy::MAX_LIST) {
-            return Err(refused(ClientError::TooMany));
-        }
-        if !self.scopes.is_empty() {
-            policy.scope = scope_set(&self.scopes)?;
-        }
-        if !self.default_scopes.is_empty() {
-            policy.default_scope = scope_set(&self.default_scopes)?;
-        }
-        replace_set(&mut policy.grants, self.grants);
-        replace_set(&mut policy.cors_origins, self.cors_origins);
-        replace_set(&mut policy.auth_methods, self.auth_methods);
-        replace_list(&mut policy.audiences, self.audiences, |a, b| a == b);
-        let serves = self.serves.into_iter().map(|served| served.0).collect();
-        replace_list(&mut policy.serves, serves, |a, b| a.indicator == b.indicator);
-        replace(&mut policy.access_token_lifetime, self.access_token_lifetime);
-        replace(&mut policy.session_lifetime, self.session_lifetime);
-        replace(&mut policy.refresh_idle_lifetime, self.refresh_idle_lifetime);
-        replace(&mut policy.late_recoveries, self.late_recoveries);
-        replace(&mut policy.signing_alg, self.signing_alg);
-        policy.rotation = self.rotation.unwrap_or(policy.rotation);
-        Ok(())
+    /// [`CliError`] where a scope is malformed.
+    pub(super) fn members(self) -> Result<Map<String, Value>, CliError> {
+        let lifetime = |seconds: Option<u32>| json!(seconds);
+        let serves = self.serves.into_iter().map(|served| served.0);
+        let members = [
+            ("grants", set(self.grants, GrantType::as_str)),
+            ("scope", scope(&self.scopes)?),
+            ("default_scope", scope(&self.default_scopes)?),
+            ("audiences", list(self.audiences)),
+            ("serves", list(serves)),
+            ("access_token_lifetime", lifetime(self.access_token_lifetime)),
+            ("session_lifetime", lifetime(self.session_lifetime)),
+            ("refresh_idle_lifetime", lifetime(self.refresh_idle_lifetime)),
+            ("rotation", json!(self.rotation.map(RotationPolicy::as_str))),
+            ("late_recoveries", json!(self.late_recoveries)),
+            ("signing_alg", json!(self.signing_alg)),
+            ("cors_origins", set(self.cors_origins, |origin| origin)),
+            ("auth_methods", set(self.auth_methods, AuthMethod::as_str)),
+        ];
+        let given = members.into_iter().filter(|(_, value)| !value.is_null());
+        Ok(given.map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
 
-fn replace<T>(kept: &mut Option<T>, given: Option<T>) {
-    if given.is_some() {
-        *kept = given;
+/// The scope of several flags; null where there are none.
+fn scope(flags: &[String]) -> Result<Value, CliError> {
+    if flags.is_empty() {
+        return Ok(Value::Null);
+    }
+    Ok(json!(scope_set(flags)?))
+}
+
+/// A list whose order does not count, in the order in which the server keeps it; null where it is empty.
+fn set<T: Ord, N: Serialize>(items: Vec<T>, name: impl Fn(T) -> N) -> Value {
+    list(items.into_iter().collect::<BTreeSet<_>>().into_iter().map(name))
+}
+
+/// A list whose order counts; null where it is empty.
+fn list<T: Serialize>(items: impl IntoIterator<Item = T>) -> Value {
+    let items: Vec<_> = items.into_iter().collect();
+    if items.is_empty() {
+        Value::Null
+    } else {
+        json!(items)
     }
 }
 
-fn replace_set<T: Ord>(kept: &mut BTreeSet<T>, given: Vec<T>) {
-    if !given.is_empty() {
-        *kept = given.into_iter().collect();
-    }
-}
-
-/// Replaces a list whose order counts; of repeats the first stays.
-fn replace_list<T>(kept: &mut Vec<T>, given: Vec<T>, same: fn(&T, &T) -> bool) {
-    if given.is_empty() {
-        return;
-    }
-    kept.clear();
-    for item in given {
-        if !kept.iter().any(|other| same(other, &item)) {
-            kept.push(item);
-        }
-    }
-}
-
-/// Validates a policy, and warns of what is allowed but advised against.
-///
-/// # Errors
-/// [`CliError`] with the first rule that is broken.
-pub(super) fn check(
-    context: &Context<'_>,
-    out: &mut Output<'_>,
-    policy: &ClientPolicy,
-) -> Result<(), CliError> {
-    policy.validate().map_err(refused)?;
-    let served = policy.serves.iter().filter_map(|served| served.signing_alg);
-    let mut wanted = policy.signing_alg.into_iter().chain(served);
-    if let Some(alg) = wanted.find(|alg| !context.algorithms.contains(alg)) {
-        return Err(CliError::refused(
-            format_args!("the server has no {alg} key"),
-            "add the algorithm to `keys.algorithms` first",
-        ));
-    }
-    if policy.grants.contains(&GrantType::Password) {
+/// Warns of what a client may do although it is advised against.
+pub(super) fn warn(out: &mut Output<'_>, client: &ClientView) -> Result<(), CliError> {
+    if client
+        .grants
+        .iter()
+        .any(|grant| grant == GrantType::Password.as_str())
+    {
         out.remark(
             Remark::Warning,
             "the password grant shows the user's password to the client: RFC 9700 section 2.4 says that it must not \
@@ -240,34 +234,41 @@ pub(super) fn check(
     Ok(())
 }
 
-fn refused(error: ClientError) -> CliError {
-    // The texts name the remedy.
-    CliError::refused(error, "")
-}
-
 #[cfg(test)]
 mod tests {
+    use symbolon_admin_api::ClientForm;
+
     use super::*;
 
     #[test]
-    fn served_audiences_may_name_an_algorithm() {
+    fn served_audiences_may_name_an_algorithm_and_a_lifetime() {
         let read = |text: &str| {
             let ServedArg(served) = text.parse()?;
-            Ok::<_, String>((served.indicator.to_string(), served.signing_alg))
+            let (audience, alg) = (served.audience, served.signing_alg);
+            Ok::<_, String>((audience, alg, served.access_token_lifetime))
         };
-        assert_eq!(read("urn:api"), Ok(("urn:api".to_owned(), None)));
-        assert_eq!(
-            read("urn:api=RS256"),
-            Ok(("urn:api".to_owned(), Some(SigningAlg::Rs256)))
-        );
-        assert_eq!(
-            read("https://a.example/?v=1"),
-            Ok(("https://a.example/?v=1".to_owned(), None))
-        );
-        assert_eq!(
-            read("https://a.example/?v=1=ES256"),
-            Ok(("https://a.example/?v=1".to_owned(), Some(SigningAlg::Es256)))
-        );
+        for (text, uri, alg, lifetime) in [
+            ("urn:api", "urn:api", None, None),
+            ("urn:api=RS256", "urn:api", Some("RS256"), None),
+            ("urn:api=ES256,lifetime=60s", "urn:api", Some("ES256"), Some(60)),
+            ("urn:api,lifetime=5m", "urn:api", None, Some(300)),
+            ("https://a.example/?v=1", "https://a.example/?v=1", None, None),
+            (
+                "https://a.example/?v=1,lifetime=1h",
+                "https://a.example/?v=1",
+                None,
+                Some(3600),
+            ),
+            (
+                "https://a.example/?v=1=ES256",
+                "https://a.example/?v=1",
+                Some("ES256"),
+                None,
+            ),
+        ] {
+            let expected = (uri.to_owned(), alg.map(str::to_owned), lifetime);
+            assert_eq!(read(text), Ok(expected), "{text}");
+        }
         for bad in [
             "",
             "api",
@@ -276,9 +277,44 @@ mod tests {
             "urn:api=HS256",
             "urn:api=none",
             "urn:a#b",
+            "urn:api,lifetime=",
+            "urn:api,lifetime=60",
+            "urn:api,lifetime=60s=ES256",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn every_member_is_one_of_the_form_of_a_client() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            policy: PolicyArgs,
+        }
+        let line = "x --grant refresh_token --grant password --scope b --scope a --default-scope a --audience urn:b \
+                    --audience urn:a --serves urn:a=ES256 --access-token-lifetime 1m --session-lifetime 1h \
+                    --refresh-idle-lifetime 1h --rotation never --late-recoveries 2 --signing-alg RS256 --cors-origin o \
+                    --auth-method client_secret_post";
+        let Line { policy } = clap::Parser::parse_from(line.split_whitespace());
+        let members = policy.members().unwrap();
+        let form: ClientForm = serde_json::from_value(Value::Object(members.clone())).unwrap();
+        assert_eq!(form.grants, ["password", "refresh_token"]);
+        assert_eq!(
+            (form.scope.as_str(), form.rotation.as_deref()),
+            ("a b", Some("never"))
+        );
+        assert_eq!(form.audiences, ["urn:b", "urn:a"]);
+        for field in Clearable::value_variants() {
+            let (name, empty) = field.emptied();
+            assert!(members.contains_key(&name), "{name}");
+            let form = Value::Object(Map::from_iter([(name, empty)]));
+            assert_eq!(
+                serde_json::from_value::<ClientForm>(form).unwrap(),
+                ClientForm::default()
+            );
+        }
+        assert_eq!(PolicyArgs::default().members().unwrap(), Map::new());
     }
 
     #[test]
@@ -287,7 +323,7 @@ mod tests {
         for bad in ["1500ms", "5", "200y", "-1s", ""] {
             assert!(seconds(bad).is_err(), "{bad}");
         }
-        assert_eq!(overlap("0s"), Ok(Duration::ZERO));
+        assert_eq!(overlap("0s"), Ok(0));
         assert_eq!(overlap("30d"), Ok(MAX_OVERLAP));
         assert!(overlap("31d").is_err());
     }

@@ -1,151 +1,114 @@
 //! Clients as they are shown. Secrets never are, nor their hashes.
 
-use serde_json::{Value, json};
+use http::Method;
+use serde::Serialize;
+use serde_json::json;
+use symbolon_admin_api::Page;
 use symbolon_core::UnixMillis;
-use symbolon_core::client::{Client, ClientPolicy, ClientType};
+use symbolon_core::view::{ClientView, ServedView};
 
-use super::super::args::PageArgs;
-use super::super::context::Context;
+use super::super::api::Call;
+use super::super::context::ApiContext;
 use super::super::error::CliError;
-use super::super::output::{Output, duration, fields, list, rfc3339, table};
+use super::super::output::{Output, duration, fields, list, more, table};
+use super::ClientList;
 
-/// The name that cursors of this list are made for.
-const LIST: &str = "clients";
-
-fn view(client: &Client) -> Value {
-    let policy = &client.policy;
-    let methods: Vec<_> = policy.auth_methods.iter().map(|m| m.as_str()).collect();
-    let serves: Vec<_> = policy
-        .serves
-        .iter()
-        .map(|served| json!({ "audience": served.indicator, "signing_alg": served.signing_alg }))
-        .collect();
-    json!({
-        "uid": client.uid,
-        "client_id": client.client_id,
-        "name": policy.name,
-        "type": type_name(policy),
-        "active": client.active,
-        "auth_methods": methods,
-        "grants": policy.grants,
-        "scope": policy.scope,
-        "default_scope": policy.default_scope,
-        "audiences": policy.audiences,
-        "serves": serves,
-        "access_token_lifetime": policy.access_token_lifetime,
-        "session_lifetime": policy.session_lifetime,
-        "refresh_idle_lifetime": policy.refresh_idle_lifetime,
-        "rotation": policy.rotation.as_str(),
-        "late_recoveries": policy.late_recoveries,
-        "signing_alg": policy.signing_alg,
-        "cors_origins": policy.cors_origins,
-        "created": rfc3339(client.created),
-        "created_ms": client.created.0,
-    })
+/// The outcome of a change.
+#[derive(Serialize)]
+struct Done<'a> {
+    done: &'static str,
+    #[serde(flatten)]
+    client: &'a ClientView,
 }
 
 /// Writes what was done and the client as it stands now.
-pub(super) fn done(out: &mut Output<'_>, done: &'static str, client: &Client) -> Result<(), CliError> {
-    let mut object = view(client);
-    object["done"] = json!(done);
-    let text = format!("client {} ({}) is {done}", client.client_id, client.policy.name);
-    out.result(&object, &text)
+pub(super) fn done(out: &mut Output<'_>, done: &'static str, client: &ClientView) -> Result<(), CliError> {
+    let text = format!("client {} ({}) is {done}", client.client_id, client.name);
+    out.result(&Done { done, client }, &text)
 }
 
-/// `client show`.
-pub(super) fn show_client(out: &mut Output<'_>, client: &Client, now: UnixMillis) -> Result<(), CliError> {
-    let live: Vec<_> = client
+/// `client show`: its live secrets among the rest.
+pub(super) fn show_client(
+    out: &mut Output<'_>,
+    mut client: ClientView,
+    now: UnixMillis,
+) -> Result<(), CliError> {
+    client
         .secrets
-        .iter()
-        .filter(|hash| hash.expires.is_none_or(|end| now < end))
-        .map(|hash| hash.expires)
-        .collect();
-    let mut object = view(client);
-    object["secrets"] = live
-        .iter()
-        .map(|end| json!({ "expires": end.map(rfc3339), "expires_ms": end.map(|end| end.0) }))
-        .collect();
-    let dead: Vec<_> = client
-        .audiences
-        .iter()
-        .filter(|audience| !audience.active)
-        .map(|audience| audience.indicator.as_str())
-        .collect();
-    object["inactive_audiences"] = json!(dead);
-    let secrets = live
-        .iter()
-        .map(|end| format!("until {}", end.map_or_else(|| "replaced".to_owned(), rfc3339)));
-    let mut pairs = policy_fields(client);
+        .retain(|secret| secret.expires_ms.is_none_or(|end| now.0 < end));
+    let secrets = client.secrets.iter().map(|secret| {
+        let end = secret.expires.as_deref().unwrap_or("replaced");
+        format!("until {end}")
+    });
+    let mut pairs = policy_fields(&client);
     pairs.push(("live secrets", joined(secrets)));
-    pairs.push(("inactive audiences", list(dead)));
-    pairs.push(("created", rfc3339(client.created)));
-    out.result(&object, &fields(&pairs))
+    pairs.push(("inactive audiences", list(&client.inactive_audiences)));
+    pairs.push(("created", client.created.clone()));
+    out.result(&client, &fields(&pairs))
 }
 
-fn policy_fields(client: &Client) -> Vec<(&'static str, String)> {
-    let policy = &client.policy;
-    let lifetime = |value: Option<u32>| value.map_or_else(|| "as the server's".to_owned(), duration);
+fn policy_fields(client: &ClientView) -> Vec<(&'static str, String)> {
     let or_server = |value: Option<String>| value.unwrap_or_else(|| "as the server's".to_owned());
-    let serves = policy.serves.iter().map(|served| match served.signing_alg {
-        Some(alg) => format!("{} signed with {alg}", served.indicator),
-        None => served.indicator.to_string(),
-    });
+    let lifetime = |value: Option<u32>| or_server(value.map(duration));
+    let or_dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
     vec![
-        ("client_id", client.client_id.to_string()),
+        ("client_id", client.client_id.clone()),
         ("uid", client.uid.to_string()),
-        ("name", policy.name.clone()),
-        ("type", type_name(policy).to_owned()),
-        ("state", state(client).to_owned()),
-        (
-            "auth methods",
-            list(policy.auth_methods.iter().map(|m| m.as_str())),
-        ),
-        ("grants", list(&policy.grants)),
-        ("scope", list(policy.scope.iter())),
-        ("default scope", list(policy.default_scope.iter())),
-        ("audiences", list(&policy.audiences)),
-        ("serves", joined(serves)),
-        ("access token lifetime", lifetime(policy.access_token_lifetime)),
-        ("session lifetime", lifetime(policy.session_lifetime)),
-        ("refresh idle lifetime", lifetime(policy.refresh_idle_lifetime)),
-        ("rotation", policy.rotation.as_str().to_owned()),
+        ("name", client.name.clone()),
+        ("type", client.client_type.clone()),
+        ("state", state(client.active).to_owned()),
+        ("auth methods", list(&client.auth_methods)),
+        ("grants", list(&client.grants)),
+        ("scope", or_dash(&client.scope)),
+        ("default scope", or_dash(&client.default_scope)),
+        ("audiences", list(&client.audiences)),
+        ("serves", joined(client.serves.iter().map(served))),
+        ("access token lifetime", lifetime(client.access_token_lifetime)),
+        ("session lifetime", lifetime(client.session_lifetime)),
+        ("refresh idle lifetime", lifetime(client.refresh_idle_lifetime)),
+        ("rotation", client.rotation.clone()),
         (
             "late recoveries",
-            or_server(policy.late_recoveries.map(|n| n.to_string())),
+            or_server(client.late_recoveries.map(|n| n.to_string())),
         ),
-        (
-            "signing algorithm",
-            or_server(policy.signing_alg.map(|alg| alg.to_string())),
-        ),
-        ("CORS origins", list(&policy.cors_origins)),
+        ("signing algorithm", or_server(client.signing_alg.clone())),
+        ("CORS origins", list(&client.cors_origins)),
     ]
+}
+
+fn served(served: &ServedView) -> String {
+    let mut text = served.audience.clone();
+    if let Some(alg) = &served.signing_alg {
+        text.push_str(" signed with ");
+        text.push_str(alg);
+    }
+    if let Some(seconds) = served.access_token_lifetime {
+        text.push_str(" for at most ");
+        text.push_str(&duration(seconds));
+    }
+    text
 }
 
 /// `client list`.
 pub(super) async fn list_clients(
-    context: &Context<'_>,
+    context: &ApiContext<'_>,
     out: &mut Output<'_>,
-    page: &PageArgs,
+    args: &ClientList,
 ) -> Result<(), CliError> {
-    let after = page.position(context.cursors, LIST)?;
-    let found = context
-        .admin
-        .clients(&Default::default(), after.as_deref(), page.limit)
-        .await?;
-    let next = found.next.map(|position| context.cursors.seal(LIST, &position));
-    let views: Vec<_> = found.items.iter().map(view).collect();
-    let row = |client: &Client| {
+    let call = args.page.on(Call::new(Method::GET, &["clients"]));
+    let page: Page<ClientView> = context.api.send(args.filter.on(call)).await?.read()?;
+    let row = |client: &ClientView| {
         [
-            client.client_id.to_string(),
-            client.policy.name.clone(),
-            type_name(&client.policy).to_owned(),
-            state(client).to_owned(),
-            list(&client.policy.grants),
-            list(client.policy.serves.iter().map(|served| &served.indicator)),
-            rfc3339(client.created),
+            client.client_id.clone(),
+            client.name.clone(),
+            client.client_type.clone(),
+            state(client.active).to_owned(),
+            list(&client.grants),
+            list(client.serves.iter().map(|served| &served.audience)),
+            client.created.clone(),
         ]
     };
-    let rows: Vec<_> = found.items.iter().map(row).collect();
+    let rows: Vec<_> = page.items.iter().map(row).collect();
     let headers = [
         "CLIENT ID",
         "NAME",
@@ -155,22 +118,13 @@ pub(super) async fn list_clients(
         "SERVES",
         "CREATED",
     ];
-    let mut text = table(headers, &rows);
-    if let Some(cursor) = &next {
-        text.push_str(&format!("\nthere are more: --after {cursor}"));
-    }
-    out.result(&json!({ "clients": views, "next": next }), &text)
+    let text = table(headers, &rows) + &more(page.next.as_deref());
+    out.result(&json!({ "clients": page.items, "next": page.next }), &text)
 }
 
-fn type_name(policy: &ClientPolicy) -> &'static str {
-    match policy.client_type {
-        ClientType::Confidential => "confidential",
-        ClientType::Public => "public",
-    }
-}
-
-fn state(client: &Client) -> &'static str {
-    if client.active { "active" } else { "disabled" }
+/// Whether a client is enabled, in a word.
+pub(in crate::cli) fn state(active: bool) -> &'static str {
+    if active { "active" } else { "disabled" }
 }
 
 /// Items that may hold spaces, separated by commas, `-` where there are none.

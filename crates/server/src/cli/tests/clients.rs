@@ -15,6 +15,8 @@ const APP: &str = "client add --name App --client-id app --grant client_credenti
 async fn with_app() -> (Bench, SecretString) {
     let bench = Bench::new().await;
     bench.json("", SERVER).await;
+    // Lists tell the older from the newer.
+    bench.clock.0.fetch_add(1, Ordering::Relaxed);
     let added = bench.json("", APP).await;
     let secret = added["client_secret"].as_str().unwrap().into();
     (bench, secret)
@@ -26,9 +28,8 @@ async fn client(bench: &Bench, id: &str) -> Client {
 
 async fn accepts(bench: &Bench, secret: &SecretString) -> bool {
     let client = client(bench, "app").await;
-    bench
-        .secrets
-        .matches(client.uid, secret, &client.secrets, bench.clock.now())
+    let secrets = bench.server_keys().await.client_secrets;
+    secrets.matches(client.uid, secret, &client.secrets, bench.clock.now())
 }
 
 async fn last_entry(bench: &Bench) -> Entry {
@@ -76,7 +77,7 @@ async fn a_client_without_chosen_id_goes_by_its_uid() {
     let shown = bench.json("", &format!("client show {id}")).await;
     assert_eq!(
         shown["serves"][0],
-        serde_json::json!({ "audience": "urn:orders", "signing_alg": "ES256" })
+        serde_json::json!({ "audience": "urn:orders", "signing_alg": "ES256", "access_token_lifetime": null })
     );
 }
 
@@ -144,7 +145,7 @@ async fn each_rule_is_refused_with_its_words() {
         (
             "client add --name X --serves urn:x --signing-alg RS256",
             2,
-            "has no RS256 key; add the algorithm",
+            "has no RS256 key: add the algorithm",
         ),
         ("client add --name X --serves urn:x=PS256", 2, "has no PS256 key"),
         (
@@ -159,7 +160,7 @@ async fn each_rule_is_refused_with_its_words() {
         ),
         (
             "client add --name X --grant password --scope a --audience urn:nobody",
-            3,
+            2,
             "nobody serves",
         ),
         (
@@ -170,7 +171,7 @@ async fn each_rule_is_refused_with_its_words() {
         (
             "client add --name X --serves urn:x --client-id orders",
             4,
-            "the client id is taken",
+            "--client-id: it is taken",
         ),
     ] {
         bench.run(line).await.refused(exit_code, said);
@@ -232,7 +233,7 @@ async fn what_is_given_replaces_and_the_rest_stays() {
     bench
         .run("client update app --audience urn:nobody")
         .await
-        .refused(3, "nobody serves");
+        .refused(2, "nobody serves");
     bench
         .run("client update nobody --name X")
         .await
@@ -242,11 +243,12 @@ async fn what_is_given_replaces_and_the_rest_stays() {
 #[tokio::test]
 async fn two_secrets_live_until_the_overlap_ends() {
     let (bench, first) = with_app().await;
+    let now = bench.clock.now();
     let rotated = bench.json("", "client rotate-secret app --overlap 1h").await;
     let second: SecretString = rotated["client_secret"].as_str().unwrap().into();
     assert_eq!(
         rotated["old_secret_until_ms"].as_u64(),
-        Some(START + 2000 + 3_600_000)
+        Some(now.plus(3_600_000).0)
     );
     assert!(accepts(&bench, &first).await && accepts(&bench, &second).await);
     let third = bench.json("", "client rotate-secret app --overlap 1h").await;
@@ -285,7 +287,7 @@ async fn each_change_is_logged_with_its_entry() {
     bench.json("", APP).await;
     assert_eq!(
         last_entry(&bench).await,
-        NewRevocation::client_lifted(&id, now()).entry
+        NewRevocation::client_lifted(&id, now().plus(LEASE.as_millis() as u64)).entry
     );
 }
 
@@ -324,4 +326,61 @@ async fn lists_refuse_cursors_of_others() {
         .run(&format!("user list --after {cursor}"))
         .await
         .refused(2, "not one that this list gave out");
+}
+
+#[tokio::test]
+async fn lists_are_narrowed() {
+    let (bench, _) = with_app().await;
+    bench.json("", "client disable app").await;
+    let ids = async |options: &str| {
+        let listed = bench.json("", &format!("client list{options}")).await;
+        let clients = listed["clients"].as_array().unwrap().iter();
+        clients
+            .map(|client| client["client_id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids("").await, ["orders", "app"]);
+    assert_eq!(ids(" --active").await, ["orders"]);
+    assert_eq!(ids(" --active=false").await, ["app"]);
+    assert_eq!(ids(" --prefix a").await, ["app"]);
+    assert_eq!(ids(" --prefix a --active").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_served_audience_has_a_lifetime_of_its_own() {
+    let bench = Bench::new().await;
+    let line = "client add --name Orders --client-id orders --serves urn:orders=ES256,lifetime=60s";
+    bench.json("", line).await;
+    let shown = bench.run("client show orders").await;
+    let serves = "urn:orders signed with ES256 for at most 1m";
+    assert!(shown.out.contains(serves), "{}", shown.out);
+    bench
+        .run("client update orders --serves urn:orders,lifetime=2h")
+        .await
+        .refused(2, "10 seconds to 1 hour");
+    bench
+        .run("client add --name X --serves urn:x --serves urn:x=ES256")
+        .await
+        .refused(2, "serves[1]: it is named twice");
+}
+
+#[tokio::test]
+async fn each_change_says_why_on_the_trail() {
+    let bench = Bench::new().await;
+    bench.json("", &format!("{SERVER} --reason new")).await;
+    for change in [
+        "update orders --name O --reason renamed",
+        "rotate-secret orders --reason leaked",
+        "disable orders --reason left",
+        "enable orders --reason back",
+        "delete orders --yes --reason gone",
+    ] {
+        bench.json("", &format!("client {change}")).await;
+    }
+    let listed = bench.json("", "audit list --target-kind client").await;
+    let records = listed["records"].as_array().unwrap().iter();
+    let said: Vec<_> = records
+        .map(|record| record["event"]["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(said, ["gone", "back", "left", "leaked", "renamed", "new"]);
 }

@@ -1,12 +1,13 @@
 //! Commands over a real store, from the arguments to the exit code and what is written.
 
-mod apply;
+mod client_files;
 mod clients;
 mod evidence;
 mod imports;
 mod keys;
 mod parsing;
 mod passwords;
+mod registers;
 mod revoke;
 mod settings;
 mod users;
@@ -21,15 +22,10 @@ use clap::Parser as _;
 use futures_util::FutureExt as _;
 use secrecy::SecretString;
 use serde_json::Value;
-use symbolon_core::audit::{Act, Actor};
-use symbolon_core::cursor::Cursors;
+use symbolon_core::audit::Actor;
 use symbolon_core::evidence::Report;
-use symbolon_core::password::PasswordCost;
-use symbolon_core::ports::{
-    AdminStore, AdminStores as _, RevocationLog, ServerStore as _, VerifierReports as _,
-};
+use symbolon_core::ports::{RevocationLog, ServerStore as _, VerifierReports as _};
 use symbolon_core::revocation::LEASE;
-use symbolon_core::secret::{ClientSecrets, ServerSecret};
 use symbolon_core::{Clock, SystemRng, UnixMillis};
 use symbolon_jose::SigningAlg;
 use symbolon_store_sql::{SqlConfig, SqlStore};
@@ -37,12 +33,13 @@ use zeroize::Zeroizing;
 
 use super::args::{Cli, Command};
 use super::connect::Unpromised;
-use super::context::{Console, Context, Wait};
+use super::context::{Console, Wait};
 use super::error::{CliError, ErrorKind};
 use super::output::Output;
 use super::run::failed;
-use super::{ApiCommand, ApiContext, Connection, StoreCommand, administer, on_api};
+use super::{ApiCommand, ApiContext, Connection, on_api};
 use crate::admin::{Offline, SettleBy};
+use crate::secrets::{ServerKeys, open_server_keys};
 use keys::KeyBench;
 
 const ISSUER: &str = "https://auth.example.org";
@@ -140,13 +137,13 @@ impl Outcome {
 struct Bench {
     store: SqlStore,
     clock: Arc<Moved>,
-    secrets: ClientSecrets,
-    cursors: Cursors,
     keys: KeyBench,
     /// What verifiers report while a command waits, one after the other.
     reports: Arc<Mutex<VecDeque<Vec<Report>>>>,
     /// Whether Redis can't be told of revocations.
     is_unfenced: bool,
+    /// `admin.max_body_bytes`.
+    max_body_bytes: usize,
     dir: tempfile::TempDir,
 }
 
@@ -165,19 +162,13 @@ impl Bench {
         };
         let clock = Arc::new(Moved(AtomicU64::new(START)));
         let store = SqlStore::connect(&config, clock.clone()).await.unwrap();
-        let secret = |byte| ServerSecret {
-            id: 1,
-            active_from: UnixMillis(0),
-            key: Zeroizing::new([byte; 32]),
-        };
         Self {
             keys: KeyBench::new(),
             store,
             clock,
-            secrets: ClientSecrets::new(vec![secret(1)]),
-            cursors: Cursors::new(&secret(2)),
             reports: Arc::default(),
             is_unfenced: false,
+            max_body_bytes: 1 << 20,
             dir,
         }
     }
@@ -219,27 +210,20 @@ impl Bench {
             json: cli.global.json,
         };
         let wait: Arc<Wait> = Arc::new(wait);
-        let admin = self
-            .store
-            .acting(Act::new(Actor::operator("tester"), "at the command line"));
-        let (context, out) = (self.context(&*admin, &*wait), &mut output);
-        let on_store = async |script: &mut Script, out: &mut Output<'_>, command| {
-            administer(&context, script, out, command).await
+        let command = match cli.command {
+            Command::Audit(command) => ApiCommand::Audit(command),
+            Command::Client(command) => ApiCommand::Client(command),
+            Command::Keys(command) => ApiCommand::Keys(command),
+            Command::ResourceServer(command) => ApiCommand::ResourceServer(command),
+            Command::Revocations(command) => ApiCommand::Revocations(command),
+            Command::Revoke(command) => ApiCommand::Revoke(command),
+            Command::Role(command) => ApiCommand::Role(command),
+            Command::Scope(command) => ApiCommand::Scope(command),
+            Command::User(command) => ApiCommand::User(command),
+            Command::Verifiers(command) => ApiCommand::Verifiers(command),
+            other => panic!("{other:?} does not run here"),
         };
-        let result = match cli.command {
-            Command::Apply(args) => self.run_api(&wait, script, out, ApiCommand::Apply(args)).await,
-            Command::Client(command) => on_store(script, out, StoreCommand::Client(command)).await,
-            Command::Keys(command) => self.run_api(&wait, script, out, ApiCommand::Keys(command)).await,
-            Command::Revocations(command) => self.run_api(&wait, script, out, ApiCommand::Revocations(command)).await,
-            Command::Revoke(command) => self.run_api(&wait, script, out, ApiCommand::Revoke(command)).await,
-            Command::Role(command) => {
-                let command = ApiCommand::Role(command);
-                self.run_api(&wait, script, out, command).await
-            }
-            Command::User(command) => self.run_api(&wait, script, out, ApiCommand::User(command)).await,
-            Command::Verifiers(command) => self.run_api(&wait, script, out, ApiCommand::Verifiers(command)).await,
-            other => panic!("{other:?} does not run on a store"),
-        };
+        let result = self.run_api(&wait, script, &mut output, command).await;
         let waited = waited.lock().unwrap().clone();
         Outcome {
             error: result.err().map(|error| (error.kind, error.to_string())),
@@ -260,6 +244,7 @@ impl Bench {
     ) -> Result<(), CliError> {
         let mut settings = evidence::settings(self);
         self.keys.configure(&mut settings);
+        settings.admin.max_body_bytes = self.max_body_bytes;
         // Where there is no schema it is for the command to say so.
         let _ = self.store.set_issuer(1, ISSUER).await;
         let settling = wait.clone();
@@ -267,7 +252,11 @@ impl Bench {
         let offline = Offline {
             settings: &settings,
             store: &self.store,
-            log: if self.is_unfenced { Arc::new(Unpromised(log)) } else { log },
+            log: if self.is_unfenced {
+                Arc::new(Unpromised(log))
+            } else {
+                log
+            },
             operator: Actor::operator("tester"),
             settle: Arc::new(SettleBy::new(move |time| settling(time))),
             clock: self.clock.clone(),
@@ -283,35 +272,22 @@ impl Bench {
         on_api(&context, script, out, command).await
     }
 
-    fn context<'a>(&'a self, admin: &'a dyn AdminStore, wait: &'a Wait) -> Context<'a> {
-        Context {
-            admin,
-            facts: &self.store,
-            secrets: &self.secrets,
-            cursors: &self.cursors,
-            clock: &*self.clock,
-            rng: &SystemRng,
-            wait,
-            actor: "tester",
-            password_cost: PasswordCost {
-                memory_kib: 64,
-                iterations: 1,
-                parallelism: 1,
-            },
-            algorithms: &[SigningAlg::Es256],
-        }
+    /// What the server derives from its secrets.
+    async fn server_keys(&self) -> ServerKeys {
+        let mut settings = evidence::settings(self);
+        self.keys.configure(&mut settings);
+        let keys = &settings.keys.encryption_keys;
+        open_server_keys(&self.store, keys, &SystemRng).await.unwrap()
     }
 
-    /// Runs a command that succeeds and returns its JSON; a change waits for every lease to end, once.
+    /// Runs a command that succeeds and returns its JSON; a change of what is there waits for every lease to end, once.
     async fn json(&self, stdin: &str, line: &str) -> Value {
         let outcome = self.run_typed(stdin, &format!("{line} --json")).await;
         let object = outcome.json();
-        // No server knows anything older of a new user.
-        let is_new = object["done"] == "added" && line.starts_with("user ");
-        let waits = if object.get("done").is_some() && !is_new {
-            vec![LEASE]
-        } else {
-            vec![]
+        let waits = match object["done"].as_str() {
+            // No server has older facts of what is new.
+            None | Some("added") => vec![],
+            Some(_) => vec![LEASE],
         };
         assert_eq!(outcome.waited, waits, "{line}");
         object

@@ -122,10 +122,10 @@ async fn entries_are_listed_page_by_page_the_latest_first() {
     );
     let text = bench.run("revocations list --limit 2").await.out;
     assert!(
-        text.contains("at the command line") && text.contains("there are more: --after "),
+        text.contains("cli:tester") && text.contains("there are more: --after "),
         "{text}"
     );
-    for forged in ["x", &bench.cursors.seal("users", "3")] {
+    for forged in ["x", &bench.server_keys().await.cursors.seal("users", "3")] {
         bench
             .run(&format!("revocations list --after={forged}"))
             .await
