@@ -54,7 +54,7 @@ const ROWS: [Row; 9] = [
         set: None,
         says: [
             "tokens.sesion_lifetime",
-            "symbolon.toml:5",
+            "symbolon.toml:6",
             "tokens.session_lifetime",
         ],
     },
@@ -74,7 +74,7 @@ const ROWS: [Row; 9] = [
         set: None,
         says: [
             "server.tls_certificate_file",
-            "symbolon.toml:5",
+            "symbolon.toml:6",
             "set both for TLS, or neither for plain HTTP",
         ],
     },
@@ -92,7 +92,7 @@ const ROWS: [Row; 9] = [
         what: "a value that is none",
         toml: "SOUND\ntokens.access_token_lifetime = \"2h\"",
         set: None,
-        says: ["tokens.access_token_lifetime", "symbolon.toml:5", "1h"],
+        says: ["tokens.access_token_lifetime", "symbolon.toml:6", "1h"],
     },
     Row {
         what: "a TLS certificate that is not there",
