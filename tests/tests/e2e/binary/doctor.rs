@@ -24,7 +24,8 @@ async fn the_doctor_finds_a_running_server_sound_and_a_stopped_one_gone() {
     let files = CertificateFiles::create(folder.path());
     let issuer = format!("https://{listen}/tenant");
     let mut site = Site::configured(&issuer, listen, &files.toml());
-    site.reconfigure("127.0.0.1:0", &management.to_string());
+    let own = format!("management.listen = \"{management}\"");
+    site.reconfigure("management.listen = \"127.0.0.1:0\"", &own);
     site.set("SSL_CERT_FILE", files.certificate.display().to_string());
 
     // Before the first start, with a key that others may read.
