@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::api::Call;
+use super::apply::ApplyArgs;
 use super::audit::AuditCommand;
 use super::bootstrap::BootstrapArgs;
 use super::calibrate::PasswordsCommand;
@@ -68,6 +69,12 @@ pub struct GlobalArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make clients, scopes and resource servers what files say.
+    ///
+    /// A file in TOML holds tables [[client]], with the members of the admin API, and [[scope]], with `name` and `description`;
+    /// in YAML it holds lists of the same names. What a table does not say is as the server would have it. Changes are shown
+    /// first.
+    Apply(ApplyArgs),
     /// Search, export and verify the audit trail.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -2,6 +2,7 @@
 //! that they run without a process; [`run`] ties them to this one.
 
 mod api;
+pub mod apply;
 pub mod args;
 pub mod audit;
 pub mod bootstrap;
@@ -55,6 +56,7 @@ pub async fn on_api(
     command: ApiCommand,
 ) -> Result<(), CliError> {
     match command {
+        ApiCommand::Apply(args) => apply::run(context, console, out, &args).await,
         ApiCommand::Audit(command) => audit::run(context, out, command).await,
         ApiCommand::Client(command) => client::run(context, console, out, command).await,
         ApiCommand::Keys(command) => keys::run(context, console, out, command).await,
@@ -72,6 +74,8 @@ pub async fn on_api(
 /// A command that goes through the admin API.
 #[derive(Debug)]
 pub enum ApiCommand {
+    /// `apply`.
+    Apply(apply::ApplyArgs),
     /// `audit`.
     Audit(audit::AuditCommand),
     /// `client`.
@@ -106,7 +110,7 @@ impl ApiCommand {
             Self::Audit(_) | Self::Keys(_) | Self::Revocations(_) | Self::Verifiers(_) => {
                 connect::Beside::Other
             }
-            Self::Client(_) | Self::ResourceServer(_) | Self::Role(_) | Self::Scope(_) | Self::User(_) => {
+            Self::Apply(_) | Self::Client(_) | Self::ResourceServer(_) | Self::Role(_) | Self::Scope(_) | Self::User(_) => {
                 connect::Beside::Administer
             }
         }

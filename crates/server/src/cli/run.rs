@@ -72,6 +72,7 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
     out.json = cli.global.json;
     let global = &cli.global;
     match cli.command {
+        Command::Apply(args) => through_api(global, out, ApiCommand::Apply(args)),
         Command::Audit(AuditCommand::Verify(args)) if args.export.is_some() => {
             let export = args.export.clone().unwrap_or_default();
             runtime(Builder::new_current_thread())?.block_on(audit::run_on_export(out, &args, &export))

@@ -1,5 +1,6 @@
 //! Commands over a real store, from the arguments to the exit code and what is written.
 
+mod apply;
 mod client_files;
 mod clients;
 mod evidence;
@@ -211,6 +212,7 @@ impl Bench {
         };
         let wait: Arc<Wait> = Arc::new(wait);
         let command = match cli.command {
+            Command::Apply(args) => ApiCommand::Apply(args),
             Command::Audit(command) => ApiCommand::Audit(command),
             Command::Client(command) => ApiCommand::Client(command),
             Command::Keys(command) => ApiCommand::Keys(command),
