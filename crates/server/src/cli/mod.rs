@@ -110,9 +110,12 @@ impl ApiCommand {
             Self::Audit(_) | Self::Keys(_) | Self::Revocations(_) | Self::Verifiers(_) => {
                 connect::Beside::Other
             }
-            Self::Apply(_) | Self::Client(_) | Self::ResourceServer(_) | Self::Role(_) | Self::Scope(_) | Self::User(_) => {
-                connect::Beside::Administer
-            }
+            Self::Apply(_)
+            | Self::Client(_)
+            | Self::ResourceServer(_)
+            | Self::Role(_)
+            | Self::Scope(_)
+            | Self::User(_) => connect::Beside::Administer,
         }
     }
 }
