@@ -110,11 +110,14 @@ pub struct ApiParts {
     pub rng: Arc<dyn Rng>,
 }
 
+/// Who was refused what, and why.
+pub(crate) type Refused = (String, Arc<str>, &'static str);
+
 /// The operations' shared state.
 pub struct Api {
     pub(crate) parts: ApiParts,
     /// Which refusals were told, and in which minute.
-    pub(crate) told: Mutex<HashMap<(String, Arc<str>, &'static str), u64>>,
+    pub(crate) told: Mutex<HashMap<Refused, u64>>,
     /// The right to read the whole trail, which one at a time has.
     pub(crate) verifying: Semaphore,
 }

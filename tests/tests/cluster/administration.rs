@@ -86,16 +86,18 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
         "role put reader --scope {SCOPE} --reason new-team {at_first}"
     ))
     .await;
-    let api = site
+    let api = desk
         .json("client add --client-id api --name API --serves urn:api")
         .await;
     let app = format!(
         "client add --client-id app --name App --grant password --grant refresh_token --scope {SCOPE} \
          --default-scope {SCOPE} --audience urn:api"
     );
-    let app = site.json(&app).await;
-    site.json_typed(PASSWORD, "user add alice --role reader --password-stdin")
+    let app = desk.json(&app).await;
+    let added = desk
+        .run(PASSWORD, "user add alice --role reader --password-stdin")
         .await;
+    assert_eq!(added.code, Some(0), "{}", added.err);
     let (app, api) = (Credentials::of(&app), Credentials::of(&api));
     let remote = cluster.nodes[0].remote();
     let reply = remote.login(&app, "alice", PASSWORD).await;
@@ -111,7 +113,7 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
         (&"alice".into(), &"app".into(), &false.into())
     );
     let sid = session["sid"].as_str().unwrap();
-    let dry = site.json("revoke subject alice --reason left --dry-run").await;
+    let dry = desk.json("revoke subject alice --reason left --dry-run").await;
     assert_eq!((&dry["dry_run"], &dry["sessions"]), (&true.into(), &1.into()));
     assert!(
         cluster.nodes[0].remote().is_active(&api, &token).await,
@@ -134,7 +136,7 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
     );
 
     // Keys are rotated, and the trail tells it all.
-    site.json("keys rotate --dangerous-now").await;
+    desk.json("keys rotate --dangerous-now").await;
     let actors = |event: &'static str| {
         let desk = &desk;
         async move {

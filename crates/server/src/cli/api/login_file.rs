@@ -71,7 +71,8 @@ pub fn has_dev_login(path: &Path, client_id: &str) -> Result<bool, CliError> {
 
 /// The login of that client at a server of this machine.
 fn dev_login<'a>(logins: &'a Logins, client_id: &str) -> Option<&'a Login> {
-    let is_it = |login: &&Login| login.client_id == client_id && login.server.starts_with("http://127.0.0.1:");
+    let is_it =
+        |login: &&Login| login.client_id == client_id && login.server.starts_with("http://127.0.0.1:");
     logins.logins.values().find(is_it)
 }
 

@@ -93,7 +93,10 @@ impl Call {
         Self {
             method,
             path: path(parts),
-            astray: parts.iter().find(|part| leads_astray(part)).map(ToString::to_string),
+            astray: parts
+                .iter()
+                .find(|part| leads_astray(part))
+                .map(ToString::to_string),
             query: Vec::new(),
             body: None,
             fields: Vec::new(),
@@ -244,7 +247,11 @@ impl Connection {
     /// # Errors
     /// [`CliError`]: it was refused, or nothing is known of what came of it, which the text says.
     pub(super) async fn send(&self, call: Call) -> Result<Answer, CliError> {
-        let Raw { status, version, bytes } = self.exchange(&call).await?;
+        let Raw {
+            status,
+            version,
+            bytes,
+        } = self.exchange(&call).await?;
         let body = if bytes.is_empty() {
             Value::Null
         } else {
@@ -301,7 +308,6 @@ fn version(headers: &HeaderMap) -> Option<String> {
     Some(headers.get(ETAG)?.to_str().ok()?.to_owned())
 }
 
-
 async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
     let broken = |error: &dyn std::fmt::Display| {
         CliError::failed(
@@ -325,7 +331,11 @@ async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
     let (status, version) = (response.status(), version(response.headers()));
     let collected = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
     let bytes = collected.map_err(|error| broken(&error))?.to_bytes().to_vec();
-    Ok(Raw { status, version, bytes })
+    Ok(Raw {
+        status,
+        version,
+        bytes,
+    })
 }
 
 /// The error that a problem document stands for.

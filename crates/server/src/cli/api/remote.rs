@@ -163,7 +163,10 @@ impl Remote {
     /// place goes to no other.
     async fn token_endpoint(&self) -> Result<String, CliError> {
         let target = format!("{PREFIX}/access");
-        let url = self.server.join(&target).map_err(|error| self.unreachable(&error, false))?;
+        let url = self
+            .server
+            .join(&target)
+            .map_err(|error| self.unreachable(&error, false))?;
         let (status, bytes) = self.small(self.http.get(url)).await?;
         let access: Option<Access> = serde_json::from_slice(&bytes).ok();
         match access.filter(|_| status.is_success()) {

@@ -163,7 +163,10 @@ mod tests {
         assert_eq!(thinned(all(1000)), all(1000));
         let left = thinned(all(123_456));
         assert_eq!(left.len(), MAX_GIVEN);
-        assert_eq!((left.first().unwrap().as_str(), left.last().unwrap().as_str()), ("0", "123455"));
+        assert_eq!(
+            (left.first().unwrap().as_str(), left.last().unwrap().as_str()),
+            ("0", "123455")
+        );
         assert!(left.iter().all(|one| !one.is_empty()));
     }
 }

@@ -223,10 +223,7 @@ async fn whom_there_is_not_is_not_revoked() {
     let ended = bench.session(Subject(nobody), app).await;
     bench.clock.0.fetch_add(3_600_000, Ordering::Relaxed);
     let line = format!("revoke session {ended} --reason x");
-    bench
-        .run(&line)
-        .await
-        .refused(3, "or it has reached its end");
+    bench.run(&line).await.refused(3, "or it has reached its end");
     assert_eq!(bench.store.head().await.unwrap().seq, before.seq);
 }
 
@@ -275,13 +272,7 @@ async fn a_promise_that_could_not_be_made_is_told() {
     bench.is_unfenced = true;
     let outcome = bench.run("revoke subject alice --reason x --json").await;
     assert_eq!(outcome.json()["reach"], "logged");
-    assert!(
-        outcome
-            .err
-            .contains("Redis could not be told"),
-        "{}",
-        outcome.err
-    );
+    assert!(outcome.err.contains("Redis could not be told"), "{}", outcome.err);
     assert_eq!(bench.logged().await.len(), 1, "it is on the log all the same");
     let text = bench.run("revoke subject alice --reason x").await.out;
     assert!(!text.contains("servers:"), "{text}");

@@ -114,10 +114,7 @@ async fn what_this_server_did_not_sign_is_refused() {
         (String::new(), "no access token"),
         ("eyJhbGciOiJub25lIn0.e30.".to_owned(), "no access token"),
         (long, "a token has at most"),
-        (
-            sign(&others_keys, &claims(&other, None)).await,
-            "no access token",
-        ),
+        (sign(&others_keys, &claims(&other, None)).await, "no access token"),
         (sign(&keyring, &good).await + "x", "no access token"),
         (sign(&keyring, &foreign).await, "no access token"),
         (sign(&keyring, &old).await, "the token has expired"),
@@ -171,8 +168,5 @@ async fn by_its_id_alone_a_token_is_refused_for_as_long_as_the_longest_lives() {
     bench
         .run(&format!("revoke token {} --reason x", at(START)))
         .await
-        .refused(
-            2,
-            "64 tokens are revoked by their jti alone already",
-        );
+        .refused(2, "64 tokens are revoked by their jti alone already");
 }

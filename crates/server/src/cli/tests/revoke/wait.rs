@@ -91,10 +91,7 @@ async fn the_default_wait_is_ten_seconds() {
     let (bench, _) = followed().await;
     let outcome = bench.run("revoke subject alice --reason x").await;
     assert_eq!(outcome.error.unwrap().0, ErrorKind::Unconfirmed);
-    assert_eq!(
-        outcome.waited.iter().sum::<Duration>(),
-        Duration::from_secs(10)
-    );
+    assert_eq!(outcome.waited.iter().sum::<Duration>(), Duration::from_secs(10));
 }
 
 #[tokio::test]
