@@ -111,7 +111,7 @@ pub trait AuditStore: Send + Sync {
     async fn last_checkpoint(&self) -> StoreResult<Option<Checkpoint>>;
 
     /// Deletes at most `limit` of the earliest records, made before `before`, which a checkpoint covers, and moves the
-    /// anchor behind them; returns how many.
+    /// anchor behind them, with the checkpoints of that age before it; returns how many records.
     async fn sweep_audit(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
 }
 

@@ -26,7 +26,11 @@ pub struct Explained {
 /// Explains every setting, whether or not the values are sound, so that an unsound configuration can be
 /// understood.
 pub fn explain(sources: &Sources) -> Vec<Explained> {
-    let values = Values::read(sources);
+    explained(&Values::read(sources))
+}
+
+/// The same of values that were read: a secret by command is not asked for again.
+pub(super) fn explained(values: &Values) -> Vec<Explained> {
     TABLE
         .iter()
         .map(|spec| Explained {

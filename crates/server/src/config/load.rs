@@ -7,7 +7,7 @@ use symbolon_jose::EncryptionKeys;
 
 use super::contradictions;
 use super::database_url;
-use super::explain::{Explained, explain};
+use super::explain::{Explained, explained};
 use super::finding::{ConfigErrors, Finding};
 use super::key_timings;
 use super::settings::{
@@ -62,7 +62,7 @@ pub fn load(sources: &Sources, mode: Mode) -> Result<Loaded, ConfigErrors> {
         values: &values,
         errors: &mut errors,
         cores: sources.cores.get(),
-        explained: explain(sources).into(),
+        explained: explained(&values).into(),
     }
     .settings();
     contradictions::check(&values, sources, mode, &mut errors, &mut warnings);

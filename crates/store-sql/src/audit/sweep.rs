@@ -60,6 +60,13 @@ impl SqlStore {
             .exec(&tx)
             .await
             .map_err(store_error)?;
+        // Those of the records that are gone say nothing any more that could be compared.
+        audit_checkpoints::Entity::delete_many()
+            .filter(audit_checkpoints::Column::Seq.lt(last))
+            .filter(audit_checkpoints::Column::AtMs.lt(to_ms(before)))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
         commit(tx).await?;
         Ok(swept.seq - anchor.seq)
     }
