@@ -1,5 +1,10 @@
 //! A day in the life of an administrator, by the command line alone, on two nodes over PostgreSQL and Redis.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "whatever fails in what tests share is a failed test"
+)]
+
 use serde_json::Value;
 use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::servers::redis::Redis;
