@@ -1,5 +1,6 @@
 //! End-to-end tests, one binary for all, so that it is linked once.
 
+mod admin;
 mod binary;
 mod clients;
 mod flow;
