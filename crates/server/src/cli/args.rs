@@ -71,7 +71,7 @@ pub struct GlobalArgs {
 pub enum Command {
     /// Make clients, scopes and resource servers what files say.
     ///
-    /// A file in TOML holds tables [[client]], with the members of the admin API, and [[scope]], with `name` and `description`;
+    /// A file in TOML holds tables `[[client]]`, with the members of the admin API, and `[[scope]]`, with `name` and `description`;
     /// in YAML it holds lists of the same names. What a table does not say is as the server would have it. Changes are shown
     /// first.
     Apply(ApplyArgs),
