@@ -70,8 +70,6 @@ problems! {
     Taken = "taken", CONFLICT, "The name is taken";
     /// The body is too large.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// Too many at once.
-    TooMany = "too-many", TOO_MANY_REQUESTS, "Too many at once";
     /// No token, or not a good one.
     Unauthorized = "unauthorized", UNAUTHORIZED, "A good access token is needed";
     /// Something that is needed can't be reached.
@@ -195,7 +193,7 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let kind = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(CONTENT_TYPE, kind)], body).into_response();
-        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));

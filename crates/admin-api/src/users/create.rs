@@ -55,10 +55,7 @@ fn yes() -> bool {
     tag = "users",
     params(Why),
     request_body = UserCreate,
-    responses(
-        (status = 201, description = "The user was made", body = UserDetail),
-        (status = 429, description = "Too many passwords are being hashed", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 201, description = "The user was made", body = UserDetail)),
 )]
 pub(crate) async fn create_user(
     State(api): State<Arc<Api>>,

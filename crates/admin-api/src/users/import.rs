@@ -125,10 +125,7 @@ pub enum ImportOutcome {
     tag = "users",
     params(Why),
     request_body = UserImport,
-    responses(
-        (status = 200, description = "What came of each", body = ImportReport),
-        (status = 429, description = "Too many passwords are being hashed", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "What came of each", body = ImportReport)),
 )]
 pub(crate) async fn import_users(
     State(api): State<Arc<Api>>,

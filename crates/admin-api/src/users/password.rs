@@ -35,10 +35,7 @@ pub struct PasswordSet {
     tag = "users",
     params(("subject" = Uuid, Path, description = "The unchanging identity"), Why),
     request_body = PasswordSet,
-    responses(
-        (status = 200, description = "The password is set", body = UserDetail),
-        (status = 429, description = "Too many passwords are being hashed", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "The password is set", body = UserDetail)),
 )]
 pub(crate) async fn set_user_password(
     State(api): State<Arc<Api>>,

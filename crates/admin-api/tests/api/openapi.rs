@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
-use symbolon_admin_api::{PREFIX, catalogue, document};
+use symbolon_admin_api::{PREFIX, ProblemKind, catalogue, document};
 
 use crate::bench::{Bench, Call};
 
@@ -50,6 +50,21 @@ fn the_document_names_every_operation_and_what_it_refers_to() {
         .filter(|name| !known.contains(name.as_str()))
         .collect();
     assert!(unknown.is_empty(), "there is no schema of these: {unknown:?}");
+}
+
+/// 408 is the listener's.
+#[test]
+fn the_document_promises_no_refusal_that_is_never_made() {
+    let document = serde_json::to_value(document()).unwrap();
+    let made = ProblemKind::ALL.iter().map(|kind| kind.status().as_u16());
+    let made: BTreeSet<u16> = made.chain([408]).collect();
+    let operations = document["paths"].as_object().unwrap().values();
+    for operation in operations.flat_map(|path| path.as_object().unwrap().values()) {
+        for status in operation["responses"].as_object().unwrap().keys() {
+            let status: u16 = status.parse().unwrap();
+            assert!(status < 300 || made.contains(&status), "{operation}");
+        }
+    }
 }
 
 /// The names of the schemas that the value refers to.

@@ -87,7 +87,7 @@ impl Passwords for CheapPasswords {
     async fn hash(&self, password: SecretString) -> Result<PasswordHash, Problem> {
         if password.expose_secret() == Self::REFUSED {
             return Err(Problem::new(
-                ProblemKind::TooMany,
+                ProblemKind::Unavailable,
                 "too many passwords are being hashed",
             ));
         }

@@ -167,7 +167,7 @@ async fn names_that_are_taken_are_named() {
 async fn waits_for_nobody_where_the_lane_is_full() {
     let bench = Bench::new().await;
     let body = json!({ "username": "alice", "password": "no room for this one" });
-    let answer = Call::post("/users").json(&body).to(&bench).await.expect(429);
+    let answer = Call::post("/users").json(&body).to(&bench).await.expect(503);
     assert!(answer.headers.contains_key("retry-after"));
 }
 

@@ -138,7 +138,7 @@ async fn batches_are_bounded() {
         { "username": "alice", "password": "correct horse" },
         { "username": "bob", "password": "no room for this one" },
     ]);
-    import(&bench, full, false).await.expect(429);
+    import(&bench, full, false).await.expect(503);
     assert_eq!(bench.state().await, before);
     import(&bench, many(500, "password_hash"), false)
         .await

@@ -72,7 +72,7 @@ async fn a_password_that_breaks_a_rule_is_not_set() {
     set(&json!({ "password": "no room for this one" }))
         .to(&bench)
         .await
-        .expect(429);
+        .expect(503);
     assert_eq!(bench.state().await, before);
     assert!(bench.logs_in("alice", "password").await);
 }
