@@ -14,6 +14,9 @@ use symbolon_core::view::Version;
 use crate::api::Api;
 use crate::problem::{Problem, ProblemKind};
 
+/// What to do where a record has changed since it was read.
+pub(crate) const REPEAT: &str = "read the record again, and repeat the change with its ETag in If-Match";
+
 impl Api {
     /// Makes a change that cached facts know nothing of yet: a new record.
     ///
@@ -71,10 +74,7 @@ pub(crate) async fn promising(operation: impl Future<Output = Response>) -> Resp
 fn made(change: Change) -> Result<(), Problem> {
     match change {
         Change::Done => Ok(()),
-        Change::Stale => Err(Problem::new(
-            ProblemKind::Stale,
-            "read the record again, and repeat the change with its ETag in If-Match",
-        )),
+        Change::Stale => Err(Problem::new(ProblemKind::Stale, REPEAT)),
         Change::Taken(what) => {
             let rule = match what {
                 "audience" => "another client serves that audience",
@@ -104,6 +104,16 @@ pub(crate) fn created(version: Version, location: &str, record: &impl Serialize)
         response.headers_mut().insert(LOCATION, value);
     }
     response
+}
+
+/// A record that was put in the place of the one of that version. Where there was none, it was made: then the answer is 201,
+/// and says where it is.
+pub(crate) fn put(before: Option<Version>, location: &str, record: &impl Serialize) -> Response {
+    let version = Version::of(record);
+    match before {
+        Some(_) => tagged(version, record),
+        None => created(version, location, record),
+    }
 }
 
 fn tag(response: &mut Response, version: Version) {

@@ -91,7 +91,7 @@ impl Api {
         } else {
             NewRevocation::client_blocked(&client.client_id)
         };
-        let admin = self.acting_as(caller.act_on(version(&client)));
+        let admin = self.acting_as(caller.act_on(version(&client))?);
         self.commit(admin.set_client_active(client.uid, active, &entry))
             .await?;
         let view = self.as_kept(Client { active, ..client }).await;

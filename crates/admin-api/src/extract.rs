@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, IF_MATCH};
+use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use symbolon_core::RequestInfo;
-use symbolon_core::audit::{Act, MAX_REASON};
+use symbolon_core::audit::{Act, Expected, MAX_REASON};
 use symbolon_core::view::Version;
 use utoipa::IntoParams;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::access::{Admission, Principal};
 use crate::api::Api;
+use crate::change::REPEAT;
 use crate::problem::{Problem, ProblemKind};
 
 /// Whoever calls, in which request, why, and on which condition.
@@ -28,7 +29,7 @@ pub(crate) struct Caller {
     pub(crate) request: RequestInfo,
     admission: Admission,
     reason: String,
-    expected: Option<Version>,
+    expected: Option<Expected>,
 }
 
 impl Caller {
@@ -42,12 +43,20 @@ impl Caller {
         .expecting(self.expected)
     }
 
-    /// For the record, on condition that the record is still the one that was read to decide by. Where the caller has
-    /// seen another one, it is theirs that counts: it can't be the present one.
-    pub(crate) fn act_on(&self, read: Version) -> Act {
-        let act = self.act();
-        let expected = act.expected.unwrap_or(read);
-        act.expecting(Some(expected))
+    /// For the record, on condition that the record is still as it was read to decide by: `None` where there was none.
+    ///
+    /// # Errors
+    /// [`ProblemKind::Stale`]: it is not as the caller expects it.
+    pub(crate) fn act_on(&self, read: impl Into<Option<Version>>) -> Result<Act, Problem> {
+        let read = read.into();
+        let unmet = self.expected.filter(|expected| !expected.is_met_by(read));
+        let detail = match unmet {
+            None => return Ok(self.act().expecting(Some(Expected::just(read)))),
+            Some(Expected::Absent) => "there is one already, and If-None-Match says that there must be none",
+            Some(Expected::Present) => "there is none, and If-Match says that there must be one",
+            Some(Expected::At(_)) => REPEAT,
+        };
+        Err(Problem::new(ProblemKind::Stale, detail))
     }
 
     /// Refuses to go on where they would not be admitted any more: for whoever has done what takes a while.
@@ -109,35 +118,47 @@ impl FromRequestParts<Arc<Api>> for Caller {
             request,
             admission,
             reason,
-            expected: if_match(&parts.headers)?,
+            expected: condition(&parts.headers)?,
         })
     }
 }
 
-/// The version in `If-Match` ([RFC 9110 section 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)). Whatever
-/// is well-formed and no version of ours matches nothing.
-fn if_match(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
-    let mut values = headers.get_all(IF_MATCH).iter();
+/// How the record must be, as `If-Match` or `If-None-Match` has it
+/// ([RFC 9110 section 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)). Whatever is well-formed and no version of
+/// ours matches nothing.
+fn condition(headers: &HeaderMap) -> Result<Option<Expected>, Problem> {
+    let malformed = |detail| Problem::new(ProblemKind::Malformed, detail);
+    match (only(headers, IF_MATCH)?, only(headers, IF_NONE_MATCH)?) {
+        (None, None) => Ok(None),
+        (Some("*"), None) => Ok(Some(Expected::Present)),
+        (Some(tag), None) => {
+            let tag = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let stale = || Problem::new(ProblemKind::Stale, "If-Match holds no version of this record");
+            let version = tag.and_then(Version::parse).ok_or_else(stale)?;
+            Ok(Some(Expected::At(version)))
+        }
+        (None, Some("*")) => Ok(Some(Expected::Absent)),
+        (None, Some(_)) => Err(malformed(
+            "If-None-Match takes * alone, for a record that is to be made",
+        )),
+        (Some(_), Some(_)) => Err(malformed("give If-Match or If-None-Match, not both")),
+    }
+}
+
+/// The only value of a header, where there is one.
+fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(&name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let stale = || Problem::new(ProblemKind::Stale, "If-Match holds no version of this record");
-    if values.next().is_some() {
-        return Err(Problem::new(
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    let refused = || {
+        Problem::new(
             ProblemKind::Malformed,
-            "give one entity tag in If-Match",
-        ));
-    }
-    let text = value
-        .to_str()
-        .map_err(|_| Problem::new(ProblemKind::Malformed, "If-Match is no entity tag"))?
-        .trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let version = tag.and_then(Version::parse).ok_or_else(stale)?;
-    Ok(Some(version))
+            format_args!("{name} is no single entity tag"),
+        )
+    };
+    Ok(Some(text.ok_or_else(refused)?.trim()))
 }
 
 /// Parameters in the query string.
@@ -389,22 +410,36 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_is_one_strong_tag() {
-        let tag = |text: &'static str| {
+    fn a_condition_is_one_strong_tag_or_that_there_is_one_or_none() {
+        let read = |given: &[(HeaderName, &'static str)]| {
             let mut headers = HeaderMap::new();
-            headers.insert(IF_MATCH, HeaderValue::from_static(text));
-            if_match(&headers).map_err(|problem| problem.status)
+            for (name, value) in given {
+                headers.append(name, HeaderValue::from_static(value));
+            }
+            condition(&headers).map_err(|problem| problem.status)
         };
-        let good = "\"00112233445566778899aabbccddeeff\"";
-        assert!(tag(good).unwrap().is_some());
-        assert_eq!(tag("*"), Ok(None));
+        let text = "00112233445566778899aabbccddeeff";
+        let quoted = "\"00112233445566778899aabbccddeeff\"";
+        let at = Expected::At(Version::parse(text).unwrap());
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&[(IF_MATCH, quoted)]), Ok(Some(at)));
+        assert_eq!(read(&[(IF_MATCH, "*")]), Ok(Some(Expected::Present)));
+        assert_eq!(read(&[(IF_NONE_MATCH, "*")]), Ok(Some(Expected::Absent)));
         for bad in [
             "W/\"00112233445566778899aabbccddeeff\"",
             "\"x\"",
             "x",
             "\"a\", \"b\"",
         ] {
-            assert_eq!(tag(bad), Err(412), "{bad}");
+            assert_eq!(read(&[(IF_MATCH, bad)]), Err(412), "{bad}");
+        }
+        for bad in [
+            &[(IF_MATCH, quoted), (IF_MATCH, quoted)][..],
+            &[(IF_NONE_MATCH, "*"), (IF_NONE_MATCH, "*")],
+            &[(IF_NONE_MATCH, quoted)],
+            &[(IF_MATCH, "*"), (IF_NONE_MATCH, "*")],
+        ] {
+            assert_eq!(read(bad), Err(400), "{bad:?}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub use view::{
 };
 
 use axum::Json;
-use symbolon_core::audit::Act;
+use symbolon_core::audit::{Act, Expected};
 use symbolon_jose::{Kid, SigningAlg};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa_axum::routes;
@@ -73,10 +73,10 @@ impl Api {
 /// they stand, and made only where they still stand so.
 fn doing(caller: &Caller) -> Result<Act, Problem> {
     let act = caller.act();
-    if act.expected.is_some() {
+    if act.expected.is_some_and(|expected| expected != Expected::Present) {
         return Err(Problem::new(
             ProblemKind::Stale,
-            "signing keys have no ETag: leave If-Match out, and look at the plan with dry_run first",
+            "signing keys have no ETag: leave the condition out, and look at the plan with dry_run first",
         ));
     }
     Ok(act)

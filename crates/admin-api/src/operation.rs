@@ -10,11 +10,14 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use symbolon_core::user::ADMIN_SCOPES;
-use utoipa::openapi::path::{HttpMethod, Operation as Described, PathItem, Paths};
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::path::{
+    HttpMethod, Operation as Described, Parameter, ParameterBuilder, ParameterIn, PathItem, Paths,
+};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+    ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -231,7 +234,38 @@ fn security() -> SecurityScheme {
     )
 }
 
-/// Adds to each operation of a path what all have in common: its security, and the answers that the router gives by itself.
+/// What begins so is a record with a version, or belongs to one.
+const VERSIONED: [&str; 5] = ["/clients/{", "/resource-servers/{", "/roles/{", "/scopes/{", "/users/{"];
+
+/// The conditions that a change of a record takes.
+fn conditions(method: &HttpMethod) -> Vec<Parameter> {
+    let header = |name, pattern, why| {
+        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(why))
+            .schema(Some(schema))
+            .build()
+    };
+    let mut conditions = vec![header(
+        "If-Match",
+        "^(\\*|\"[0-9a-f]{32}\")$",
+        "The `ETag` that the record must still have, or `*`: that there must be one",
+    )];
+    if matches!(method, HttpMethod::Put) {
+        conditions.push(header(
+            "If-None-Match",
+            "^\\*$",
+            "`*`: there must be no such record yet; not together with `If-Match`",
+        ));
+    }
+    conditions
+}
+
+/// Adds to each operation of a path what all have in common: its security, the conditions that it takes, and the answers that
+/// the router gives by itself.
 fn complete(item: &mut PathItem, path: &str, scope: &'static str) {
     let varies = path.contains('{');
     let methods = [
@@ -244,6 +278,10 @@ fn complete(item: &mut PathItem, path: &str, scope: &'static str) {
     for (method, described) in methods {
         let Some(described) = described else { continue };
         described.security = Some(vec![SecurityRequirement::new(SECURITY, [scope])]);
+        if !matches!(method, HttpMethod::Get) && VERSIONED.iter().any(|record| path.starts_with(record)) {
+            let parameters = described.parameters.get_or_insert_default();
+            parameters.extend(conditions(&method).into_iter().map(RefOr::T));
+        }
         let mut statuses = GUARD_STATUSES.to_vec();
         statuses.extend([
             StatusCode::BAD_REQUEST,

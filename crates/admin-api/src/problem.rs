@@ -64,8 +64,8 @@ problems! {
     Pending = "idempotency-pending", CONFLICT, "What came of the first request is not known";
     /// The idempotency key was used for another request.
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request";
-    /// The record has changed since.
-    Stale = "stale", PRECONDITION_FAILED, "The record has changed since it was read";
+    /// The record is not as the request expects it.
+    Stale = "stale", PRECONDITION_FAILED, "The record is not as the request expects it";
     /// A name is taken.
     Taken = "taken", CONFLICT, "The name is taken";
     /// The body is too large.

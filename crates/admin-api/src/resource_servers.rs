@@ -8,7 +8,7 @@ mod show;
 
 pub use put::ResourceServerPut;
 use serde::{Deserialize, Serialize};
-use symbolon_core::audit::Act;
+use symbolon_core::audit::{Act, Expected};
 use symbolon_core::client::{Client, ServedAudience};
 use symbolon_core::ports::{ListedAudience, StoreResult};
 use symbolon_core::view::Version;
@@ -21,7 +21,7 @@ use crate::api::Api;
 use crate::clients;
 use crate::extract::Caller;
 use crate::operation::{Operation, needs};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
@@ -102,15 +102,9 @@ fn right_before(audience: &ResourceIndicator) -> Option<String> {
 
 /// For the record, on condition that client and resource server are still as they were read; `seen` is the version of the
 /// resource server, where there is one.
-fn act_on(caller: &Caller, seen: Option<Version>, client: &Client) -> Result<Act, Problem> {
-    let act = caller.act();
-    if act.expected.is_some() && act.expected != seen {
-        return Err(Problem::new(
-            ProblemKind::Stale,
-            "read the resource server again, and repeat the change with its ETag in If-Match",
-        ));
-    }
-    Ok(act.expecting(Some(clients::version(client))))
+fn act_on(caller: &Caller, seen: impl Into<Option<Version>>, client: &Client) -> Result<Act, Problem> {
+    let now = Expected::At(clients::version(client));
+    Ok(caller.act_on(seen)?.expecting(Some(now)))
 }
 
 #[cfg(test)]

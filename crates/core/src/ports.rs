@@ -282,7 +282,7 @@ pub trait ServerStore: Send + Sync {
 pub enum Change {
     /// It is made.
     Done,
-    /// The record is no longer the one that [`Act::expected`] names; nothing changed.
+    /// The record is not as [`Act::expected`] says; nothing changed.
     Stale,
     /// A name is taken; nothing changed.
     Taken(&'static str),
@@ -353,8 +353,8 @@ pub struct ListedAudience {
 
 /// Administrative changes, by one doing ([`AdminStores::acting`]). Each is one transaction, together with the advance of
 /// [`Head::facts`], the entry on the revocation log that goes with it, whose act is replaced by the doing, and the event on
-/// the audit trail with the record before and after. A change that changes nothing leaves no event. Where the doing
-/// expects a version of the record that it changes, another one is [`Change::Stale`].
+/// the audit trail with the record before and after. A change that changes nothing leaves no event. Where the record is
+/// not as the doing expects it, that is [`Change::Stale`].
 #[async_trait]
 pub trait AdminStore: Send + Sync {
     /// Makes a user. [`Change::Taken`] names `username` or `email`; [`Change::Unknown`] names `role`.

@@ -152,6 +152,7 @@ macro_rules! store_contract {
             a_revocation_leaves_its_event,
             every_change_leaves_its_event,
             of_those_who_have_seen_the_same_one_changes_it,
+            who_means_a_new_record_replaces_none,
         ]);
         $crate::store_contract!(@cases $make, keys, [
             a_key_is_rewrapped_only_where_it_is_still_the_same,

@@ -30,7 +30,7 @@ pub(crate) async fn delete_client(
 ) -> Result<StatusCode, Problem> {
     let client = api.client_for(&caller, &text).await?;
     let entry = NewRevocation::client_deleted(&client.client_id, api.cutoff());
-    let admin = api.acting_as(caller.act_on(version(&client)));
+    let admin = api.acting_as(caller.act_on(version(&client))?);
     api.commit(admin.delete_client(client.uid, &entry)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

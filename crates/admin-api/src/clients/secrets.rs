@@ -52,7 +52,7 @@ impl Api {
         client: &Client,
         secrets: &[ClientSecretHash],
     ) -> Result<(), Problem> {
-        let admin = self.acting_as(caller.act_on(version(client)));
+        let admin = self.acting_as(caller.act_on(version(client))?);
         self.commit(admin.set_client_secrets(client.uid, secrets)).await
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn delete_resource_server(
     let client = found.ok_or_else(unknown)?;
     caller.principal.may_handle(&client.policy.scope)?;
     let seen = Version::of(&ResourceServerView::from(&listed));
-    let act = act_on(&caller, Some(seen), &client)?;
+    let act = act_on(&caller, seen, &client)?;
     let mut policy = client.policy.clone();
     policy.serves.retain(|served| served.indicator != indicator);
     policy.validate().map_err(|error| refused(error, &client))?;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{ResourceServerView, act_on, audience};
 use crate::api::Api;
-use crate::change::{created, tagged};
+use crate::change::put;
 use crate::clients::{has_key, location};
 use crate::extract::{Body, Caller, Path, Why};
 use crate::problem::{Problem, ProblemKind};
@@ -58,10 +58,10 @@ pub(crate) async fn put_resource_server(
     State(api): State<Arc<Api>>,
     Path(text): Path<String>,
     caller: Caller,
-    Body(put): Body<ResourceServerPut>,
+    Body(wanted): Body<ResourceServerPut>,
 ) -> Result<Response, Problem> {
     let indicator = audience(&text)?;
-    let signing_alg = put
+    let signing_alg = wanted
         .signing_alg
         .as_deref()
         .map(str::parse::<SigningAlg>)
@@ -69,9 +69,9 @@ pub(crate) async fn put_resource_server(
     let served = ServedAudience {
         indicator,
         signing_alg: signing_alg.map_err(|error| Problem::invalid("signing_alg", error))?,
-        access_token_lifetime: put.access_token_lifetime,
+        access_token_lifetime: wanted.access_token_lifetime,
     };
-    let client = api.client(&put.client_id).await.map_err(|problem| {
+    let client = api.client(&wanted.client_id).await.map_err(|problem| {
         if problem.status == ProblemKind::NotFound.status() {
             Problem::invalid("client_id", "there is no such client")
         } else {
@@ -80,26 +80,18 @@ pub(crate) async fn put_resource_server(
     })?;
     caller.principal.may_handle(&client.policy.scope)?;
     let present = api.audience(&served.indicator).await?;
-    refuse_move(present.as_ref(), &client)?;
     let seen = present
         .as_ref()
         .map(|listed| Version::of(&ResourceServerView::from(listed)));
     let act = act_on(&caller, seen, &client)?;
+    refuse_move(present.as_ref(), &client)?;
     has_key(served.signing_alg, "signing_alg", &api.parts.algorithms)?;
     let view = ResourceServerView::new(&served, &client);
     let policy = serving(&client.policy, served);
     policy.validate().map_err(refused)?;
     let changed = Client { policy, ..client };
     api.commit(api.acting_as(act).set_client_policy(&changed)).await?;
-    let version = Version::of(&view);
-    if seen.is_some() {
-        return Ok(tagged(version, &view));
-    }
-    Ok(created(
-        version,
-        &location("resource-servers", &view.audience),
-        &view,
-    ))
+    Ok(put(seen, &location("resource-servers", &view.audience), &view))
 }
 
 fn refuse_move(present: Option<&ListedAudience>, client: &Client) -> Result<(), Problem> {

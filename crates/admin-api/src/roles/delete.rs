@@ -25,7 +25,7 @@ pub(crate) async fn delete_role(
     let name = name(&text)?;
     let role = api.role(&name).await?.ok_or_else(|| Problem::not_found("role"))?;
     caller.principal.may_handle(&role.scope)?;
-    let act = caller.act_on(Version::of(&RoleView::from(&role)));
+    let act = caller.act_on(Version::of(&RoleView::from(&role)))?;
     api.commit(api.acting_as(act).delete_role(&role.name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

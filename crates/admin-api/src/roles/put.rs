@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 
 use super::name;
 use crate::api::Api;
-use crate::change::{created, tagged};
+use crate::change::put;
+use crate::clients::location;
 use crate::extract::{Body, Caller, Path, Why};
 use crate::problem::Problem;
 
@@ -41,10 +42,10 @@ pub(crate) async fn put_role(
     State(api): State<Arc<Api>>,
     Path(text): Path<String>,
     caller: Caller,
-    Body(put): Body<RolePut>,
+    Body(wanted): Body<RolePut>,
 ) -> Result<Response, Problem> {
     let name = name(&text)?;
-    let scope: ScopeSet = put
+    let scope: ScopeSet = wanted
         .scope
         .parse()
         .map_err(|error| Problem::invalid("scope", error))?;
@@ -53,17 +54,13 @@ pub(crate) async fn put_role(
     }
     let role = Role { name, scope };
     caller.principal.may_handle(&role.scope)?;
-    let view = RoleView::from(&role);
-    let Some(present) = api.role(&role.name).await? else {
-        api.commit(api.acting(&caller).put_role(&role)).await?;
-        return Ok(created(
-            Version::of(&view),
-            &format!("/roles/{}", view.name),
-            &view,
-        ));
-    };
-    caller.principal.may_handle(&present.scope)?;
-    let act = caller.act_on(Version::of(&RoleView::from(&present)));
+    let present = api.role(&role.name).await?;
+    if let Some(present) = &present {
+        caller.principal.may_handle(&present.scope)?;
+    }
+    let before = present.map(|present| Version::of(&RoleView::from(&present)));
+    let act = caller.act_on(before)?;
     api.commit(api.acting_as(act).put_role(&role)).await?;
-    Ok(tagged(Version::of(&view), &view))
+    let view = RoleView::from(&role);
+    Ok(put(before, &location("roles", &view.name), &view))
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
+use symbolon_core::view::{ScopeView, Version};
 
 use super::name;
 use crate::api::Api;
@@ -21,7 +22,8 @@ pub(crate) async fn delete_scope(
     Path(text): Path<String>,
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
-    let name = name(&text)?;
-    api.commit(api.acting(&caller).delete_scope(&name)).await?;
+    let scope = api.registered_scope(&name(&text)?).await?;
+    let act = caller.act_on(Version::of(&ScopeView::from(&scope)))?;
+    api.commit(api.acting_as(act).delete_scope(&scope.name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::name;
 use crate::api::Api;
-use crate::change::{created, tagged};
+use crate::change::put;
 use crate::clients::location;
 use crate::extract::{Body, Caller, Path, Why};
 use crate::problem::{Problem, ProblemKind};
@@ -45,23 +45,21 @@ pub(crate) async fn put_scope(
     State(api): State<Arc<Api>>,
     Path(text): Path<String>,
     caller: Caller,
-    Body(put): Body<ScopePut>,
+    Body(wanted): Body<ScopePut>,
 ) -> Result<Response, Problem> {
-    let scope = RegisteredScope::new(name(&text)?, &put.description)
+    let scope = RegisteredScope::new(name(&text)?, &wanted.description)
         .map_err(|error| Problem::invalid("description", error))?;
-    let present = api.reading().scopes().await?;
-    let is_there = present.iter().any(|other| other.name == scope.name);
-    if !is_there && present.len() >= MAX_SCOPES {
+    let scopes = api.reading().scopes().await?;
+    let present = scopes.iter().find(|present| present.name == scope.name);
+    let before = present.map(|present| Version::of(&ScopeView::from(present)));
+    let act = caller.act_on(before)?;
+    if before.is_none() && scopes.len() >= MAX_SCOPES {
         return Err(Problem::new(
             ProblemKind::Conflict,
             format_args!("there are {MAX_SCOPES} scopes on the register: delete one first"),
         ));
     }
-    api.commit(api.acting(&caller).put_scope(&scope)).await?;
+    api.commit(api.acting_as(act).put_scope(&scope)).await?;
     let view = ScopeView::from(&scope);
-    let version = Version::of(&view);
-    if is_there {
-        return Ok(tagged(version, &view));
-    }
-    Ok(created(version, &location("scopes", &view.name), &view))
+    Ok(put(before, &location("scopes", &view.name), &view))
 }

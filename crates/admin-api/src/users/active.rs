@@ -55,7 +55,7 @@ async fn set_active(api: &Api, subject: Uuid, caller: &Caller, active: bool) -> 
     } else {
         NewRevocation::subject_blocked(user.subject)
     };
-    let admin = api.acting_as(caller.act_on(version(&user)));
+    let admin = api.acting_as(caller.act_on(version(&user))?);
     api.commit(admin.set_user_active(user.subject, active, &entry))
         .await?;
     Ok(shown(&User { active, ..user }))

@@ -28,7 +28,7 @@ pub(crate) async fn delete_user(
     let user = api.user(subject).await?;
     caller.principal.may_handle(&user.scope)?;
     let entry = NewRevocation::subject_deleted(user.subject, api.cutoff());
-    let admin = api.acting_as(caller.act_on(version(&user)));
+    let admin = api.acting_as(caller.act_on(version(&user))?);
     api.commit(admin.delete_user(user.subject, &entry)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -50,7 +50,7 @@ pub(crate) async fn set_user_password(
         .await?;
     caller.may_go_on(&api).await?;
     let entry = NewRevocation::subject(user.subject, api.cutoff());
-    let admin = api.acting_as(caller.act_on(version(&user)));
+    let admin = api.acting_as(caller.act_on(version(&user))?);
     api.commit(admin.set_password(user.subject, &hash, &entry))
         .await?;
     Ok(shown(&user))

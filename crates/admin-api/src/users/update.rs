@@ -62,7 +62,7 @@ pub(crate) async fn update_user(
     let profile = Profile::new(wanted.username, wanted.email, role_names(&wanted.roles)?)?;
     let held = api.roles_to_hold(profile.roles()).await?;
     let renamed = (profile.username(), profile.email()) != (user.username.as_str(), user.email.as_deref());
-    let admin = api.acting_as(caller.act_on(version(&user)));
+    let admin = api.acting_as(caller.act_on(version(&user))?);
     if held.names == user.roles {
         api.commit(admin.set_user_names(user.subject, &profile)).await?;
     } else if renamed {

@@ -9,6 +9,7 @@ mod admission;
 mod audit;
 mod bench;
 mod clients;
+mod conditions;
 mod idempotency;
 mod keys;
 mod matrix;

@@ -52,6 +52,28 @@ fn the_document_names_every_operation_and_what_it_refers_to() {
     assert!(unknown.is_empty(), "there is no schema of these: {unknown:?}");
 }
 
+#[test]
+fn the_document_names_the_conditions_that_changes_take() {
+    let document = serde_json::to_value(document()).unwrap();
+    let of = |method: &str, path: &str| {
+        let operation = &document["paths"][format!("{PREFIX}{path}")][method];
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let headers = parameters.filter(|parameter| parameter["in"] == "header");
+        let name = |parameter: &Value| parameter["name"].as_str().unwrap().to_owned();
+        headers.map(name).collect::<Vec<_>>()
+    };
+    for record in ["/roles/{name}", "/scopes/{name}", "/resource-servers/{audience}"] {
+        assert_eq!(of("put", record), ["If-Match", "If-None-Match"], "{record}");
+        assert_eq!(of("delete", record), ["If-Match"], "{record}");
+        assert!(of("get", record).is_empty(), "{record}");
+    }
+    assert_eq!(of("patch", "/clients/{client_id}"), ["If-Match"]);
+    assert_eq!(of("post", "/users/{subject}/password"), ["If-Match"]);
+    for path in ["/users", "/keys/{kid}/retire"] {
+        assert!(of("post", path).is_empty(), "{path}");
+    }
+}
+
 /// 408 is the listener's.
 #[test]
 fn the_document_promises_no_refusal_that_is_never_made() {

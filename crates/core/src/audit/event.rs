@@ -71,9 +71,36 @@ pub struct Act {
     pub address: Option<IpAddr>,
     /// Why, as they say; at most [`MAX_REASON`] characters.
     pub reason: String,
-    /// The record must still be the one that they have seen, or nothing changes
-    /// ([RFC 9110 section 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1), `If-Match`).
-    pub expected: Option<Version>,
+    /// The record must be as they say, or nothing changes.
+    pub expected: Option<Expected>,
+}
+
+/// How a record must be for a change to be made
+/// ([RFC 9110 section 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Expected {
+    /// There is none of that name yet: `If-None-Match: *`.
+    Absent,
+    /// There is one, whatever it is: `If-Match: *`.
+    Present,
+    /// It is at that version, the one that they have seen: `If-Match`.
+    At(Version),
+}
+
+impl Expected {
+    /// Just as it is now: `None` where there is no record.
+    pub fn just(now: Option<Version>) -> Self {
+        now.map_or(Self::Absent, Self::At)
+    }
+
+    /// Whether the record is so now: `None` where there is none.
+    pub fn is_met_by(self, now: Option<Version>) -> bool {
+        match self {
+            Self::Absent => now.is_none(),
+            Self::Present => now.is_some(),
+            Self::At(version) => now == Some(version),
+        }
+    }
 }
 
 impl Act {
@@ -104,9 +131,9 @@ impl Act {
         }
     }
 
-    /// The same on condition that the record is still at that version.
+    /// The same on condition that the record is so.
     #[must_use]
-    pub fn expecting(self, expected: Option<Version>) -> Self {
+    pub fn expecting(self, expected: Option<Expected>) -> Self {
         Self { expected, ..self }
     }
 }

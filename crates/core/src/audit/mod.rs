@@ -4,7 +4,7 @@ mod chain;
 mod event;
 
 pub use chain::{AuditHash, GENESIS, link};
-pub use event::{Act, Actor, AuditEvent, EventKind, MAX_REASON, Outcome, Target};
+pub use event::{Act, Actor, AuditEvent, EventKind, Expected, MAX_REASON, Outcome, Target};
 
 use async_trait::async_trait;
 use uuid::Uuid;

@@ -64,7 +64,7 @@ impl Recorded for User {
 /// Whether the doing expects another state of the record than the one that it is in, be it that there is none.
 pub(crate) fn is_stale<R: Recorded>(act: &Act, record: Option<&R>) -> bool {
     let version = record.map(|record| Version::of(&record.view()));
-    act.expected.is_some() && act.expected != version
+    act.expected.is_some_and(|expected| !expected.is_met_by(version))
 }
 
 impl SqlStore {

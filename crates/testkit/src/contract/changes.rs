@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use symbolon_core::UnixMillis;
-use symbolon_core::audit::{Act, Actor, EventKind};
+use symbolon_core::audit::{Act, Actor, EventKind, Expected};
 use symbolon_core::import::{ImportMode, Imported};
 use symbolon_core::keys::{KeyChange, KeyChangeOutcome, KeyMove};
 use symbolon_core::ports::{AdminStore, Change, RegisteredScope, StoreResult};
@@ -236,7 +236,10 @@ pub async fn a_record_that_has_changed_since_stays(fixture: &Fixture) {
     admin.add_client(&client, &lift).await.unwrap();
     let read = scope("orders:read", "Read orders");
     admin.put_scope(&read).await.unwrap();
-    let expecting = |version: Version| fixture.admins.acting(Fixture::act().expecting(Some(version)));
+    let expecting = |version| {
+        let act = Fixture::act().expecting(Some(Expected::At(version)));
+        fixture.admins.acting(act)
+    };
 
     let stale = expecting(Version::of(&"something else"));
     let entry = NewRevocation::subject(subject, NOW);
@@ -314,7 +317,8 @@ pub async fn of_those_who_have_seen_the_same_one_changes_it(fixture: &Fixture) {
     let client = resource_server("app", "urn:app").build();
     let lift = NewRevocation::client_lifted(&client.client_id, NOW);
     fixture.admin.add_client(&client, &lift).await.unwrap();
-    let act = Fixture::act().expecting(Some(Version::of(&ClientView::from(&client))));
+    let seen = Version::of(&ClientView::from(&client));
+    let act = Fixture::act().expecting(Some(Expected::At(seen)));
     let mut tasks = JoinSet::new();
     for i in 0..20 {
         let (admin, mut client) = (fixture.admins.acting(act.clone()), client.clone());
@@ -327,6 +331,28 @@ pub async fn of_those_who_have_seen_the_same_one_changes_it(fixture: &Fixture) {
     let done = outcomes.iter().filter(|change| **change == Change::Done).count();
     let stale = outcomes.iter().filter(|change| **change == Change::Stale).count();
     assert_eq!((done, stale), (1, 19));
+}
+
+/// Of those who race to make a record one makes it, and who means to replace one makes none.
+pub async fn who_means_a_new_record_replaces_none(fixture: &Fixture) {
+    let expecting = |expected| fixture.admins.acting(Fixture::act().expecting(Some(expected)));
+    let (maker, replacer) = (expecting(Expected::Absent), expecting(Expected::Present));
+    let (clerk, read) = (role("clerk", "a"), scope("orders:read", "Read orders"));
+    assert_eq!(replacer.put_role(&clerk).await.unwrap(), Change::Stale);
+    assert_eq!(replacer.put_scope(&read).await.unwrap(), Change::Stale);
+    let mut tasks = JoinSet::new();
+    for i in 0..20 {
+        let maker = expecting(Expected::Absent);
+        tasks.spawn(async move { maker.put_role(&role("clerk", &format!("s{i}"))).await.unwrap() });
+    }
+    let mut outcomes = tasks.join_all().await;
+    outcomes.retain(|change| *change != Change::Stale);
+    assert_eq!(outcomes, [Change::Done]);
+    assert_eq!(maker.put_scope(&read).await.unwrap(), Change::Done);
+    assert_eq!(maker.put_scope(&read).await.unwrap(), Change::Stale);
+    assert_eq!(maker.delete_scope(&read.name).await.unwrap(), Change::Stale);
+    assert_eq!(replacer.put_role(&clerk).await.unwrap(), Change::Done);
+    assert_eq!(replacer.delete_scope(&read.name).await.unwrap(), Change::Done);
 }
 
 /// With what the entry is, and whose doing.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use symbolon_core::Subject;
-use symbolon_core::audit::{AuditFilter, EventKind, Order};
+use symbolon_core::audit::{AuditFilter, EventKind, Expected, Order};
 use symbolon_core::ports::{Change, NewUser};
 use symbolon_core::profile::Profile;
 use symbolon_core::user::{LoginName, User};
@@ -114,7 +114,9 @@ pub async fn names_that_can_not_be_taken_change_nothing(fixture: &Fixture) {
     assert_eq!(change(nobody, "carol", None).await, Change::Unknown("user"));
 
     let seen = Version::of(&UserView::from(&user("alice").build()));
-    let stale = fixture.admins.acting(Fixture::act().expecting(Some(seen)));
+    let stale = fixture
+        .admins
+        .acting(Fixture::act().expecting(Some(Expected::At(seen))));
     let carol = profile("carol", None);
     let outcome = stale.set_user_names(alice.subject, &carol).await.unwrap();
     assert_eq!(outcome, Change::Stale);
@@ -123,7 +125,9 @@ pub async fn names_that_can_not_be_taken_change_nothing(fixture: &Fixture) {
     assert_eq!(whose(fixture, "alice").await, Some(alice.subject));
 
     let seen = Version::of(&UserView::from(&alice));
-    let fresh = fixture.admins.acting(Fixture::act().expecting(Some(seen)));
+    let fresh = fixture
+        .admins
+        .acting(Fixture::act().expecting(Some(Expected::At(seen))));
     let outcome = fresh.set_user_names(alice.subject, &carol).await.unwrap();
     assert_eq!(
         (outcome, whose(fixture, "carol").await),

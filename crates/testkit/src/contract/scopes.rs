@@ -1,7 +1,7 @@
 //! The register of scopes.
 
 use serde_json::{Value, json};
-use symbolon_core::audit::{AuditFilter, EventKind, Order};
+use symbolon_core::audit::{AuditFilter, EventKind, Expected, Order};
 use symbolon_core::ports::{Change, RegisteredScope};
 use symbolon_core::view::{ScopeView, Version};
 
@@ -92,7 +92,9 @@ pub async fn scopes_that_do_not_change_leave_no_trace(fixture: &Fixture) {
     let other = scope("orders:read", "Read orders");
     let expecting = |seen: &RegisteredScope| {
         let version = Version::of(&ScopeView::from(seen));
-        fixture.admins.acting(Fixture::act().expecting(Some(version)))
+        fixture
+            .admins
+            .acting(Fixture::act().expecting(Some(Expected::At(version))))
     };
     let stale = expecting(&other);
     assert_eq!(stale.put_scope(&other).await.unwrap(), Change::Stale);
