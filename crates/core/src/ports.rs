@@ -369,8 +369,9 @@ pub trait AdminStore: Send + Sync {
     /// so, in byte order.
     async fn users(&self, query: &UserQuery, after: Option<&str>, limit: u32) -> StoreResult<Page<User>>;
 
-    /// Changes the names of a user: the profile's roles do not count. [`Change::Taken`] names `username` or `email`.
-    async fn set_user_names(&self, subject: Subject, profile: &Profile) -> StoreResult<Change>;
+    /// Gives a user the names and the roles of the profile, and no others. Names that change leave an event, and so do roles
+    /// that change. [`Change::Taken`] names `username` or `email`; [`Change::Unknown`] `user` or `role`.
+    async fn update_user(&self, subject: Subject, profile: &Profile) -> StoreResult<Change>;
 
     /// Enables or disables a user.
     async fn set_user_active(
@@ -390,9 +391,6 @@ pub trait AdminStore: Send + Sync {
 
     /// Deletes a user. The subject is never given out again.
     async fn delete_user(&self, subject: Subject, entry: &NewRevocation) -> StoreResult<Change>;
-
-    /// Sets the roles of a user.
-    async fn set_user_roles(&self, subject: Subject, roles: &[RoleName]) -> StoreResult<Change>;
 
     /// Makes or replaces a role.
     async fn put_role(&self, role: &Role) -> StoreResult<Change>;

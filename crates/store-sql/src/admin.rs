@@ -64,8 +64,8 @@ impl AdminStore for SqlAdmin {
         self.store.list_users(query, after, limit).await
     }
 
-    async fn set_user_names(&self, subject: Subject, profile: &Profile) -> StoreResult<Change> {
-        retried(|| self.store.rename_user(&self.act, subject, profile)).await
+    async fn update_user(&self, subject: Subject, profile: &Profile) -> StoreResult<Change> {
+        retried(|| self.store.update_profile(&self.act, subject, profile)).await
     }
 
     async fn set_user_active(
@@ -88,10 +88,6 @@ impl AdminStore for SqlAdmin {
 
     async fn delete_user(&self, subject: Subject, entry: &NewRevocation) -> StoreResult<Change> {
         retried(|| self.store.remove_user(&self.act, subject, entry)).await
-    }
-
-    async fn set_user_roles(&self, subject: Subject, roles: &[RoleName]) -> StoreResult<Change> {
-        retried(|| self.store.replace_user_roles(&self.act, subject, roles)).await
     }
 
     async fn put_role(&self, role: &Role) -> StoreResult<Change> {

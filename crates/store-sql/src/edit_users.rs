@@ -10,7 +10,7 @@ use symbolon_core::audit::{Act, AuditEvent, EventKind};
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::{Change, NewUser, StoreResult};
 use symbolon_core::revocation::NewRevocation;
-use symbolon_core::user::{LoginName, RoleName, User};
+use symbolon_core::user::{LoginName, RoleName};
 use uuid::Uuid;
 
 use crate::SqlStore;
@@ -134,40 +134,6 @@ impl SqlStore {
         commit(tx).await?;
         Ok(Change::Done)
     }
-
-    pub(crate) async fn replace_user_roles(
-        &self,
-        act: &Act,
-        subject: Subject,
-        roles: &[RoleName],
-    ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
-        let before = match by_subject(&tx, subject).await? {
-            None => return Ok(UNKNOWN),
-            Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
-            Some(before) if holds_just(&before, roles) => return Ok(Change::Done),
-            Some(before) => before,
-        };
-        user_roles::Entity::delete_many()
-            .filter(user_roles::Column::Subject.eq(subject.0))
-            .exec(&tx)
-            .await
-            .map_err(store_error)?;
-        if !insert_roles(&tx, subject, roles).await? {
-            return Ok(Change::Unknown("role"));
-        }
-        advance_facts(&tx).await?;
-        let after = by_subject(&tx, subject).await?;
-        self.write_change(&tx, act, EventKind::UserRolesSet, Some(&before), after.as_ref())
-            .await?;
-        commit(tx).await?;
-        Ok(Change::Done)
-    }
-}
-
-/// Whatever the order, and however often each is named.
-fn holds_just(user: &User, roles: &[RoleName]) -> bool {
-    user.roles.iter().collect::<BTreeSet<_>>() == roles.iter().collect()
 }
 
 /// Takes an id for good, for a user or a client. False where either has or had it.
@@ -216,7 +182,11 @@ pub(crate) async fn insert_names(
 }
 
 /// False where one of the roles does not exist.
-async fn insert_roles(tx: &Transaction, subject: Subject, roles: &[RoleName]) -> StoreResult<bool> {
+pub(crate) async fn insert_roles(
+    tx: &Transaction,
+    subject: Subject,
+    roles: &[RoleName],
+) -> StoreResult<bool> {
     let roles: BTreeSet<_> = roles.iter().map(RoleName::as_str).collect();
     if roles.is_empty() {
         return Ok(true);

@@ -82,6 +82,7 @@ macro_rules! store_contract {
         ]);
         $crate::store_contract!(@cases $make, renames, [
             a_user_takes_new_names_and_frees_the_old,
+            names_and_roles_change_together,
             names_that_can_not_be_taken_change_nothing,
             racing_renames_give_a_name_to_one,
         ]);

@@ -1,5 +1,6 @@
 use symbolon_core::password::{HashMemory, PasswordCost, PasswordHash};
 use symbolon_core::ports::NewUser;
+use symbolon_core::profile::Profile;
 use symbolon_core::user::{LoginName, User};
 use symbolon_core::{Subject, UnixMillis};
 
@@ -92,6 +93,17 @@ impl UserMother {
     /// The user as grants see it.
     pub fn build(self) -> User {
         self.user
+    }
+
+    /// What the user is called and holds.
+    pub fn profile(self) -> Profile {
+        let User {
+            username,
+            email,
+            roles,
+            ..
+        } = self.user;
+        Profile::new(username, email, roles).expect("it is within the rules")
     }
 
     /// What a store makes the user from: user name and e-mail address are the login names.

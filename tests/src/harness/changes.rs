@@ -4,6 +4,7 @@ use symbolon_core::audit::{Act, Actor};
 use symbolon_core::client::{Client, ClientPolicy};
 use symbolon_core::facts::Revocations;
 use symbolon_core::ports::{AdminStore, AdminStores, Change, FactStore, StoreResult};
+use symbolon_core::profile::Profile;
 use symbolon_core::revocation::{LEASE, NewRevocation, Reach};
 use symbolon_core::{ClientId, Clock, Subject, UnixMillis};
 use symbolon_server::node;
@@ -124,8 +125,11 @@ impl Harness {
 
     /// Gives a user these roles instead of those they have.
     pub async fn set_roles(&self, user: Subject, roles: &[&str]) {
-        let roles: Vec<_> = roles.iter().map(|role| role.parse().expect("a role")).collect();
-        self.changed(self.admin().set_user_roles(user, &roles)).await;
+        let roles = roles.iter().map(|role| role.parse().expect("a role")).collect();
+        let present = self.node.store.user(user).await.expect("a store that reads");
+        let present = present.expect("a user who is there");
+        let profile = Profile::new(present.username, present.email, roles).expect("a profile");
+        self.changed(self.admin().update_user(user, &profile)).await;
     }
 
     /// Disables a client as the command line does.

@@ -40,8 +40,7 @@ impl From<&User> for UserUpdate {
 
 /// Change the names or the roles of a user, by a JSON merge patch.
 ///
-/// Names and roles are changed in two requests: each is one change. Neither the user nor the roles may hold admin scope that
-/// your token lacks. Sessions go on, with what the new roles allow.
+/// Neither the user nor the roles may hold admin scope that your token lacks. Sessions go on, with what the new roles allow.
 #[utoipa::path(
     patch,
     path = "/users/{subject}",
@@ -61,20 +60,9 @@ pub(crate) async fn update_user(
     let wanted = patch.apply(&UserUpdate::from(&user))?;
     let profile = Profile::new(wanted.username, wanted.email, role_names(&wanted.roles)?)?;
     let held = api.roles_to_hold(profile.roles()).await?;
-    let renamed = (profile.username(), profile.email()) != (user.username.as_str(), user.email.as_deref());
+    caller.principal.may_handle(&held.scope)?;
     let admin = api.acting_as(caller.act_on(version(&user))?);
-    if held.names == user.roles {
-        api.commit(admin.set_user_names(user.subject, &profile)).await?;
-    } else if renamed {
-        return Err(Problem::invalid(
-            "roles",
-            "change names and roles in two requests",
-        ));
-    } else {
-        caller.principal.may_handle(&held.scope)?;
-        api.commit(admin.set_user_roles(user.subject, &held.names))
-            .await?;
-    }
+    api.commit(admin.update_user(user.subject, &profile)).await?;
     Ok(shown(&User {
         username: profile.username().to_owned(),
         email: profile.email().map(str::to_owned),

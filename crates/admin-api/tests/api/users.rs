@@ -56,8 +56,8 @@ async fn who_has_changed_meanwhile_is_left_alone() {
     bench.role("staff", "orders:read").await;
     let alice = bench.user(user("alice")).await;
     let old = Call::get(&path(&alice)).to(&bench).await.etag();
-    let roles = ["staff".parse().unwrap()];
-    bench.admin().set_user_roles(alice.subject, &roles).await.unwrap();
+    let staff = user("alice").roles(&["staff"]).profile();
+    bench.admin().update_user(alice.subject, &staff).await.unwrap();
     let before = bench.state().await;
     for call in changes(&path(&alice)) {
         assert_eq!(call.if_match(&old).to(&bench).await.expect(412).kind(), "stale");

@@ -6,7 +6,6 @@ use symbolon_core::audit::{Act, Actor, EventKind, Expected};
 use symbolon_core::import::{ImportMode, Imported};
 use symbolon_core::keys::{KeyChange, KeyChangeOutcome, KeyMove};
 use symbolon_core::ports::{AdminStore, Change, RegisteredScope, StoreResult};
-use symbolon_core::profile::Profile;
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ClientSecretHash;
 use symbolon_core::user::{Role, RoleName};
@@ -45,10 +44,6 @@ fn secret(byte: u8) -> ClientSecretHash {
     }
 }
 
-fn profile(username: &str, email: Option<&str>) -> Profile {
-    Profile::new(username.to_owned(), email.map(str::to_owned), Vec::new()).unwrap()
-}
-
 /// Every kind of change there is, with the record before and after.
 pub async fn every_change_leaves_its_event(fixture: &Fixture) {
     let watched = Watched::new(fixture);
@@ -68,7 +63,7 @@ pub async fn every_change_leaves_its_event(fixture: &Fixture) {
         imported,
         [Imported::Added, Imported::Taken("username"), Imported::Added]
     );
-    done(watched.set_user_names(subject, &profile("Alicia", None)).await);
+    done(watched.update_user(subject, &user("Alicia").profile()).await);
     let (block, lift) = (
         NewRevocation::subject_blocked(subject),
         NewRevocation::subject_lifted(subject, NOW),
@@ -81,7 +76,8 @@ pub async fn every_change_leaves_its_event(fixture: &Fixture) {
             .set_password(subject, &hash, &NewRevocation::subject(subject, NOW))
             .await,
     );
-    done(watched.set_user_roles(subject, &["clerk".parse().unwrap()]).await);
+    let clerk = user("Alicia").roles(&["clerk"]).profile();
+    done(watched.update_user(subject, &clerk).await);
     done(watched.delete_role(&"clerk".parse().unwrap()).await);
     done(watched.delete_user(subject, &block).await);
 
@@ -147,12 +143,11 @@ pub async fn a_change_of_nothing_leaves_no_event(fixture: &Fixture) {
     admin.add_client(&client, &lift).await.unwrap();
     admin.put_scope(&scope("a", "b")).await.unwrap();
     let same = nothing_moves(fixture, "the same", async {
-        let roles = ["auditor", "clerk", "clerk"].map(|role| role.parse().unwrap());
+        let roles = ["auditor", "clerk", "clerk"];
         [
             admin.put_role(&role("clerk", "orders:read")).await.unwrap(),
-            admin.set_user_roles(subject, &roles).await.unwrap(),
             admin
-                .set_user_names(subject, &profile("alice", None))
+                .update_user(subject, &user("alice").roles(&roles).profile())
                 .await
                 .unwrap(),
             admin
@@ -168,7 +163,7 @@ pub async fn a_change_of_nothing_leaves_no_event(fixture: &Fixture) {
             admin.put_scope(&scope("a", "b")).await.unwrap(),
         ]
     });
-    assert_eq!(same.await, [Change::Done; 8]);
+    assert_eq!(same.await, [Change::Done; 7]);
     let batch = [alice];
     let seen = nothing_moves(fixture, "an import of nobody new", async {
         admin.import_users(&batch, ImportMode::Write).await.unwrap();
@@ -195,11 +190,10 @@ pub async fn a_change_that_fails_leaves_no_event(fixture: &Fixture) {
         let outcomes = [
             admin.add_user(&user("Alice").build_new()).await,
             admin.add_user(&user("bob").roles(&["none"]).build_new()).await,
-            admin.set_user_names(nobody, &profile("bob", None)).await,
+            admin.update_user(nobody, &user("bob").profile()).await,
             admin.set_user_active(nobody, false, &entry).await,
             admin.set_password(nobody, &hash, &entry).await,
             admin.delete_user(nobody, &entry).await,
-            admin.set_user_roles(nobody, &[]).await,
             admin.delete_role(&none).await,
             admin
                 .add_client(&resource_server("other", "urn:app").build(), &lift)
@@ -246,12 +240,11 @@ pub async fn a_record_that_has_changed_since_stays(fixture: &Fixture) {
     let hash = password_hash("x");
     nothing_moves(fixture, "stale", async {
         let outcomes = [
-            stale.set_user_names(subject, &profile("bob", None)).await,
+            stale.update_user(subject, &user("bob").profile()).await,
             stale.set_user_active(subject, false, &entry).await,
             stale.set_user_active(subject, true, &entry).await,
             stale.set_password(subject, &hash, &entry).await,
             stale.delete_user(subject, &entry).await,
-            stale.set_user_roles(subject, &[]).await,
             stale.put_role(&clerk).await,
             stale.put_role(&role("new", "")).await,
             stale.delete_role(&clerk.name).await,

@@ -1,11 +1,11 @@
-//! Users who change their names.
+//! Users who change their names, and their roles with them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use symbolon_core::Subject;
 use symbolon_core::audit::{AuditFilter, EventKind, Expected, Order};
 use symbolon_core::ports::{Change, NewUser};
 use symbolon_core::profile::Profile;
-use symbolon_core::user::{LoginName, User};
+use symbolon_core::user::{LoginName, Role, User};
 use symbolon_core::view::{UserView, Version};
 
 use crate::{Fixture, UserMother, user};
@@ -17,7 +17,8 @@ async fn add(fixture: &Fixture, mother: UserMother) -> NewUser {
 }
 
 fn profile(username: &str, email: Option<&str>) -> Profile {
-    Profile::new(username.to_owned(), email.map(str::to_owned), vec![]).unwrap()
+    let user = user(username);
+    email.into_iter().fold(user, UserMother::email).profile()
 }
 
 async fn whose(fixture: &Fixture, name: &str) -> Option<Subject> {
@@ -31,7 +32,7 @@ async fn read(fixture: &Fixture, subject: Subject) -> User {
 
 async fn events(fixture: &Fixture) -> Vec<Value> {
     let filter = AuditFilter {
-        kinds: vec![EventKind::UserUpdated],
+        kinds: vec![EventKind::UserUpdated, EventKind::UserRolesSet],
         ..AuditFilter::default()
     };
     let found = fixture.audit.audit_records(&filter, Order::Earliest, None, 100);
@@ -46,7 +47,7 @@ pub async fn a_user_takes_new_names_and_frees_the_old(fixture: &Fixture) {
     let before = fixture.log.head().await.unwrap();
     // An old name in a new place.
     let renamed = profile("ALICE@example.com", Some("smith@example.com"));
-    let changed = fixture.admin.set_user_names(subject, &renamed).await.unwrap();
+    let changed = fixture.admin.update_user(subject, &renamed).await.unwrap();
     assert_eq!(changed, Change::Done);
     let head = fixture.log.head().await.unwrap();
     assert_eq!((head.seq, head.facts), (before.seq, before.facts + 1));
@@ -69,11 +70,7 @@ pub async fn a_user_takes_new_names_and_frees_the_old(fixture: &Fixture) {
     add(fixture, user("alice")).await;
 
     let without_email = profile("smith", None);
-    let changed = fixture
-        .admin
-        .set_user_names(subject, &without_email)
-        .await
-        .unwrap();
+    let changed = fixture.admin.update_user(subject, &without_email).await.unwrap();
     assert_eq!(
         (changed, whose(fixture, "smith@example.com").await),
         (Change::Done, None)
@@ -87,6 +84,60 @@ pub async fn a_user_takes_new_names_and_frees_the_old(fixture: &Fixture) {
     assert_eq!(second["details"]["after"]["email"], Value::Null);
 }
 
+/// In one change, with an event for each; where one of the two can't be, neither is.
+pub async fn names_and_roles_change_together(fixture: &Fixture) {
+    for name in ["clerk", "staff"] {
+        let role = Role {
+            name: name.parse().unwrap(),
+            scope: Default::default(),
+        };
+        assert_eq!(fixture.admin.put_role(&role).await.unwrap(), Change::Done);
+    }
+    add(fixture, user("bob")).await;
+    let alice = add(fixture, user("alice").roles(&["clerk"])).await.user;
+    let before = fixture.log.head().await.unwrap();
+    let change = async |wanted: UserMother| {
+        let wanted = wanted.profile();
+        fixture.admin.update_user(alice.subject, &wanted).await.unwrap()
+    };
+    let taken = change(user("Bob").roles(&["staff"])).await;
+    assert_eq!(taken, Change::Taken("username"));
+    let unknown = change(user("anna").roles(&["pirate"])).await;
+    assert_eq!(unknown, Change::Unknown("role"));
+    assert_eq!(read(fixture, alice.subject).await, alice);
+    assert_eq!(fixture.log.head().await.unwrap(), before);
+    assert!(events(fixture).await.is_empty());
+
+    assert_eq!(change(user("anna").roles(&["staff"])).await, Change::Done);
+    assert_eq!(fixture.log.head().await.unwrap().facts, before.facts + 1);
+    let renamed = User {
+        username: "anna".into(),
+        ..alice.clone()
+    };
+    let now = User {
+        roles: vec!["staff".parse().unwrap()],
+        ..renamed.clone()
+    };
+    assert_eq!(read(fixture, alice.subject).await, now);
+    let told: Vec<_> = events(fixture)
+        .await
+        .into_iter()
+        .map(|mut event| (event["event"].take(), event["details"].take()))
+        .collect();
+    let [alice, renamed, now] = [&alice, &renamed, &now].map(|user| json!(UserView::from(user)));
+    let expected = [
+        (
+            json!("user.updated"),
+            json!({ "before": alice, "after": renamed }),
+        ),
+        (
+            json!("user.roles_set"),
+            json!({ "before": renamed, "after": now }),
+        ),
+    ];
+    assert_eq!(told, expected);
+}
+
 /// Whichever name of whom it is; nor do those of nobody, those that are so already, or those of a record that has changed.
 pub async fn names_that_can_not_be_taken_change_nothing(fixture: &Fixture) {
     add(fixture, user("bob").email("bob@example.com")).await;
@@ -94,7 +145,7 @@ pub async fn names_that_can_not_be_taken_change_nothing(fixture: &Fixture) {
     let before = fixture.log.head().await.unwrap();
     let change = async |subject, username: &str, email: Option<&str>| {
         let profile = profile(username, email);
-        fixture.admin.set_user_names(subject, &profile).await.unwrap()
+        fixture.admin.update_user(subject, &profile).await.unwrap()
     };
     for (username, email, outcome) in [
         ("BOB", None, Change::Taken("username")),
@@ -118,7 +169,7 @@ pub async fn names_that_can_not_be_taken_change_nothing(fixture: &Fixture) {
         .admins
         .acting(Fixture::act().expecting(Some(Expected::At(seen))));
     let carol = profile("carol", None);
-    let outcome = stale.set_user_names(alice.subject, &carol).await.unwrap();
+    let outcome = stale.update_user(alice.subject, &carol).await.unwrap();
     assert_eq!(outcome, Change::Stale);
     assert_eq!(fixture.log.head().await.unwrap(), before);
     assert!(events(fixture).await.is_empty());
@@ -128,7 +179,7 @@ pub async fn names_that_can_not_be_taken_change_nothing(fixture: &Fixture) {
     let fresh = fixture
         .admins
         .acting(Fixture::act().expecting(Some(Expected::At(seen))));
-    let outcome = fresh.set_user_names(alice.subject, &carol).await.unwrap();
+    let outcome = fresh.update_user(alice.subject, &carol).await.unwrap();
     assert_eq!(
         (outcome, whose(fixture, "carol").await),
         (Change::Done, Some(alice.subject))
@@ -146,7 +197,7 @@ pub async fn racing_renames_give_a_name_to_one(fixture: &Fixture) {
         let admin = fixture.admin.clone();
         racers.spawn(async move {
             let wanted = profile("prize", None);
-            (subject, admin.set_user_names(subject, &wanted).await.unwrap())
+            (subject, admin.update_user(subject, &wanted).await.unwrap())
         });
     }
     let mut winners = Vec::new();

@@ -172,15 +172,16 @@ pub async fn roles_decide_what_a_user_may(fixture: &Fixture) {
         let now = facts(fixture).await;
         std::mem::replace(&mut before, now) + 1 == now
     };
-    let both = ["clerk", "auditor", "idle"].map(|role| role.parse().unwrap());
-    assert_eq!(
-        fixture.admin.set_user_roles(subject, &both).await.unwrap(),
-        Change::Done
-    );
+    let set = async |roles: &[&str]| {
+        let profile = user("alice").roles(roles).profile();
+        fixture.admin.update_user(subject, &profile).await.unwrap()
+    };
+    let all = ["clerk", "auditor", "idle"];
+    assert_eq!(set(&all).await, Change::Done);
     assert!(advanced().await);
     assert_eq!(scope().await, "audit:read orders:read orders:write");
     let held: BTreeSet<_> = read(fixture, subject).await.unwrap().roles.into_iter().collect();
-    assert_eq!(held, both.into());
+    assert_eq!(held, all.map(|role| role.parse().unwrap()).into());
 
     put_role(fixture, "clerk", "orders:list").await;
     assert!(advanced().await);
@@ -200,7 +201,7 @@ pub async fn roles_decide_what_a_user_may(fixture: &Fixture) {
         [("clerk", "orders:list".to_owned()), ("idle", String::new())]
     );
 
-    fixture.admin.set_user_roles(subject, &[]).await.unwrap();
+    assert_eq!(set(&[]).await, Change::Done);
     assert!(advanced().await);
     assert_eq!(scope().await, "");
 }
@@ -214,7 +215,7 @@ pub async fn unknown_users_and_roles_change_nothing(fixture: &Fixture) {
     let (nobody, hash) = (user("bob").build().subject, password_hash("x"));
     let entry = NewRevocation::subject(nobody, NOW);
     let admin = &fixture.admin;
-    let clerk = ["clerk".parse().unwrap()];
+    let clerk = user("bob").roles(&["clerk"]).profile();
     let unknown = Change::Unknown("user");
     assert_eq!(
         admin.set_user_active(nobody, false, &entry).await.unwrap(),
@@ -222,16 +223,14 @@ pub async fn unknown_users_and_roles_change_nothing(fixture: &Fixture) {
     );
     assert_eq!(admin.set_password(nobody, &hash, &entry).await.unwrap(), unknown);
     assert_eq!(admin.delete_user(nobody, &entry).await.unwrap(), unknown);
-    assert_eq!(admin.set_user_roles(nobody, &clerk).await.unwrap(), unknown);
+    assert_eq!(admin.update_user(nobody, &clerk).await.unwrap(), unknown);
 
     let unknown = Change::Unknown("role");
     let pirate = "pirate".parse().unwrap();
-    let roles = ["clerk".parse().unwrap(), "pirate".parse().unwrap()];
+    let pirates = user("alice").roles(&["clerk", "pirate"]).profile();
     assert_eq!(admin.delete_role(&pirate).await.unwrap(), unknown);
-    assert_eq!(
-        admin.set_user_roles(known.user.subject, &roles).await.unwrap(),
-        unknown
-    );
+    let change = admin.update_user(known.user.subject, &pirates).await;
+    assert_eq!(change.unwrap(), unknown);
     let new = user("carol").roles(&["clerk", "pirate"]).build_new();
     assert_eq!(admin.add_user(&new).await.unwrap(), unknown);
     assert_eq!(read(fixture, new.user.subject).await, None);

@@ -159,14 +159,21 @@ impl AdminStore for Watched<'_> {
         self.admin.users(query, after, limit).await
     }
 
-    async fn set_user_names(&self, subject: Subject, profile: &Profile) -> StoreResult<Change> {
+    async fn update_user(&self, subject: Subject, profile: &Profile) -> StoreResult<Change> {
         let before = self.user(subject).await;
         let names = json!({ "username": profile.username(), "email": profile.email() });
-        let after = with(&before, names);
-        let change = self.admin.set_user_names(subject, profile);
+        let renamed = with(&before, names);
+        let roles: Vec<_> = profile.roles().iter().map(RoleName::as_str).collect();
+        let after = with(&renamed, json!({ "roles": roles }));
+        // Whoever changes both is not watched here: that leaves two.
+        let kind = if renamed == before {
+            EventKind::UserRolesSet
+        } else {
+            EventKind::UserUpdated
+        };
+        let change = self.admin.update_user(subject, profile);
         let target = ("user", subject.to_string());
-        self.sees(EventKind::UserUpdated, target, [before, after], change)
-            .await
+        self.sees(kind, target, [before, after], change).await
     }
 
     async fn set_user_active(
@@ -205,16 +212,6 @@ impl AdminStore for Watched<'_> {
         let change = self.admin.delete_user(subject, entry);
         let target = ("user", subject.to_string());
         self.sees(EventKind::UserDeleted, target, [before, None], change)
-            .await
-    }
-
-    async fn set_user_roles(&self, subject: Subject, roles: &[RoleName]) -> StoreResult<Change> {
-        let before = self.user(subject).await;
-        let names: Vec<_> = roles.iter().map(RoleName::as_str).collect();
-        let after = with(&before, json!({ "roles": names }));
-        let change = self.admin.set_user_roles(subject, roles);
-        let target = ("user", subject.to_string());
-        self.sees(EventKind::UserRolesSet, target, [before, after], change)
             .await
     }
 

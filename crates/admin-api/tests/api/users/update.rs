@@ -79,6 +79,27 @@ async fn replaces_the_roles_of_a_user() {
 }
 
 #[tokio::test]
+async fn names_and_roles_change_in_one_request() {
+    let bench = Bench::new().await;
+    bench.role("staff", "orders:read").await;
+    bench.role("rotators", "keys:rotate").await;
+    let alice = bench.user(user("alice")).await;
+    bench.gate.lacking(&["keys:rotate"]);
+    let before = bench.state().await;
+    let patch = |roles: &str| Call::patch(&path(&alice), &json!({ "username": "anna", "roles": [roles] }));
+    patch("rotators").to(&bench).await.expect(403);
+    assert_eq!(bench.state().await, before);
+    let changed = patch("staff").to(&bench).await.expect(200);
+    assert_eq!(
+        (&changed.body["username"], &changed.body["roles"]),
+        (&json!("anna"), &json!(["staff"]))
+    );
+    assert_eq!(changed.etag(), Call::get(&path(&alice)).to(&bench).await.etag());
+    assert!(bench.logs_in("anna", "password").await);
+    assert_eq!(bench.settled.times(), 1);
+}
+
+#[tokio::test]
 async fn a_patch_that_changes_nothing_leaves_no_trace() {
     let bench = Bench::new().await;
     bench.role("staff", "orders:read").await;
@@ -112,7 +133,12 @@ async fn a_patch_that_breaks_a_rule_changes_nothing() {
         (json!({ "roles": ["staff", 1] }), 422, "roles[1]"),
         (json!({ "roles": ["A"] }), 422, "roles[0]"),
         (json!({ "roles": ["nobody-made-it"] }), 422, "roles"),
-        (json!({ "username": "anna", "roles": ["staff"] }), 422, "roles"),
+        (json!({ "username": "BOB", "roles": ["staff"] }), 409, "username"),
+        (
+            json!({ "username": "anna", "roles": ["nobody-made-it"] }),
+            422,
+            "roles",
+        ),
         (json!({ "active": false }), 422, "active"),
         (json!({ "password": "another one" }), 422, "password"),
         (
