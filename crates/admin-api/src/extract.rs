@@ -20,6 +20,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::access::{Admission, Principal};
 use crate::api::Api;
 use crate::change::REPEAT;
+use crate::json::{Unique, repeated};
 use crate::problem::{Problem, ProblemKind};
 
 /// Whoever calls, in which request, why, and on which condition.
@@ -229,7 +230,7 @@ impl FromRequest<Arc<Api>> for MergePatch {
                 "send the body as application/merge-patch+json",
             ));
         }
-        let patch: Value = read(&body(request, api.parts.max_body_bytes).await?)?;
+        let Unique(patch) = read(&body(request, api.parts.max_body_bytes).await?)?;
         if !patch.is_object() {
             return Err(Problem::new(
                 ProblemKind::Malformed,
@@ -307,16 +308,16 @@ fn unread(error: &(dyn std::error::Error + 'static), limit: usize) -> Problem {
     }
 }
 
-/// Reads JSON: what is no JSON at all is malformed, what breaks the form names the field.
+/// Reads JSON: what is no JSON at all, or names a member twice, is malformed; what breaks the form names the field.
 ///
 /// # Errors
 /// [`Problem`].
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut from = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
-        let (path, inner) = (place(error.path()), error.inner());
+        let inner = error.inner();
         if inner.is_data() {
-            Problem::invalid(path, inner)
+            repeated(&error).unwrap_or_else(|| Problem::invalid(place(error.path()), inner))
         } else {
             Problem::new(
                 ProblemKind::Malformed,
@@ -390,16 +391,16 @@ mod tests {
     #[test]
     fn bodies_name_what_is_wrong_in_them() {
         let problem = |text: &str| read::<Record>(text.as_bytes()).unwrap_err();
-        for no_json in ["", "{", "{\"name\":\"a\",\"lifetime\":1} x", "\u{feff}{}"] {
+        for no_json in [
+            "",
+            "{",
+            "{\"name\":\"a\",\"lifetime\":1} x",
+            "\u{feff}{}",
+            "{\"name\":\"a\",\"name\":\"b\"}",
+        ] {
             assert_eq!(problem(no_json).status, 400, "{no_json}");
         }
-        for wrong in [
-            "{\"name\":1}",
-            "{\"name\":\"a\",\"name\":\"b\"}",
-            "{\"name\":\"a\",\"x\":1}",
-            "[]",
-            "{}",
-        ] {
+        for wrong in ["{\"name\":1}", "{\"name\":\"a\",\"x\":1}", "[]", "{}"] {
             assert_eq!(problem(wrong).status, 422, "{wrong}");
         }
         let place = |text| problem(text).errors[0].field.clone();

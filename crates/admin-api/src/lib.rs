@@ -7,6 +7,7 @@ mod change;
 mod clients;
 mod extract;
 mod idempotency;
+mod json;
 mod keys;
 mod operation;
 mod page;

@@ -35,6 +35,7 @@ pub use update::UserUpdate;
 
 use crate::api::Api;
 use crate::change::tagged;
+use crate::json::unique;
 use crate::operation::{Operation, needs};
 use crate::problem::Problem;
 
@@ -153,7 +154,7 @@ impl From<LineError> for Problem {
 /// A password or its hash on its way in: wiped when it is dropped. Messages and `Debug` show nothing of it.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(transparent)]
-pub struct Concealed(Value);
+pub struct Concealed(#[serde(deserialize_with = "unique")] Value);
 
 impl Concealed {
     /// A password, or a hash as text.

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::api::Api;
 use crate::extract::{body, is_json, place};
+use crate::json::repeated;
 use crate::problem::{Problem, ProblemKind};
 
 /// A private key as text, PEM or JWK. `Debug` shows nothing of it, and it is wiped when it is dropped.
@@ -128,7 +129,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         // What serde says of a value that is not what it should be quotes the value.
         if error.inner().is_data() {
             let rule = "it is missing, unknown or of another form: see /admin/v1/openapi.json";
-            Problem::invalid(place(error.path()), rule)
+            repeated(&error).unwrap_or_else(|| Problem::invalid(place(error.path()), rule))
         } else {
             no_json()
         }

@@ -1,0 +1,70 @@
+//! Bodies that say two things of one name.
+
+use http::Method;
+use http::header::CONTENT_TYPE;
+use symbolon_testkit::user;
+
+use crate::bench::Call;
+use crate::clients::bench;
+
+#[tokio::test]
+async fn a_member_that_is_given_twice_is_named_and_nothing_is_changed() {
+    let bench = bench().await;
+    let alice = bench.user(user("alice")).await;
+    let path = format!("/users/{}", alice.subject);
+    let before = bench.state().await;
+    for (method, path, body, field) in [
+        (
+            Method::PATCH,
+            "/clients/app",
+            r#"{"name":"A","name":"B"}"#,
+            "name",
+        ),
+        (
+            Method::PATCH,
+            "/clients/app",
+            r#"{"serves":[{"audience":"urn:a","audience":"urn:b"}]}"#,
+            "serves[0].audience",
+        ),
+        (
+            Method::PATCH,
+            &*path,
+            r#"{"username":"bob","email":null,"usernam\u0065":"eve"}"#,
+            "username",
+        ),
+        (
+            Method::POST,
+            "/clients",
+            r#"{"name":"A","client_id":"a","client_id":"b"}"#,
+            "client_id",
+        ),
+        (
+            Method::POST,
+            "/users",
+            r#"{"username":"bob","password_hash":{"value":"a","value":"b"}}"#,
+            "password_hash.value",
+        ),
+        (
+            Method::POST,
+            "/keys/import",
+            r#"{"key":"x","dry_run":true,"dry_run":false}"#,
+            "dry_run",
+        ),
+        (
+            Method::PUT,
+            "/roles/staff",
+            r#"{"scope":"a","scope":"b"}"#,
+            "scope",
+        ),
+    ] {
+        let kind = if method == Method::PATCH {
+            "application/merge-patch+json"
+        } else {
+            "application/json"
+        };
+        let call = Call::new(method, path).header(CONTENT_TYPE, kind).raw(body);
+        let answer = call.to(&bench).await.expect_fields(400, &[field]);
+        assert_eq!(answer.kind(), "malformed");
+    }
+    assert_eq!(bench.state().await, before);
+}
