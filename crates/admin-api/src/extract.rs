@@ -68,13 +68,18 @@ impl Caller {
         api.still_admitted(&self.principal, &self.admission).await
     }
 
-    /// The same with a reason of its own, which a request body holds.
-    #[must_use]
-    pub(crate) fn because(self, reason: &str) -> Self {
-        Self {
-            reason: reason.to_owned(),
-            ..self
+    /// The same with a reason that a request body must hold.
+    ///
+    /// # Errors
+    /// [`ProblemKind::Invalid`]: there is none, or it breaks the rule.
+    pub(crate) fn because(self, reason: &str) -> Result<Self, Problem> {
+        let reason = reason.trim();
+        if reason.is_empty() {
+            return Err(Problem::invalid("reason", "say why, for the record"));
         }
+        check_reason(reason)?;
+        let reason = reason.to_owned();
+        Ok(Self { reason, ..self })
     }
 }
 
@@ -91,7 +96,7 @@ pub(crate) struct Why {
 ///
 /// # Errors
 /// It is too long, or holds control characters.
-pub(crate) fn check_reason(reason: &str) -> Result<(), Problem> {
+fn check_reason(reason: &str) -> Result<(), Problem> {
     if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
         let rule = format!("at most {MAX_REASON} characters, without control characters");
         return Err(Problem::invalid("reason", rule));

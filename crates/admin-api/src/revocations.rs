@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 use crate::operation::{Operation, needs};
 
 pub use create::{Everything, Filter, RevocationRequest, TokenFilter};
+pub(crate) use view::reached;
 pub use view::{AppliedBy, RevocationView, RevocationsMade, RevokedTarget, ShownRevocation};
 
 pub(crate) fn operations() -> Vec<Operation> {

@@ -11,16 +11,17 @@ use crate::api::Api;
 use crate::extract::{Body, Caller, Path, Why};
 use crate::problem::Problem;
 
-/// When the key signs.
+/// When a key signs, or stops.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct KeyActivate {
-    /// Do not wait until every verifier can know the key: they may refuse valid tokens.
+pub(crate) struct KeyWhen {
+    /// Do not wait until every verifier can know the key that signs from now on, or until nothing that this one signed can
+    /// be alive: verifiers may refuse valid tokens.
     #[serde(default)]
-    dangerous_now: bool,
+    pub(super) dangerous_now: bool,
     /// Only say what would happen, and when.
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// Let a pending key sign now rather than on schedule.
@@ -33,14 +34,14 @@ pub(crate) struct KeyActivate {
     path = "/keys/{kid}/activate",
     tag = "keys",
     params(("kid" = String, Path, description = "Its id"), Why),
-    request_body = KeyActivate,
+    request_body = KeyWhen,
     responses((status = 200, description = "What was done, or would be", body = KeyPlan)),
 )]
 pub(crate) async fn activate_key(
     State(api): State<Arc<Api>>,
     Path(text): Path<String>,
     caller: Caller,
-    Body(activate): Body<KeyActivate>,
+    Body(activate): Body<KeyWhen>,
 ) -> Result<Json<KeyPlan>, Problem> {
     let order = KeyOrder::Activate {
         kid: super::kid(&text)?,

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use serde::Deserialize;
 use symbolon_core::ports::StoreResult;
 use symbolon_core::revocation::{NewRevocation, Reach};
@@ -13,8 +12,9 @@ use utoipa::ToSchema;
 use super::port::KeyOrder;
 use super::view::{KeyPlan, KeyRevocation, KeysCompromised};
 use crate::api::Api;
-use crate::extract::{Body, Caller, Path, check_reason};
+use crate::extract::{Body, Caller, Path};
 use crate::problem::Problem;
+use crate::revocations::reached;
 
 /// Why what keys signed is worth nothing.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -61,13 +61,8 @@ impl Api {
         kid: Option<Kid>,
         compromise: &KeyCompromise,
     ) -> Result<Response, Problem> {
-        let reason = compromise.reason.trim();
-        if reason.is_empty() {
-            return Err(Problem::invalid("reason", "say why: it can't be undone"));
-        }
-        check_reason(reason)?;
+        let caller = caller.because(&compromise.reason)?;
         let order = KeyOrder::Compromise { kid };
-        let caller = caller.because(reason);
         let Json(plan) = self.change_keys(&caller, &order, compromise.dry_run).await?;
         if compromise.dry_run {
             let planned = KeysCompromised {
@@ -77,10 +72,7 @@ impl Api {
             };
             return Ok(Json(planned).into_response());
         }
-        let (status, reach) = match self.promise_keys().await {
-            Reach::Everywhere => (StatusCode::OK, "everywhere"),
-            Reach::Logged => (StatusCode::ACCEPTED, "logged"),
-        };
+        let (status, reach) = reached(self.promise_keys().await);
         let revocations = self.key_revocations(&plan).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "keys were compromised, but their entries on the revocation log could not be read");
             Vec::new()

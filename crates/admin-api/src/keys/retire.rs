@@ -2,27 +2,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
+use super::activate::KeyWhen;
 use super::port::KeyOrder;
 use super::view::KeyPlan;
 use crate::api::Api;
 use crate::extract::{Body, Caller, Path, Why};
 use crate::problem::Problem;
-
-/// When the key stops.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct KeyRetire {
-    /// Do not wait until every verifier can know its successor, or until nothing that it signed can be alive: they may
-    /// refuse valid tokens.
-    #[serde(default)]
-    dangerous_now: bool,
-    /// Only say what would happen, and when.
-    #[serde(default)]
-    dry_run: bool,
-}
 
 /// Stop using a key.
 ///
@@ -35,14 +21,14 @@ pub(crate) struct KeyRetire {
     path = "/keys/{kid}/retire",
     tag = "keys",
     params(("kid" = String, Path, description = "Its id"), Why),
-    request_body = KeyRetire,
+    request_body = KeyWhen,
     responses((status = 200, description = "What was done, or would be", body = KeyPlan)),
 )]
 pub(crate) async fn retire_key(
     State(api): State<Arc<Api>>,
     Path(text): Path<String>,
     caller: Caller,
-    Body(retire): Body<KeyRetire>,
+    Body(retire): Body<KeyWhen>,
 ) -> Result<Json<KeyPlan>, Problem> {
     let order = KeyOrder::Retire {
         kid: super::kid(&text)?,

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_core::revocation::Reach;
 use symbolon_core::time::rfc3339;
@@ -11,9 +10,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::plan::Target;
-use super::view::{RevocationsMade, RevokedTarget, reach_name};
+use super::view::{RevocationsMade, RevokedTarget, reached};
 use crate::api::Api;
-use crate::extract::{Body, Caller, check_reason};
+use crate::extract::{Body, Caller};
 use crate::problem::Problem;
 
 /// What is to be revoked, and why.
@@ -111,10 +110,7 @@ impl Api {
         caller: Caller,
         request: RevocationRequest,
     ) -> Result<Response, Problem> {
-        if request.reason.is_empty() {
-            return Err(Problem::invalid("reason", "say why, for the record"));
-        }
-        check_reason(&request.reason)?;
+        let caller = caller.because(&request.reason)?;
         let targets = self.targets(&caller, &request).await?;
         let sessions = targets.iter().map(|target| target.sessions).sum();
         let mut made = RevocationsMade {
@@ -127,7 +123,7 @@ impl Api {
         if request.dry_run {
             return Ok(Json(made).into_response());
         }
-        let act = caller.because(&request.reason).act();
+        let act = caller.act();
         let mut reach = Reach::Everywhere;
         for (target, view) in targets.into_iter().zip(&mut made.targets) {
             let digest = target.entry.entry.digest;
@@ -138,11 +134,8 @@ impl Api {
             }
             self.name_entry(view, digest).await?;
         }
-        made.reach = Some(reach_name(reach).to_owned());
-        let status = match reach {
-            Reach::Everywhere => StatusCode::OK,
-            Reach::Logged => StatusCode::ACCEPTED,
-        };
+        let (status, reach) = reached(reach);
+        made.reach = Some(reach.to_owned());
         Ok((status, Json(made)).into_response())
     }
 

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_core::UnixMillis;
 use symbolon_core::evidence::{ByWhen, ListedVerifier};
@@ -160,10 +161,10 @@ impl AppliedBy {
     }
 }
 
-/// The name of a reach on the wire.
-pub(super) fn reach_name(reach: Reach) -> &'static str {
+/// How far what was done reaches: the status of the answer, and what it is called there.
+pub(crate) fn reached(reach: Reach) -> (StatusCode, &'static str) {
     match reach {
-        Reach::Everywhere => "everywhere",
-        Reach::Logged => "logged",
+        Reach::Everywhere => (StatusCode::OK, "everywhere"),
+        Reach::Logged => (StatusCode::ACCEPTED, "logged"),
     }
 }

@@ -94,6 +94,7 @@ async fn a_dry_run_and_a_request_that_breaks_a_rule_change_nothing() {
             404,
         ),
         (json!({ "filter": subjects, "reason": "" }), 422),
+        (json!({ "filter": subjects, "reason": "  " }), 422),
         (json!({ "filter": subjects, "reason": "a\r\nb" }), 422),
         (json!({ "filter": subjects }), 422),
         (json!({ "filter": subjects, "reason": "x", "dry": true }), 422),
