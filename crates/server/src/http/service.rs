@@ -110,7 +110,7 @@ impl Future for Answer {
             }
         };
         // What caches keep would name the request of somebody else.
-        if !response.headers().contains_key(header::ETAG) {
+        if !may_be_kept(response.headers()) {
             insert_id(response.headers_mut(), this.id);
         }
         #[expect(
@@ -120,6 +120,13 @@ impl Future for Answer {
         let exchange = this.exchange.take().expect("no answer yet");
         Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, exchange))))
     }
+}
+
+/// Whether it is a document that caches keep: it has an entity tag, and they may store it
+/// ([RFC 9111 section 3](https://www.rfc-editor.org/rfc/rfc9111#section-3)).
+fn may_be_kept(headers: &HeaderMap) -> bool {
+    let is_barred = |value: &HeaderValue| value == "no-store";
+    headers.contains_key(header::ETAG) && !headers.get(header::CACHE_CONTROL).is_some_and(is_barred)
 }
 
 fn insert_id(headers: &mut HeaderMap, id: Uuid) {

@@ -33,6 +33,16 @@ async fn serves_http2_without_tls() {
 }
 
 #[tokio::test]
+async fn names_the_request_in_every_answer_that_no_cache_keeps() {
+    let served = start(config());
+    let mut client = Http2::over(served.connect().await).await;
+    for (path, is_named) in [("/", true), ("/nowhere", true), ("/record", true), ("/document", false)] {
+        let (response, _) = client.get(path).await;
+        assert_eq!(response.headers().contains_key("x-request-id"), is_named, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn believes_x_forwarded_for_of_a_trusted_proxy_alone() {
     let request = "GET /client HTTP/1.1\r\nHost: x\r\nForwarded: for=192.0.2.1\r\n\
                    X-Forwarded-For: 192.0.2.2, 203.0.113.9\r\n\r\n";
