@@ -33,16 +33,6 @@ impl Algorithm {
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
     }
-
-    pub(crate) fn backend(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-            Self::Es384 => jsonwebtoken::Algorithm::ES384,
-            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-            Self::Ps256 => jsonwebtoken::Algorithm::PS256,
-            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 use std::fmt;
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents, VerificationAlgorithm,
+};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
 use crate::Algorithm;
 use crate::json::{Invalid, Object};
@@ -27,18 +29,10 @@ pub(crate) fn is_kid(text: &str) -> bool {
 pub(crate) struct Key {
     pub(crate) kid: Box<str>,
     pub(crate) algorithm: Algorithm,
-    material: Material,
-    decoding: DecodingKey,
-}
-
-#[derive(Eq, PartialEq)]
-enum Material {
-    /// An uncompressed point of the curve, or an Ed25519 key.
-    Point(Vec<u8>),
-    Rsa {
-        n: Vec<u8>,
-        e: Vec<u8>,
-    },
+    /// Read and checked once, not for each signature.
+    parsed: ParsedPublicKey,
+    /// How long its signatures are, in bytes.
+    pub(crate) signature_len: usize,
 }
 
 impl Key {
@@ -54,44 +48,34 @@ impl Key {
         }
         let kid: String = jwk.required("kid")?;
         let alg: Option<String> = jwk.optional("alg")?;
-        let Some((algorithm, material)) = material(jwk, alg.as_deref())? else {
-            return Ok(None);
-        };
         if !is_kid(&kid) {
             return Ok(None);
         }
-        Ok(Some(Self {
+        let read = if jwk.required::<String>("kty")? == "RSA" {
+            rsa(jwk, alg.as_deref())?
+        } else {
+            point(jwk, alg.as_deref())?
+        };
+        Ok(read.map(|(algorithm, parsed, signature_len)| Self {
             kid: kid.into(),
             algorithm,
-            decoding: decoding_key(algorithm, &material),
-            material,
+            parsed,
+            signature_len,
         }))
     }
 
-    /// How long a signature of this key is, in bytes.
-    pub(crate) fn signature_len(&self) -> usize {
-        match &self.material {
-            Material::Rsa { n, .. } => n.len(),
-            Material::Point(_) if self.algorithm == Algorithm::Es384 => 96,
-            Material::Point(_) => 64,
-        }
-    }
-
-    /// Whether the signature is that of this key over the message. The provider is named, so that what the process
-    /// or another crate has chosen as the default of `jsonwebtoken` has no say.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
-        if signature.len() != self.signature_len() {
-            return false;
-        }
-        (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.backend(), &self.decoding)
-            .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+    /// Whether the signature is that of this key over the message.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        signature.len() == self.signature_len && self.parsed.verify_sig(message, signature).is_ok()
     }
 }
 
 /// Two keys are the same only if their material is; a `kid` alone proves nothing.
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.kid == other.kid && self.algorithm == other.algorithm && self.material == other.material
+        self.kid == other.kid
+            && self.algorithm == other.algorithm
+            && self.parsed.as_ref() == other.parsed.as_ref()
     }
 }
 
@@ -112,37 +96,53 @@ fn may_verify(jwk: &Object<'_>) -> Result<bool, Invalid> {
     Ok(for_signatures && operations.is_none_or(|list| list.iter().any(|operation| operation == "verify")))
 }
 
-/// The material and the algorithm, which a curve implies. An RSA key must name it: one key, one algorithm (RFC 8725
-/// section 3.1).
-fn material(jwk: &Object<'_>, alg: Option<&str>) -> Result<Option<(Algorithm, Material)>, Invalid> {
-    let kty: String = jwk.required("kty")?;
-    if kty == "RSA" {
-        let Some(algorithm @ (Algorithm::Ps256 | Algorithm::Rs256)) = alg.and_then(Algorithm::from_name)
-        else {
-            return Ok(None);
-        };
-        let (n, e) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
-        let minimal = |number: &[u8]| number.first().is_some_and(|first| *first != 0);
-        let sound = RSA_MODULUS.contains(&n.len()) && e.len() <= MAX_RSA_EXPONENT_LEN;
-        return Ok((sound && minimal(&n) && minimal(&e)).then_some((algorithm, Material::Rsa { n, e })));
-    }
-    let crv: String = jwk.required("crv")?;
-    let (algorithm, point) = match (kty.as_str(), crv.as_str()) {
-        ("EC", "P-256") => (Algorithm::Es256, sec1_point(jwk, 32)?),
-        ("EC", "P-384") => (Algorithm::Es384, sec1_point(jwk, 48)?),
-        ("OKP", "Ed25519") => (Algorithm::EdDsa, exactly(jwk, "x", 32)?),
+/// What a JWK is read to: the key, its algorithm, and how long its signatures are, in bytes.
+type Read = (Algorithm, ParsedPublicKey, usize);
+
+/// An RSA key, which must name its algorithm: one key, one algorithm (RFC 8725 section 3.1).
+fn rsa(jwk: &Object<'_>, alg: Option<&str>) -> Result<Option<Read>, Invalid> {
+    let (algorithm, parameters) = match alg.and_then(Algorithm::from_name) {
+        Some(algorithm @ Algorithm::Ps256) => (algorithm, &RSA_PSS_2048_8192_SHA256),
+        Some(algorithm @ Algorithm::Rs256) => (algorithm, &RSA_PKCS1_2048_8192_SHA256),
         _ => return Ok(None),
     };
-    let suits = alg.is_none_or(|alg| alg == algorithm.as_str());
-    Ok(suits.then_some((algorithm, Material::Point(point))))
+    let (n, e) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
+    let minimal = |number: &[u8]| number.first().is_some_and(|first| *first != 0);
+    let sound = RSA_MODULUS.contains(&n.len()) && e.len() <= MAX_RSA_EXPONENT_LEN;
+    if !(sound && minimal(&n) && minimal(&e)) {
+        return Ok(None);
+    }
+    let len = n.len();
+    let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
+    Ok(parsed.ok().map(|parsed| (algorithm, parsed, len)))
 }
 
-fn decoding_key(algorithm: Algorithm, material: &Material) -> DecodingKey {
-    match material {
-        Material::Point(point) if algorithm == Algorithm::EdDsa => DecodingKey::from_ed_der(point),
-        Material::Point(point) => DecodingKey::from_ec_der(point),
-        Material::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
+/// A key on a curve, which implies the algorithm.
+fn point(jwk: &Object<'_>, alg: Option<&str>) -> Result<Option<Read>, Invalid> {
+    let (kty, crv): (String, String) = (jwk.required("kty")?, jwk.required("crv")?);
+    let (algorithm, parameters, point, len): (_, &'static dyn VerificationAlgorithm, _, _) =
+        match (kty.as_str(), crv.as_str()) {
+            ("EC", "P-256") => (
+                Algorithm::Es256,
+                &ECDSA_P256_SHA256_FIXED,
+                sec1_point(jwk, 32)?,
+                64,
+            ),
+            ("EC", "P-384") => (
+                Algorithm::Es384,
+                &ECDSA_P384_SHA384_FIXED,
+                sec1_point(jwk, 48)?,
+                96,
+            ),
+            ("OKP", "Ed25519") => (Algorithm::EdDsa, &ED25519, exactly(jwk, "x", 32)?, 64),
+            _ => return Ok(None),
+        };
+    if alg.is_some_and(|alg| alg != algorithm.as_str()) {
+        return Ok(None);
     }
+    // A point that is not on the curve is no key.
+    let parsed = ParsedPublicKey::new(parameters, point);
+    Ok(parsed.ok().map(|parsed| (algorithm, parsed, len)))
 }
 
 /// The uncompressed encoding of a point whose coordinates have `len` bytes (SEC 1 section 2.3.3).

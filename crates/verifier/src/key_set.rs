@@ -153,6 +153,11 @@ mod tests {
                 r#"{{"kty":"RSA","kid":"a","alg":"RS256","n":"{}w","e":"AQAB"}}"#,
                 "u".repeat(169)
             ),
+            // A point that is not on the curve.
+            format!(
+                r#"{{"kty":"EC","crv":"P-256","kid":"a","x":"{0}","y":"{0}"}}"#,
+                "A".repeat(43)
+            ),
             format!(
                 r#"{{"kty":"RSA","kid":"a","alg":"ES256","n":"{}w","e":"AQAB"}}"#,
                 "u".repeat(341)
@@ -176,10 +181,7 @@ mod tests {
         );
         let set = set(&[rsa]).unwrap();
         let key = set.find("a").unwrap();
-        assert_eq!(
-            (key.algorithm, key.signature_len()),
-            (crate::Algorithm::Ps256, 256)
-        );
+        assert_eq!((key.algorithm, key.signature_len), (crate::Algorithm::Ps256, 256));
     }
 
     #[test]
