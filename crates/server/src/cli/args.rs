@@ -165,6 +165,17 @@ pub struct WhyArgs {
     pub reason: Option<String>,
 }
 
+/// Whether whoever runs the command is sure, and why they do it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SureArgs {
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
+}
+
 /// Which page of a list.
 #[derive(Args, Clone, Debug)]
 pub struct PageArgs {

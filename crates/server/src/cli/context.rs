@@ -4,11 +4,13 @@ use std::io::{self, BufRead};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http::Method;
 use secrecy::SecretString;
 use symbolon_core::Clock;
 use zeroize::Zeroizing;
 
-use super::api::Connection;
+use super::api::{Call, Connection};
+use super::args::SureArgs;
 use super::error::{CliError, input_failed};
 
 /// Waits for the given time.
@@ -23,6 +25,24 @@ pub struct ApiContext<'a> {
     pub clock: &'a dyn Clock,
     /// Waits, and does nothing else.
     pub pause: &'a Wait,
+}
+
+impl ApiContext<'_> {
+    /// Deletes the record of that path, once that is confirmed.
+    ///
+    /// # Errors
+    /// It was not confirmed, or the server refuses.
+    pub(super) async fn delete(
+        &self,
+        console: &mut dyn Console,
+        sure: &SureArgs,
+        question: &str,
+        path: &[&str],
+    ) -> Result<(), CliError> {
+        confirm(console, sure.yes, question)?;
+        let call = Call::new(Method::DELETE, path).with_some("reason", sure.why.reason.as_ref());
+        self.api.send(call).await.map(drop)
+    }
 }
 
 /// Whoever runs this process, for the record: the operating system's name of the user.

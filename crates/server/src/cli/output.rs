@@ -3,11 +3,10 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
-use symbolon_core::UnixMillis;
 
 use super::error::{CliError, output_failed};
 
@@ -194,16 +193,6 @@ pub(super) fn fields(pairs: &[(&str, String)]) -> String {
     pairs.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A moment as RFC 3339 in UTC; `never` past the year 9999.
-pub(super) fn rfc3339(at: UnixMillis) -> String {
-    /// The first moment of the year 10000, which RFC 3339 has no form for.
-    const END: u64 = 253_402_300_800_000;
-    if at.0 >= END {
-        return "never".to_owned();
-    }
-    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at.0)).to_string()
-}
-
 /// Whole seconds as people write them: `1h 30m`.
 pub(super) fn duration(seconds: u32) -> String {
     humantime::format_duration(Duration::from_secs(seconds.into())).to_string()
@@ -280,17 +269,6 @@ mod tests {
             String::from_utf8(err).unwrap(),
             "{\"error\":\"taken\",\"message\":\"it is taken; choose\"}\n"
         );
-    }
-
-    #[test]
-    fn moments_have_a_form_however_far() {
-        assert_eq!(rfc3339(UnixMillis(1_700_000_000_123)), "2023-11-14T22:13:20.123Z");
-        assert_eq!(
-            rfc3339(UnixMillis(253_402_300_799_999)),
-            "9999-12-31T23:59:59.999Z"
-        );
-        assert_eq!(rfc3339(UnixMillis(253_402_300_800_000)), "never");
-        assert_eq!(rfc3339(UnixMillis::NEVER), "never");
     }
 
     #[test]

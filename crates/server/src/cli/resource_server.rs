@@ -9,9 +9,9 @@ use symbolon_jose::SigningAlg;
 use symbolon_oauth_types::ResourceIndicator;
 
 use super::api::Call;
-use super::args::{PageArgs, WhyArgs};
+use super::args::{PageArgs, SureArgs, WhyArgs};
 use super::client::{seconds, state};
-use super::context::{ApiContext, Console, confirm};
+use super::context::{ApiContext, Console};
 use super::error::{CliError, ErrorKind};
 use super::output::{Output, duration, fields, more, quoted, table};
 
@@ -62,12 +62,9 @@ pub struct ResourceServerDelete {
     /// Its audience.
     #[arg(value_name = "URI")]
     pub audience: ResourceIndicator,
-    /// Do not ask.
-    #[arg(long)]
-    pub yes: bool,
-    /// Why.
+    /// Whether to ask, and why.
     #[command(flatten)]
-    pub why: WhyArgs,
+    pub sure: SureArgs,
 }
 
 /// What was done, and the resource server as it is now.
@@ -155,11 +152,9 @@ async fn delete(
 ) -> Result<(), CliError> {
     let audience = args.audience.as_str();
     let question = format!("Delete resource server {audience}, so that nobody gets tokens for it any more?");
-    confirm(console, args.yes, &question)?;
-    let call = Call::new(Method::DELETE, &["resource-servers", audience])
-        .with_some("reason", args.why.reason.as_ref());
-    let sent = context.api.send(call).await;
-    sent.map_err(|error| named(error, &args.audience))?;
+    let path = ["resource-servers", audience];
+    let gone = context.delete(console, &args.sure, &question, &path).await;
+    gone.map_err(|error| named(error, &args.audience))?;
     out.result(
         &json!({ "done": "deleted", "audience": audience }),
         &format!("resource server {audience} is deleted"),

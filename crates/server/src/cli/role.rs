@@ -9,8 +9,8 @@ use symbolon_core::view::RoleView;
 use symbolon_oauth_types::ScopeSet;
 
 use super::api::Call;
-use super::args::WhyArgs;
-use super::context::{ApiContext, Console, confirm};
+use super::args::{SureArgs, WhyArgs};
+use super::context::{ApiContext, Console};
 use super::error::{CliError, ErrorKind};
 use super::output::{Output, fields, table};
 
@@ -43,12 +43,9 @@ pub struct RolePut {
 pub struct RoleDelete {
     /// The name.
     pub name: RoleName,
-    /// Do not ask.
-    #[arg(long)]
-    pub yes: bool,
-    /// Why.
+    /// Whether to ask, and why.
     #[command(flatten)]
-    pub why: WhyArgs,
+    pub sure: SureArgs,
 }
 
 /// Runs a command on roles.
@@ -94,10 +91,9 @@ async fn delete(
     args: &RoleDelete,
 ) -> Result<(), CliError> {
     let question = format!("Delete role {}, also from all who hold it?", args.name);
-    confirm(console, args.yes, &question)?;
-    let call = Call::new(Method::DELETE, &["roles", args.name.as_str()])
-        .with_some("reason", args.why.reason.as_ref());
-    context.api.send(call).await.map_err(|error| match error.kind {
+    let path = ["roles", args.name.as_str()];
+    let gone = context.delete(console, &args.sure, &question, &path).await;
+    gone.map_err(|error| match error.kind {
         ErrorKind::NotFound => {
             CliError::not_found("there is no role of that name", "see `symbolon role list`")
         }

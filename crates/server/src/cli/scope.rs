@@ -8,8 +8,8 @@ use symbolon_core::view::ScopeView;
 use symbolon_oauth_types::ScopeToken;
 
 use super::api::Call;
-use super::args::WhyArgs;
-use super::context::{ApiContext, Console, confirm};
+use super::args::{SureArgs, WhyArgs};
+use super::context::{ApiContext, Console};
 use super::error::CliError;
 use super::output::{Output, fields, table};
 
@@ -44,12 +44,9 @@ pub struct ScopeDelete {
     /// The scope.
     #[arg(value_name = "SCOPE")]
     pub name: ScopeToken,
-    /// Do not ask.
-    #[arg(long)]
-    pub yes: bool,
-    /// Why.
+    /// Whether to ask, and why.
     #[command(flatten)]
-    pub why: WhyArgs,
+    pub sure: SureArgs,
 }
 
 /// Runs a command on the register of scopes.
@@ -100,9 +97,10 @@ async fn delete(
     args: &ScopeDelete,
 ) -> Result<(), CliError> {
     let name = args.name.as_str();
-    confirm(console, args.yes, &format!("Take scope {name} off the register?"))?;
-    let call = Call::new(Method::DELETE, &["scopes", name]).with_some("reason", args.why.reason.as_ref());
-    context.api.send(call).await?;
+    let question = format!("Take scope {name} off the register?");
+    context
+        .delete(console, &args.sure, &question, &["scopes", name])
+        .await?;
     out.result(
         &json!({ "done": "deleted", "name": name }),
         &format!("scope {name} is off the register"),

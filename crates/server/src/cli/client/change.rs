@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use symbolon_core::view::ClientView;
 
 use super::super::api::Call;
-use super::super::args::WhyArgs;
-use super::super::context::{ApiContext, Console, confirm};
+use super::super::args::{SureArgs, WhyArgs};
+use super::super::context::{ApiContext, Console};
 use super::super::error::CliError;
 use super::super::output::Output;
 use super::options::{Clearable, PolicyArgs, warn};
@@ -39,12 +39,9 @@ pub struct ClientDelete {
     /// The client id.
     #[arg(value_name = "ID")]
     pub client: String,
-    /// Do not ask.
-    #[arg(long)]
-    pub yes: bool,
-    /// Why.
+    /// Whether to ask, and why.
     #[command(flatten)]
-    pub why: WhyArgs,
+    pub sure: SureArgs,
 }
 
 /// `client update`: what is not given is left as it is then, whoever changes it meanwhile.
@@ -112,11 +109,9 @@ pub(super) async fn delete(
             client.client_id, client.name
         ),
     };
-    confirm(console, args.yes, &question)?;
     // By its uid: another that has got the client id meanwhile was not asked about.
-    let call = Call::new(Method::DELETE, &["clients", &client.uid.to_string()])
-        .with_some("reason", args.why.reason.as_ref());
-    let sent = context.api.send(call).await;
-    sent.map_err(|error| named(error, &args.client))?;
+    let path = ["clients", &client.uid.to_string()];
+    let gone = context.delete(console, &args.sure, &question, &path).await;
+    gone.map_err(|error| named(error, &args.client))?;
     view::done(out, "deleted", &client)
 }

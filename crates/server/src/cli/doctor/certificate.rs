@@ -3,9 +3,9 @@
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use symbolon_core::UnixMillis;
+use symbolon_core::time::rfc3339;
 use x509_parser::parse_x509_certificate;
 
-use super::super::output::rfc3339;
 use super::check::{Check, Name, blocking, late};
 use crate::config::Settings;
 use crate::http::{TlsCertificate, TlsFiles};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::cluster_clock::ClusterClock;
+use symbolon_core::time::rfc3339;
 use symbolon_core::{Clock, UnixMillis};
 use symbolon_store_sql::SqlStore;
 
@@ -19,7 +20,7 @@ const KEEP_TIME: &str = "keep all machines on time by NTP (chrony, systemd-times
 /// Whether the machine's clock was ever set.
 pub(super) fn machine(clock: &dyn Clock) -> Check {
     let (name, now) = (Name::ClockMachine, clock.now());
-    let shown = super::super::output::rfc3339(now);
+    let shown = rfc3339(now);
     if now < BEGINNING {
         return Check::failed(
             name,

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use symbolon_admin_api::{KeyPlan, KeyPlanStep};
 use symbolon_core::UnixMillis;
+use symbolon_core::time::rfc3339;
 use symbolon_jwks_publisher::spell;
 
 use super::super::error::CliError;
-use super::super::output::{Output, Remark, rfc3339, table};
+use super::super::output::{Output, Remark, table};
 
 /// What was done, or would be, for scripts; `done` is what it is called once it was done.
 pub(super) fn object(plan: &KeyPlan, done: &str) -> Value {

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 use symbolon_admin_api::{KeyPlan, RevocationsMade, RevokedTarget};
+use symbolon_core::time::rfc3339;
 
 use super::super::error::CliError;
 use super::super::keys::plan;
-use super::super::output::{Output, Remark, rfc3339, table};
+use super::super::output::{Output, Remark, table};
 use super::super::revocations::applied_row;
 use super::wait::Waited;
 use super::wanted::Wanted;

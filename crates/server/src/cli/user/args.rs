@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use symbolon_core::user::RoleName;
 
-use super::super::args::{PageArgs, WhyArgs};
+use super::super::args::{PageArgs, SureArgs, WhyArgs};
 use super::super::new_password::PasswordArgs;
 
 /// `user`.
@@ -76,12 +76,9 @@ pub struct UserAdd {
 pub struct UserDelete {
     /// User name, e-mail address or subject.
     pub user: String,
-    /// Do not ask.
-    #[arg(long)]
-    pub yes: bool,
-    /// Why.
+    /// Whether to ask, and why.
     #[command(flatten)]
-    pub why: WhyArgs,
+    pub sure: SureArgs,
 }
 
 /// `user import`.

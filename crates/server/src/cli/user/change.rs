@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::super::api::Call;
-use super::super::context::{ApiContext, Console, confirm};
+use super::super::context::{ApiContext, Console};
 use super::super::error::CliError;
 use super::super::new_password::new_password;
 use super::super::output::Output;
@@ -40,10 +40,8 @@ pub(super) async fn delete(
 ) -> Result<(), CliError> {
     let user = find(context, &args.user).await?.user;
     let question = format!("Delete user {} ({}) for good?", user.username, user.subject);
-    confirm(console, args.yes, &question)?;
-    let call = Call::new(Method::DELETE, &["users", &user.subject.to_string()])
-        .with_some("reason", args.why.reason.as_ref());
-    let gone = context.api.send(call).await;
+    let path = ["users", &user.subject.to_string()];
+    let gone = context.delete(console, &args.sure, &question, &path).await;
     gone.map_err(|error| named(&args.user, error))?;
     view::done(out, "deleted", &user)
 }

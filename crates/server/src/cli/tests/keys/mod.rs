@@ -251,5 +251,5 @@ fn steps(plan: &Value) -> Vec<String> {
 
 /// The moment after so much time, as results show it.
 fn at(bench: &Bench, time: Duration) -> String {
-    crate::cli::output::rfc3339(bench.clock.now().plus(time.as_millis() as u64))
+    symbolon_core::time::rfc3339(bench.clock.now().plus(time.as_millis() as u64))
 }
