@@ -15,6 +15,7 @@ mod context;
 pub mod doctor;
 mod document;
 mod error;
+mod import;
 pub mod keys;
 mod lines;
 pub mod login;
