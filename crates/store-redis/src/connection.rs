@@ -15,6 +15,7 @@ use redis::{
 
 use crate::config::{RedisConfig, Servers, Topology};
 use crate::error::ConnectError;
+use crate::inspect::ServerFacts;
 use crate::link::{Link, Server};
 
 /// Shared by everybody; clones are cheap.
@@ -189,16 +190,12 @@ pub(crate) async fn check(connection: &mut Connection) -> Result<(), ConnectErro
 }
 
 fn judge(info: &InfoDict) -> Result<(), ConnectError> {
-    let found: String = info.get("redis_version").unwrap_or_default();
-    let mut numbers = found.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version < (6, 2) {
-        return Err(ConnectError::Version { found });
+    let facts = ServerFacts::of(info);
+    if facts.is_too_old() {
+        return Err(ConnectError::Version { found: facts.version });
     }
-    let policy: String = info.get("maxmemory_policy").unwrap_or_default();
-    let bounded = info.get::<u64>("maxmemory").is_some_and(|bytes| bytes > 0);
-    if bounded && !policy.is_empty() && policy != "noeviction" {
-        return Err(ConnectError::Evicts(policy));
+    if facts.max_memory > 0 && facts.would_evict() {
+        return Err(ConnectError::Evicts(facts.policy));
     }
     Ok(())
 }

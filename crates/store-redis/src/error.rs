@@ -57,7 +57,7 @@ pub(crate) fn store_error(error: RedisError) -> StoreError {
 
 /// What may be shown of an error. The text of the driver may quote a command, and with it its arguments; only what the
 /// server says in answer, what the system and TLS say of the connection, and kinds, are told.
-fn told(error: &RedisError) -> String {
+pub(crate) fn told(error: &RedisError) -> String {
     match error.kind() {
         ErrorKind::Io if error.is_timeout() => "no connection (no answer in time)".to_owned(),
         ErrorKind::Io => format!("no connection ({error})"),

@@ -1,20 +1,12 @@
 //! The URL of the database: `sqlite:` and a path, or `postgres://`, which may hold a password.
 
+use symbolon_store_redis::UrlError;
+use symbolon_store_sql::URL_PARAMETERS;
 use url::Url;
 
 use super::kind::{Kind, printable, quote};
 use super::parse::{self, Problem};
 
-/// Parameters of a `postgres://` URL that are handed on. Others could weaken what is promised of transactions, or hold
-/// a password where it would be shown.
-const PARAMETERS: [&str; 6] = [
-    "application_name",
-    "host",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-];
 const SSL_MODES: [&str; 6] = [
     "allow",
     "disable",
@@ -78,19 +70,12 @@ pub(super) fn unsupported(text: &str, what: &str, remedy: &str) -> Problem {
     }
 }
 
-/// Refuses credentials in which a character that divides URLs stands by itself: they would end there, and the rest of
-/// the password would be taken for something that is shown. `rest` is what follows `://`; returns the credentials, if
-/// any, and what follows them.
-pub(super) fn credentials(rest: &str) -> Result<(Option<&str>, &str), Problem> {
-    match rest.rsplit_once('@') {
-        Some((credentials, _)) if credentials.contains(['/', '?', '#', '@']) => Err(Problem {
-            wrong:
-                "its user or password holds a character that divides URLs, or there is an @ behind the host"
-                    .to_owned(),
-            remedy: Some("write %23 for #, %2F for /, %3F for ? and %40 for @".to_owned()),
-        }),
-        Some((credentials, rest)) => Ok((Some(credentials), rest)),
-        None => Ok((None, rest)),
+/// The refusal of credentials in which a character that divides URLs stands by itself: they would end there, and the rest
+/// of the password would be taken for something that is shown.
+pub(super) fn divided() -> Problem {
+    Problem {
+        wrong: UrlError::Divided.to_string(),
+        remedy: Some("write %23 for #, %2F for /, %3F for ? and %40 for @".to_owned()),
     }
 }
 
@@ -125,7 +110,10 @@ fn postgres(text: &str) -> Result<Url, Problem> {
              \"postgres://user:password@host:5432/database\"",
         ));
     };
-    credentials(rest)?;
+    let credentials = rest.rsplit_once('@').map(|(credentials, _)| credentials);
+    if credentials.is_some_and(|credentials| credentials.contains(['/', '?', '#', '@'])) {
+        return Err(divided());
+    }
     // The words of these errors never quote the URL.
     let url = Url::parse(text).map_err(|error| Problem::from(format!("it is not a URL: {error}")))?;
     if url.fragment().is_some() {
@@ -145,12 +133,12 @@ fn postgres(text: &str) -> Result<Url, Problem> {
 
 fn parameters(url: &Url) -> Result<(), Problem> {
     for (name, value) in url.query_pairs() {
-        if !PARAMETERS.contains(&name.as_ref()) {
+        if !URL_PARAMETERS.contains(&name.as_ref()) {
             return Err(Problem {
                 wrong: "it has a parameter that is not known".to_owned(),
                 remedy: Some(format!(
                     "use none but {}; user and password stand before the host",
-                    PARAMETERS.join(", ")
+                    URL_PARAMETERS.join(", ")
                 )),
             });
         }

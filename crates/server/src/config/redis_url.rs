@@ -1,14 +1,11 @@
-//! The URL of Redis: `redis://` or `rediss://`, credentials, hosts, database.
+//! The URL of Redis, as settings hold it, and as it may be shown.
 
 use secrecy::SecretString;
-use url::Url;
+use symbolon_store_redis::{RedisUrl as Parts, UrlError};
 
-use super::database_url::{credentials, hidden, unsupported};
+use super::database_url::{divided, hidden, unsupported};
 use super::kind::{Kind, printable};
 use super::parse::{self, Problem};
-
-/// Most hosts that one URL names.
-const HOSTS: usize = 64;
 
 /// A URL that is understood.
 pub(super) struct RedisUrl {
@@ -24,100 +21,46 @@ pub(super) struct RedisUrl {
 
 pub(super) fn parse(kind: Kind, text: &str) -> Result<RedisUrl, Problem> {
     let text = parse::bounded(kind, text.trim())?;
-    let parts = parts(text)?;
+    let parts = Parts::parse(text).map_err(|error| problem(text, &error))?;
     Ok(RedisUrl {
+        tls: parts.tls(),
+        hosts: parts.hosts().count(),
+        database: parts.database(),
         text: text.into(),
-        tls: parts.scheme == "rediss",
-        hosts: parts.hosts,
-        database: parts.database,
     })
 }
 
 /// The URL as it may be shown: without user and password, and nothing but the scheme where it is not understood.
 pub(super) fn shown(text: &str) -> String {
     let text = text.trim();
-    match parts(text) {
-        Ok(Parts {
-            credentials: false, ..
-        }) => printable(text),
-        Ok(Parts { scheme, behind, .. }) => format!("{scheme}://***@{}", printable(behind)),
+    match Parts::parse(text) {
+        Ok(parts) if parts.has_credentials() => {
+            let scheme = if parts.tls() { "rediss" } else { "redis" };
+            format!("{scheme}://***@{}", printable(parts.behind_credentials()))
+        }
+        Ok(_) => printable(text),
         Err(_) => hidden(text),
     }
 }
 
-struct Parts<'a> {
-    scheme: &'a str,
-    credentials: bool,
-    /// Hosts and database.
-    behind: &'a str,
-    hosts: usize,
-    database: u16,
-}
-
-fn parts(text: &str) -> Result<Parts<'_>, Problem> {
-    let Some((scheme @ ("redis" | "rediss"), rest)) = text.split_once("://") else {
-        return Err(unsupported(
-            text,
-            "a Redis",
-            "use redis, or rediss for TLS, such as \"redis://user:password@host:6379/0\"",
-        ));
-    };
-    let (credentials, behind) = credentials(rest)?;
-    if credentials.is_some_and(|credentials| {
-        credentials
-            .split_once(':')
-            .is_none_or(|(_, word)| word.is_empty())
-    }) {
-        return Err(Problem {
-            wrong: "it has a user and no password".to_owned(),
-            remedy: Some(
-                "write user:password@ before the host, :password@ where there is no user, or neither"
-                    .to_owned(),
-            ),
-        });
-    }
-    if behind.contains(['?', '#']) {
-        return Err(Problem {
-            wrong: "it has parameters or a fragment".to_owned(),
-            remedy: Some(
-                "end it behind the number of the database; certificates are always verified".to_owned(),
-            ),
-        });
-    }
-    let (hosts, database) = behind.split_once('/').unwrap_or((behind, ""));
-    Ok(Parts {
-        scheme,
-        credentials: credentials.is_some(),
-        behind,
-        hosts: count(hosts)?,
-        database: match database {
-            "" => 0,
-            digits => number(digits).ok_or_else(|| {
-                Problem::from("what follows the host is not the number of a database, 0 to 65535".to_owned())
-            })?,
-        },
-    })
-}
-
-fn number(digits: &str) -> Option<u16> {
-    let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits.then(|| digits.parse().ok()).flatten()
-}
-
-fn count(hosts: &str) -> Result<usize, Problem> {
-    let mut count = 0;
-    for host in hosts.split(',') {
-        // The words of these errors never quote the URL.
-        let url = Url::parse(&format!("redis://{host}"))
-            .map_err(|error| Problem::from(format!("a host and port in it are not sound: {error}")))?;
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err("it lacks a host".to_owned().into());
+fn problem(text: &str, error: &UrlError) -> Problem {
+    let remedy = match error {
+        UrlError::Scheme => {
+            let remedy = "use redis, or rediss for TLS, such as \"redis://user:password@host:6379/0\"";
+            return unsupported(text, "a Redis", remedy);
         }
-        count += 1;
-    }
-    match count {
-        ..=HOSTS => Ok(count),
-        _ => Err(format!("it names {count} hosts, more than {HOSTS}").into()),
+        UrlError::Divided => return divided(),
+        UrlError::NoPassword => {
+            "write user:password@ before the host, :password@ where there is no user, or neither"
+        }
+        UrlError::Parameters => "end it behind the number of the database; certificates are always verified",
+        UrlError::Database | UrlError::Host(_) | UrlError::Hosts(_) | UrlError::NoHost => {
+            return error.to_string().into();
+        }
+    };
+    Problem {
+        wrong: error.to_string(),
+        remedy: Some(remedy.to_owned()),
     }
 }
 

@@ -203,7 +203,8 @@ pub async fn promise_changes(settings: &Settings, sql: &SqlStore) -> anyhow::Res
     Ok(redis.log.raise(None, head).await?)
 }
 
-fn redis_config(settings: &RedisSettings) -> RedisConfig {
+/// How Redis is reached.
+pub fn redis_config(settings: &RedisSettings) -> RedisConfig {
     RedisConfig {
         url: settings.url.expose_secret().to_owned(),
         topology: match &settings.topology {

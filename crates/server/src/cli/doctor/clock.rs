@@ -108,11 +108,11 @@ pub(super) struct RedisTime {
 }
 
 impl RedisTime {
-    /// Of an answer of `TIME`, in milliseconds, and the machine's clock before and after it.
-    pub(super) fn new(server: String, asked: UnixMillis, answered: UnixMillis, theirs: u64) -> Self {
+    /// Of an answer of `TIME`, and the machine's clock before and after it.
+    pub(super) fn new(server: String, asked: UnixMillis, answered: UnixMillis, theirs: UnixMillis) -> Self {
         let took = answered.since(asked);
         let middle = i128::from(asked.0) + i128::from(took / 2);
-        let ahead = middle - i128::from(theirs);
+        let ahead = middle - i128::from(theirs.0);
         let bound = if ahead < 0 { i64::MIN } else { i64::MAX };
         Self {
             server,
@@ -228,7 +228,7 @@ mod tests {
                 server.to_owned(),
                 UnixMillis(1_000_000),
                 UnixMillis(1_000_004),
-                theirs,
+                UnixMillis(theirs),
             )
         };
         let near = redis(&[time("a:1", 1_000_002), time("b:1", 1_000_010)], TOLERANCE);

@@ -15,7 +15,6 @@ mod postgres;
 mod proxies;
 mod reachability;
 mod redis;
-mod redis_servers;
 mod sqlite;
 
 use std::sync::Arc;

@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 
 use futures_util::future::join_all;
-use redis::InfoDict;
+use secrecy::ExposeSecret as _;
+use symbolon_core::Clock;
+use symbolon_store_redis::{InspectedServer, RedisUrl, Refusal, ServerFacts};
 
 use super::check::{Check, LONGEST, Name, late, skip_rest, within};
-use super::redis_servers::{Refusal, Server, hosts, open};
+use super::clock::RedisTime;
 use super::{Patient, clock};
 use crate::config::{RedisSettings, RedisTopology};
+use crate::node::redis_config;
 
 const NAMES: [Name; 6] = [
     Name::ClockRedis,
@@ -18,9 +21,6 @@ const NAMES: [Name; 6] = [
     Name::RedisMemory,
     Name::RedisReplicas,
 ];
-
-/// The oldest version that the server works with.
-const OLDEST: (u32, u32) = (6, 2);
 
 pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -45,19 +45,19 @@ pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
 }
 
 async fn ask(patient: &Patient, settings: &RedisSettings, checks: &mut Vec<Check>) {
-    let opened = open(settings).await;
+    let opened = redis_config(settings).inspect().await;
     let missing: Vec<_> = opened
         .iter()
         .filter_map(|server| server.as_ref().err().cloned())
         .collect();
-    let mut servers: Vec<Server> = opened.into_iter().flatten().collect();
+    let mut servers: Vec<InspectedServer> = opened.into_iter().flatten().collect();
     let clock = &*patient.clock;
     let each = servers.iter_mut().map(|server| async move {
-        let told = server
-            .info()
-            .await
-            .map(|info| Told::of(server.name.clone(), &info));
-        (told, server.time(clock).await.ok())
+        let told = server.facts().await.map(|facts| Told {
+            name: server.name().to_owned(),
+            facts,
+        });
+        (told, time(server, clock).await)
     });
     let (told, times): (Vec<_>, Vec<_>) = join_all(each).await.into_iter().unzip();
     let times: Vec<_> = times.into_iter().flatten().collect();
@@ -87,57 +87,35 @@ async fn ask(patient: &Patient, settings: &RedisSettings, checks: &mut Vec<Check
     ]);
 }
 
+/// What time it is there, where it says.
+async fn time(server: &mut InspectedServer, clock: &dyn Clock) -> Option<RedisTime> {
+    let asked = clock.now();
+    let theirs = server.time().await.ok()?;
+    Some(RedisTime::new(
+        server.name().to_owned(),
+        asked,
+        clock.now(),
+        theirs,
+    ))
+}
+
 /// What a server says of itself.
 struct Told {
     name: String,
-    version: String,
-    is_primary: bool,
-    replicas: u32,
-    appends: bool,
-    /// Whether the last write of what it keeps on disk failed.
-    write_failed: bool,
-    max_memory: u64,
-    used_memory: u64,
-    policy: String,
+    facts: ServerFacts,
 }
 
 impl Told {
-    fn of(name: String, info: &InfoDict) -> Self {
-        let text = |key: &str| info.get::<String>(key).unwrap_or_default();
-        let failed = |key: &str| text(key) == "err";
-        Self {
-            name,
-            version: text("redis_version"),
-            is_primary: text("role") != "slave",
-            replicas: info.get("connected_slaves").unwrap_or(0),
-            appends: text("aof_enabled") == "1",
-            write_failed: failed("aof_last_write_status")
-                || failed("aof_last_bgrewrite_status")
-                || failed("rdb_last_bgsave_status"),
-            max_memory: info.get("maxmemory").unwrap_or(0),
-            used_memory: info.get("used_memory").unwrap_or(0),
-            policy: text("maxmemory_policy"),
-        }
-    }
-
-    fn is_too_old(&self) -> bool {
-        let mut numbers = self
-            .version
-            .split('.')
-            .map(|number| number.parse::<u32>().unwrap_or(0));
-        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < OLDEST
-    }
-
     fn persistence(&self) -> Check {
         let (name, at) = (Name::RedisPersistence, &self.name);
-        if self.write_failed {
+        if self.facts.write_failed {
             return Check::failed(
                 name,
                 format!("{at} could not write to its disk the last time, and may refuse changes"),
                 "see the log of Redis and free space on its disk",
             );
         }
-        if !self.appends {
+        if !self.facts.appends {
             return Check::warning(
                 name,
                 format!(
@@ -151,36 +129,37 @@ impl Told {
     }
 
     fn memory(&self) -> Check {
-        let (name, at, policy) = (Name::RedisMemory, &self.name, &self.policy);
+        let (name, at, facts) = (Name::RedisMemory, &self.name, &self.facts);
+        let policy = &facts.policy;
         let remedy = "set `maxmemory-policy noeviction` in the configuration of Redis";
-        match (policy == "noeviction" || policy.is_empty(), self.max_memory) {
-            (false, 0) => Check::warning(
+        match (facts.would_evict(), facts.max_memory) {
+            (true, 0) => Check::warning(
                 name,
                 format!("{at} would evict sessions and fences ({policy}) if it were given a limit of memory"),
                 remedy,
             ),
-            (false, _) => Check::failed(
+            (true, _) => Check::failed(
                 name,
                 format!(
                     "{at} evicts sessions and fences when its memory is full ({policy}): the server refuses it"
                 ),
                 remedy,
             ),
-            (true, max) if max > 0 && self.used_memory / 9 >= max / 10 => Check::warning(
+            (false, max) if max > 0 && facts.used_memory / 9 >= max / 10 => Check::warning(
                 name,
                 format!(
                     "{at} uses {} MiB of {} MiB: full, it refuses logins",
-                    self.used_memory >> 20,
+                    facts.used_memory >> 20,
                     max >> 20
                 ),
                 "raise `maxmemory` of Redis",
             ),
-            (true, _) => Check::ok(name, "it evicts nothing"),
+            (false, _) => Check::ok(name, "it evicts nothing"),
         }
     }
 
     fn replicas(&self, wanted: u32) -> Check {
-        let (name, at, found) = (Name::RedisReplicas, &self.name, self.replicas);
+        let (name, at, found) = (Name::RedisReplicas, &self.name, self.facts.replicas);
         if found < wanted {
             return Check::warning(
                 name,
@@ -216,18 +195,18 @@ fn connection(
         return Check::failed(name, missing.join("; "), reach);
     }
     let known = || told.iter().flatten();
-    if let Some(old) = known().find(|told| told.is_too_old()) {
+    if let Some(old) = known().find(|told| told.facts.is_too_old()) {
         return Check::failed(
             name,
             format!(
                 "{} is version {}, and 6.2 or later is needed",
-                old.name, old.version
+                old.name, old.facts.version
             ),
             "upgrade Redis",
         );
     }
     let is_cluster = settings.topology == RedisTopology::Cluster;
-    if let Some(replica) = known().find(|told| !told.is_primary && !is_cluster) {
+    if let Some(replica) = known().find(|told| !told.facts.is_primary && !is_cluster) {
         return Check::failed(
             name,
             format!("{} is a replica, on which nothing can be written", replica.name),
@@ -245,23 +224,23 @@ fn connection(
         return Check::warning(name, missing.join("; "), reach);
     }
     let found = told.iter().map(|told| match told {
-        Ok(told) => format!("{} (version {})", told.name, told.version),
+        Ok(told) => format!("{} (version {})", told.name, told.facts.version),
         Err(refusal) => format!("no INFO of {refusal}"),
     });
     Check::ok(name, found.collect::<Vec<_>>().join(", "))
 }
 
 pub(super) fn tls(settings: &RedisSettings) -> Check {
-    use secrecy::ExposeSecret as _;
     let name = Name::RedisTls;
-    if settings.url.expose_secret().starts_with("rediss://") {
+    let url = match RedisUrl::parse(settings.url.expose_secret()) {
+        Ok(url) => url,
+        // The configuration has understood it.
+        Err(error) => return Check::failed(name, error.to_string(), "correct `redis.url`"),
+    };
+    if url.tls() {
         return Check::ok(name, "connections are encrypted, and certificates are verified");
     }
-    let is_local = |host: &String| {
-        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
-    };
-    if hosts(settings).iter().all(is_local) {
+    if url.hosts().all(is_local) {
         return Check::ok(name, "connections stay on this machine");
     }
     Check::warning(
@@ -269,6 +248,16 @@ pub(super) fn tls(settings: &RedisSettings) -> Check {
         "connections leave this machine in the clear, with the password and the sessions' records",
         "let `redis.url` begin with rediss://, unless the network between is as trusted as this machine",
     )
+}
+
+/// Whether a host, with or without its port, is this machine.
+fn is_local(host: &str) -> bool {
+    let port = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.parse::<u16>().is_ok());
+    let name = port.map_or(host, |(name, _)| name);
+    let ip = name.trim_matches(['[', ']']).parse::<IpAddr>();
+    name == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// What is worst among the servers.
@@ -280,7 +269,7 @@ fn worst(name: Name, told: &[Told], judge: impl Fn(&Told) -> Check) -> Check {
         Warning => 2,
         Failed => 3,
     };
-    let checks = told.iter().filter(|told| told.is_primary).map(judge);
+    let checks = told.iter().filter(|told| told.facts.is_primary).map(judge);
     checks
         .max_by_key(rank)
         .unwrap_or_else(|| Check::skipped(name, "no primary answers"))
