@@ -12,6 +12,7 @@ use symbolon_core::revocation::Reach;
 use symbolon_core::view::Version;
 
 use crate::api::Api;
+use crate::dry_run;
 use crate::problem::{Problem, ProblemKind};
 
 /// What to do where a record has changed since it was read.
@@ -26,7 +27,7 @@ impl Api {
         &self,
         change: impl Future<Output = StoreResult<Change>>,
     ) -> Result<(), Problem> {
-        made(change.await?)
+        unless_tried(change).await.map(drop)
     }
 
     /// Makes a change, and returns once no node goes by older facts.
@@ -37,8 +38,9 @@ impl Api {
         &self,
         change: impl Future<Output = StoreResult<Change>>,
     ) -> Result<(), Problem> {
-        made(change.await?)?;
-        self.settle().await;
+        if unless_tried(change).await? {
+            self.settle().await;
+        }
         Ok(())
     }
 
@@ -70,8 +72,17 @@ pub(crate) async fn promising(operation: impl Future<Output = Response>) -> Resp
         .await
 }
 
+/// Makes a change, and says so; not where the request is only tried.
+async fn unless_tried(change: impl Future<Output = StoreResult<Change>>) -> Result<bool, Problem> {
+    if dry_run::is_on() {
+        return Ok(false);
+    }
+    made(change.await?)?;
+    Ok(true)
+}
+
 /// The answer to what came of a change, where it was not made.
-fn made(change: Change) -> Result<(), Problem> {
+pub(crate) fn made(change: Change) -> Result<(), Problem> {
     match change {
         Change::Done => Ok(()),
         Change::Stale => Err(Problem::new(ProblemKind::Stale, REPEAT)),

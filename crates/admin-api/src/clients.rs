@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::change::tagged;
+use crate::dry_run;
 use crate::extract::Caller;
 use crate::operation::{Operation, needs};
 use crate::problem::Problem;
@@ -35,11 +36,13 @@ use crate::problem::Problem;
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
         needs("clients:read", routes!(list::list_clients)),
-        needs("clients:write", routes!(create::create_client)).shows_secret(),
+        needs("clients:write", routes!(create::create_client))
+            .shows_secret()
+            .can_be_tried(),
         needs("clients:write", routes!(import::import_clients)).shows_secret(),
         needs("clients:read", routes!(show::show_client)),
-        needs("clients:write", routes!(update::update_client)),
-        needs("clients:write", routes!(delete::delete_client)),
+        needs("clients:write", routes!(update::update_client)).can_be_tried(),
+        needs("clients:write", routes!(delete::delete_client)).can_be_tried(),
         needs("clients:write", routes!(disable::disable_client)),
         needs("clients:write", routes!(enable::enable_client)),
         needs("clients:read", routes!(secrets::list::list_client_secrets)),
@@ -72,9 +75,12 @@ impl Api {
         Ok(client)
     }
 
-    /// A client as it is kept after a change; as it was written, where the store says nothing any more. The change is made,
-    /// and a secret that goes with the answer must not be lost.
+    /// A client as it is kept after a change; as it was written, where the store says nothing any more, or the change was only
+    /// tried. Else it is made, and a secret that goes with the answer must not be lost.
     async fn as_kept(&self, written: Client) -> ClientView {
+        if dry_run::is_on() {
+            return ClientView::from(&written);
+        }
         let kept = self.parts.facts.client_by_uid(written.uid).await.ok().flatten();
         ClientView::from(&kept.unwrap_or(written))
     }

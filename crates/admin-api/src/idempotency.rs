@@ -16,7 +16,7 @@ use crate::extract::body;
 use crate::problem::{Problem, ProblemKind};
 
 /// The header that holds the key.
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key, in bytes.
 const MAX_KEY: usize = 255;
 /// Longest answer that is kept, in bytes.

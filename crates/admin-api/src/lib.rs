@@ -5,6 +5,7 @@ mod api;
 mod audit;
 mod change;
 mod clients;
+mod dry_run;
 mod extract;
 mod idempotency;
 mod json;
@@ -41,7 +42,7 @@ pub use revocations::{
     AppliedBy, Everything, Filter, RevocationRequest, RevocationView, RevocationsMade, RevokedTarget,
     ShownRevocation, TokenFilter,
 };
-pub use scopes::ScopePut;
+pub use scopes::{MAX_SCOPES, ScopePut};
 pub use server_info::{DependencyView, HealthView, ServerInfo, ServerView, SettingView};
 pub use sessions::{SessionRevocation, SessionView};
 pub use users::{

@@ -19,10 +19,11 @@ use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
     ResponseBuilder,
 };
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::access::{GUARD_STATUSES, Guarded, guard};
 use crate::api::Api;
+use crate::dry_run::{self, DryRun};
 use crate::idempotency;
 use crate::problem::{Problem, ProblemKind};
 
@@ -36,6 +37,7 @@ pub(crate) type Routes = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<Arc<
 pub(crate) struct Operation {
     scope: &'static str,
     repeats_safely: bool,
+    can_be_tried: bool,
     routes: Routes,
 }
 
@@ -44,6 +46,7 @@ pub(crate) fn needs(scope: &'static str, routes: Routes) -> Operation {
     Operation {
         scope,
         repeats_safely: true,
+        can_be_tried: false,
         routes,
     }
 }
@@ -53,6 +56,14 @@ impl Operation {
     pub(crate) fn shows_secret(self) -> Self {
         Self {
             repeats_safely: false,
+            ..self
+        }
+    }
+
+    /// It takes the parameter `dry_run`: all that it changes goes through the API's `create` and `commit`.
+    pub(crate) fn can_be_tried(self) -> Self {
+        Self {
+            can_be_tried: true,
             ..self
         }
     }
@@ -147,6 +158,9 @@ pub fn router(api: Arc<Api>) -> Router {
             };
             route = route.layer(from_fn_with_state(once, idempotency::once));
         }
+        if !method.is_safe() {
+            route = route.layer(from_fn_with_state(operation.can_be_tried, dry_run::trying));
+        }
         router = router.route(&path, route.layer(from_fn_with_state(guarded, guard)));
     }
     let open = Router::new()
@@ -191,11 +205,15 @@ pub fn document() -> OpenApi {
     let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
     Problem::schemas(&mut schemas);
     for operation in operations() {
-        let scope = operation.scope;
-        let (of_it, its_paths, _) = operation.routes;
+        let Operation {
+            scope,
+            can_be_tried,
+            routes: (of_it, its_paths, _),
+            ..
+        } = operation;
         schemas.extend(of_it);
         for (path, mut item) in its_paths.paths {
-            complete(&mut item, &path, scope);
+            complete(&mut item, &path, scope, can_be_tried);
             let path = format!("{PREFIX}{path}");
             match paths.paths.get_mut(&path) {
                 Some(present) => present.merge_operations(item),
@@ -266,7 +284,7 @@ fn conditions(method: &HttpMethod) -> Vec<Parameter> {
 
 /// Adds to each operation of a path what all have in common: its security, the conditions that it takes, and the answers that
 /// the router gives by itself.
-fn complete(item: &mut PathItem, path: &str, scope: &'static str) {
+fn complete(item: &mut PathItem, path: &str, scope: &'static str, can_be_tried: bool) {
     let varies = path.contains('{');
     let methods = [
         (HttpMethod::Delete, &mut item.delete),
@@ -302,6 +320,9 @@ fn complete(item: &mut PathItem, path: &str, scope: &'static str) {
         if described.request_body.is_some() {
             statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
         }
+        if can_be_tried {
+            may_be_tried(described);
+        }
         if !matches!(method, HttpMethod::Get) {
             let made = described
                 .responses
@@ -324,6 +345,20 @@ fn complete(item: &mut PathItem, path: &str, scope: &'static str) {
                 .entry(code)
                 .or_insert_with(|| problem_response(status));
         }
+    }
+}
+
+/// Adds the parameter, and the answer where nothing was made.
+fn may_be_tried(described: &mut Described) {
+    let parameters = described.parameters.get_or_insert_default();
+    let added = DryRun::into_params(|| Some(ParameterIn::Query));
+    parameters.extend(added.into_iter().map(RefOr::T));
+    let responses = &mut described.responses.responses;
+    if let Some(RefOr::T(mut would_be)) = responses.get("201").cloned() {
+        would_be.description = "With `dry_run`: it could be made; it was not".to_owned();
+        responses
+            .entry("200".to_owned())
+            .or_insert_with(|| would_be.into());
     }
 }
 

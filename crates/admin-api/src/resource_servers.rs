@@ -27,8 +27,8 @@ pub(crate) fn operations() -> Vec<Operation> {
     vec![
         needs("clients:read", routes!(list::list_resource_servers)),
         needs("clients:read", routes!(show::show_resource_server)),
-        needs("clients:write", routes!(put::put_resource_server)),
-        needs("clients:write", routes!(delete::delete_resource_server)),
+        needs("clients:write", routes!(put::put_resource_server)).can_be_tried(),
+        needs("clients:write", routes!(delete::delete_resource_server)).can_be_tried(),
     ]
 }
 

@@ -5,7 +5,7 @@ mod list;
 mod put;
 mod show;
 
-pub use put::ScopePut;
+pub use put::{MAX_SCOPES, ScopePut};
 use symbolon_core::ports::RegisteredScope;
 use symbolon_oauth_types::ScopeToken;
 use utoipa_axum::routes;
@@ -18,8 +18,8 @@ pub(crate) fn operations() -> Vec<Operation> {
     vec![
         needs("clients:read", routes!(list::list_scopes)),
         needs("clients:read", routes!(show::show_scope)),
-        needs("clients:write", routes!(put::put_scope)),
-        needs("clients:write", routes!(delete::delete_scope)),
+        needs("clients:write", routes!(put::put_scope)).can_be_tried(),
+        needs("clients:write", routes!(delete::delete_scope)).can_be_tried(),
     ]
 }
 

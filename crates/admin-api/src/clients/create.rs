@@ -5,6 +5,7 @@ use axum::response::Response;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use symbolon_core::client::{Client, ClientPolicy, ClientType};
+use symbolon_core::ports::Change;
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::{ClientSecretHash, ClientSecrets};
 use symbolon_core::view::{ClientView, Version};
@@ -15,7 +16,8 @@ use super::form::ClientForm;
 use super::location;
 use super::secrets::ShownSecret;
 use crate::api::Api;
-use crate::change::created;
+use crate::change::{created, made};
+use crate::dry_run;
 use crate::extract::{Body, Caller, Why};
 use crate::problem::{Problem, ProblemKind};
 
@@ -33,7 +35,8 @@ pub struct ClientWithSecret {
 
 /// Make a client.
 ///
-/// A confidential one gets a secret, which the answer shows this once. It may not have admin scope that your token lacks.
+/// A confidential one gets a secret, which the answer shows this once, and not where it is only tried. It may not have admin
+/// scope that your token lacks.
 #[utoipa::path(
     post,
     path = "/clients",
@@ -50,19 +53,24 @@ pub(crate) async fn create_client(
     let client_id = form.chosen_id()?;
     let policy = form.policy(&api.parts.algorithms)?;
     caller.principal.may_handle(&policy.scope)?;
+    if let Some(id) = &client_id {
+        api.refuse_taken(id).await?;
+    }
     let (mut client, lift) = api.new_client(client_id, policy);
-    let made = match client.policy.client_type {
+    let secret = match client.policy.client_type {
         ClientType::Confidential => Some(api.new_secret(client.uid)?),
         ClientType::Public => None,
     };
-    client.secrets = made.iter().map(|made| made.hash.clone()).collect();
+    client.secrets = secret.iter().map(|secret| secret.hash.clone()).collect();
     api.create(api.acting(&caller).add_client(&client, &lift)).await?;
     let view = api.as_kept(client).await;
     let (version, location) = (Version::of(&view), location("clients", &view.client_id));
+    // A secret that is good for nothing is shown to nobody.
+    let secret = secret.filter(|_| !dry_run::is_on());
     let answer = ClientWithSecret {
         client: view,
-        secret_id: made.as_ref().map(|made| made.hash.id()),
-        client_secret: made.map(|made| ShownSecret(made.text)),
+        secret_id: secret.as_ref().map(|secret| secret.hash.id()),
+        client_secret: secret.map(|secret| ShownSecret(secret.text)),
     };
     Ok(created(version, &location, &answer))
 }
@@ -96,6 +104,14 @@ impl Api {
         };
         let lift = NewRevocation::client_lifted(&client.client_id, self.cutoff());
         (client, lift)
+    }
+
+    /// Refuses a client id that a client has.
+    async fn refuse_taken(&self, id: &ClientId) -> Result<(), Problem> {
+        match self.parts.facts.client(id).await? {
+            Some(_) => made(Change::Taken("client_id")),
+            None => Ok(()),
+        }
     }
 
     /// A fresh secret for that client.

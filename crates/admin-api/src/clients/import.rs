@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use symbolon_core::ports::{AdminStore, Change, StoreResult};
+use symbolon_core::ports::{AdminStore, Change};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
@@ -20,6 +20,7 @@ use self::item::{Draft, read};
 use self::order::servers_first;
 use super::secrets::ShownSecret;
 use crate::api::Api;
+use crate::change::made;
 use crate::extract::{Body, Caller, Why};
 use crate::problem::Problem;
 
@@ -124,8 +125,7 @@ pub(crate) async fn import_clients(
     let clients = if import.dry_run {
         make(&mut Forecast::new(&api), drafts).await?
     } else {
-        let admin = api.acting(&caller);
-        make(&mut Store { api: &api, admin }, drafts).await?
+        make(&mut Store(api.acting(&caller)), drafts).await?
     };
     let count = |outcome| clients.iter().filter(|client| client.outcome == outcome).count();
     Ok(Json(ClientsImported {
@@ -145,14 +145,10 @@ enum Came {
 }
 
 impl Came {
-    fn of(change: StoreResult<Change>, api: &Api) -> impl Future<Output = Result<Self, Problem>> {
-        let exists = matches!(change, Ok(Change::Taken("client_id")));
-        async move {
-            if exists {
-                return Ok(Self::Exists);
-            }
-            api.create(std::future::ready(change)).await?;
-            Ok(Self::Added)
+    fn of(change: Change) -> Result<Self, Problem> {
+        match change {
+            Change::Taken("client_id") => Ok(Self::Exists),
+            other => made(other).map(|()| Self::Added),
         }
     }
 }
@@ -169,8 +165,7 @@ trait Book {
 /// Nothing is made.
 impl Book for Forecast<'_> {
     async fn add(&mut self, draft: &Draft) -> Result<Came, Problem> {
-        let change = self.foresee(&draft.client).await;
-        Came::of(change, self.api).await
+        Came::of(self.foresee(&draft.client).await?)
     }
 
     fn added(draft: Draft) -> ImportedClient {
@@ -179,15 +174,11 @@ impl Book for Forecast<'_> {
     }
 }
 
-struct Store<'a> {
-    api: &'a Api,
-    admin: Box<dyn AdminStore>,
-}
+struct Store(Box<dyn AdminStore>);
 
-impl Book for Store<'_> {
+impl Book for Store {
     async fn add(&mut self, draft: &Draft) -> Result<Came, Problem> {
-        let change = self.admin.add_client(&draft.client, &draft.lift).await;
-        Came::of(change, self.api).await
+        Came::of(self.0.add_client(&draft.client, &draft.lift).await?)
     }
 
     fn added(draft: Draft) -> ImportedClient {

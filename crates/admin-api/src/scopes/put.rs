@@ -15,7 +15,7 @@ use crate::extract::{Body, Caller, Path, Why};
 use crate::problem::{Problem, ProblemKind};
 
 /// Most scopes on the register.
-const MAX_SCOPES: usize = 1000;
+pub const MAX_SCOPES: usize = 1000;
 
 /// What the register is to say of a scope.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]

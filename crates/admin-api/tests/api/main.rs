@@ -11,6 +11,7 @@ mod bench;
 mod bodies;
 mod clients;
 mod conditions;
+mod dry_run;
 mod idempotency;
 mod keys;
 mod matrix;

@@ -13,7 +13,7 @@ use crate::api::Api;
 /// Says what [`symbolon_core::ports::AdminStore::add_client`] would answer, were those before made. Between the forecast and
 /// the doing others may change things.
 pub(super) struct Forecast<'a> {
-    pub(super) api: &'a Api,
+    api: &'a Api,
     ids: HashSet<ClientId>,
     /// Whether somebody serves it; what is not here was not asked for yet.
     audiences: HashMap<ResourceIndicator, bool>,
