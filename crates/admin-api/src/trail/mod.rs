@@ -2,6 +2,7 @@
 //! revocations have arrived.
 
 mod checkpoint;
+mod checkpointer;
 mod confirm;
 mod counts;
 mod export;
@@ -11,9 +12,9 @@ mod verify;
 mod walk;
 
 pub use checkpoint::{
-    CHECKPOINT_TYPE, CheckpointError, CheckpointKeyError, CheckpointKeys, Checkpointer, Statement, TrailKeys,
-    Unsigned, checkpoints_in,
+    CHECKPOINT_TYPE, CheckpointError, CheckpointKeyError, CheckpointKeys, Statement, TrailKeys, checkpoints_in,
 };
+pub use checkpointer::{Checkpointer, Unsigned};
 pub use confirm::{ConfirmParts, Confirmations};
 pub use export::{LineError, anchor_line, record_line};
 pub use journal::Journal;
