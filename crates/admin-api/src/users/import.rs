@@ -142,7 +142,7 @@ pub(crate) async fn import_users(
     let (mut numbers, mut new) = (Vec::with_capacity(good.len()), Vec::with_capacity(good.len()));
     for (number, line) in good {
         numbers.push(number);
-        new.push(api.new_user(line, mode).await?);
+        new.push(api.new_user(line, mode, &caller).await?);
     }
     caller.may_go_on(&api).await?;
     let came = api.acting(&caller).import_users(&new, mode).await?;
@@ -220,15 +220,20 @@ fn may_give(caller: &Caller, line: &UserLine, roles: &[Role]) -> Result<(), Line
 const UNKNOWN_ROLE: &str = "names a role that there is not";
 
 impl Api {
-    /// The user of a line, with the hash to keep.
-    async fn new_user(&self, line: UserLine, mode: ImportMode) -> Result<NewUser, Problem> {
+    /// The user of a line, with the hash to keep. Each password takes a while to hash: whoever is revoked meanwhile has no
+    /// more of them hashed.
+    async fn new_user(&self, line: UserLine, mode: ImportMode, caller: &Caller) -> Result<NewUser, Problem> {
         let (clock, rng) = (&self.parts.clock, &*self.parts.rng);
         let hash = match line.password {
             // Nobody is made of it.
             LinePassword::Plain(_) if mode == ImportMode::Check => {
                 PasswordHash::decoy(PasswordCost::default(), rng)
             }
-            password => self.hash(password).await?,
+            password @ LinePassword::Plain(_) => {
+                caller.may_go_on(self).await?;
+                self.hash(password).await?
+            }
+            password @ LinePassword::Hash(_) => self.hash(password).await?,
         };
         Ok(line.profile.into_new_user(line.active, hash, clock.now(), rng))
     }

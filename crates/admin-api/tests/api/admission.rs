@@ -29,6 +29,20 @@ async fn who_is_revoked_while_the_rest_of_a_request_comes_gets_in_by_none_of_it(
 }
 
 #[tokio::test]
+async fn who_is_revoked_while_passwords_are_hashed_has_no_more_of_them_hashed() {
+    let bench = Bench::new().await;
+    let before = bench.state().await;
+    let user = |i| json!({ "username": format!("u{i}"), "password": "correct horse" });
+    let users: Vec<_> = (0..5).map(user).collect();
+    // The head of the request, all of it, and two of the users.
+    bench.gate.turning_after(4);
+    let import = Call::post("/users/import").json(&json!({ "users": users }));
+    import.to(&bench).await.expect(401);
+    assert_eq!(bench.passwords.hashed(), 2);
+    assert_eq!(bench.state().await, before);
+}
+
+#[tokio::test]
 async fn a_change_that_can_not_be_promised_is_made_and_says_so() {
     let bench = Bench::new().await;
     bench.role("staff", "orders:read").await;

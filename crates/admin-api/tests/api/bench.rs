@@ -52,6 +52,8 @@ pub(crate) struct Bench {
     pub(crate) tokens: Arc<KnownTokens>,
     /// What was asked of the signing keys.
     pub(crate) keys: Arc<FakeKeys>,
+    /// What hashes passwords.
+    pub(crate) passwords: Arc<CheapPasswords>,
     /// The events that go with no change.
     pub(crate) told: Arc<Told>,
     /// How often somebody waited for a change to hold.
@@ -74,6 +76,7 @@ impl Bench {
         let db = Arc::new(store.clone());
         let revocations = LiveLog::open(db.clone(), clock.clone()).await.unwrap();
         let (gate, tokens, keys) = (Arc::<FakeGate>::default(), Arc::default(), Arc::default());
+        let passwords = Arc::<CheapPasswords>::default();
         let (told, settled) = (Arc::<Told>::default(), Arc::<CountedSettle>::default());
         let api = Api::new(ApiParts {
             issuer: "https://id.example".to_owned(),
@@ -95,7 +98,7 @@ impl Bench {
             tokens: Arc::<KnownTokens>::clone(&tokens),
             idempotency: db,
             keys: Arc::<FakeKeys>::clone(&keys),
-            passwords: Arc::new(CheapPasswords),
+            passwords: passwords.clone(),
             settle: settled.clone(),
             secrets: ClientSecrets::new(vec![secret(1)]),
             cursors: Cursors::new(&secret(2)),
@@ -110,6 +113,7 @@ impl Bench {
             gate,
             tokens,
             keys,
+            passwords,
             told,
             settled,
             router: router(api),

@@ -29,12 +29,21 @@ pub(crate) const REQUEST: Uuid = Uuid::from_u128(0x0190_c7a0_0000_7000_8000_0000
 pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 /// Admits [`GOOD`] as whom the test says.
-pub(crate) struct FakeGate(Mutex<Principal>);
+pub(crate) struct FakeGate {
+    principal: Mutex<Principal>,
+    /// How often it still does.
+    left: AtomicUsize,
+}
 
 impl FakeGate {
+    /// The token is good so many times more, and revoked then.
+    pub(crate) fn turning_after(&self, times: usize) {
+        self.left.store(times, Ordering::SeqCst);
+    }
+
     /// The token has just this scope from now on.
     pub(crate) fn holding(&self, scope: &str) {
-        self.0.lock().unwrap().scope = scope.parse().unwrap();
+        self.principal.lock().unwrap().scope = scope.parse().unwrap();
     }
 
     /// The token has every admin scope but those from now on.
@@ -48,17 +57,20 @@ impl FakeGate {
 
     /// Another client calls from now on.
     pub(crate) fn as_client(&self, client_id: &str) {
-        self.0.lock().unwrap().actor = Actor::client(&client_id.parse().unwrap());
+        self.principal.lock().unwrap().actor = Actor::client(&client_id.parse().unwrap());
     }
 }
 
 impl Default for FakeGate {
     fn default() -> Self {
-        Self(Mutex::new(Principal {
-            actor: Actor::client(&"console".parse().unwrap()),
-            via: None,
-            scope: ADMIN_SCOPES.join(" ").parse().unwrap(),
-        }))
+        Self {
+            principal: Mutex::new(Principal {
+                actor: Actor::client(&"console".parse().unwrap()),
+                via: None,
+                scope: ADMIN_SCOPES.join(" ").parse().unwrap(),
+            }),
+            left: AtomicUsize::new(usize::MAX),
+        }
     }
 }
 
@@ -67,7 +79,14 @@ impl Gate for FakeGate {
     async fn admit(&self, presented: &Presented<'_>) -> Result<Principal, Denied> {
         match presented.token {
             None => Err(Denied::Missing),
-            Some(GOOD) => Ok(self.0.lock().unwrap().clone()),
+            Some(GOOD) => {
+                let one_less = |left: usize| left.checked_sub(1);
+                let admitted = self
+                    .left
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+                admitted.map_err(|_| Denied::Refused("revoked"))?;
+                Ok(self.principal.lock().unwrap().clone())
+            }
             Some(UNASKED) => Err(Denied::Unavailable(StoreError::Unavailable("down".into()))),
             Some(_) => Err(Denied::Refused("expired")),
         }
@@ -75,11 +94,19 @@ impl Gate for FakeGate {
 }
 
 /// Hashes as cheaply as Argon2 allows; [`CheapPasswords::REFUSED`] finds the lane full.
-pub(crate) struct CheapPasswords;
+#[derive(Default)]
+pub(crate) struct CheapPasswords {
+    hashed: AtomicUsize,
+}
 
 impl CheapPasswords {
     /// A password for which there is no room.
     pub(crate) const REFUSED: &str = "no room for this one";
+
+    /// How many were hashed.
+    pub(crate) fn hashed(&self) -> usize {
+        self.hashed.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
@@ -91,6 +118,7 @@ impl Passwords for CheapPasswords {
                 "too many passwords are being hashed",
             ));
         }
+        self.hashed.fetch_add(1, Ordering::SeqCst);
         Ok(password_hash(password.expose_secret()))
     }
 }
