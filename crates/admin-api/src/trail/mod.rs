@@ -23,4 +23,4 @@ pub use verify::{Report, VerifyError, verify, verify_export};
 pub use walk::{Fault, Wrong};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,7 +17,7 @@ use super::CheckpointKeys;
 
 /// Searches by the kind of event alone.
 #[derive(Default)]
-pub(super) struct MemoryTrail(Mutex<Kept>);
+pub(crate) struct MemoryTrail(Mutex<Kept>);
 
 #[derive(Default)]
 pub(super) struct Kept {
@@ -148,7 +148,7 @@ impl AuditStore for MemoryTrail {
 }
 
 /// Events that tell each other apart.
-pub(super) fn events(ids: std::ops::Range<u64>) -> Vec<AuditEvent> {
+pub(crate) fn events(ids: std::ops::Range<u64>) -> Vec<AuditEvent> {
     let event = |id: u64| {
         AuditEvent::new(EventKind::UserCreated, FakeClock::START, Act::server("test")).with("id", id)
     };

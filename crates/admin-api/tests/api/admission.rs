@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
+use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use crate::bench::{Bench, Call};
@@ -40,6 +41,25 @@ async fn who_is_revoked_while_passwords_are_hashed_has_no_more_of_them_hashed() 
     import.to(&bench).await.expect(401);
     assert_eq!(bench.passwords.hashed(), 2);
     assert_eq!(bench.state().await, before);
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_token_loses_what_it_was_good_for() {
+    type Turn = fn(&Bench);
+    let turns: [Turn; 3] = [
+        |bench| bench.gate.turning_after(0),
+        |bench| bench.gate.lacking(&["audit:read"]),
+        |bench| bench.gate.as_client("another"),
+    ];
+    for turn in turns {
+        let bench = Bench::new().await;
+        let response = bench.send(Call::get("/audit/stream")).await;
+        assert_eq!(response.status(), 200);
+        let mut body = response.into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        turn(&bench);
+        assert!(body.frame().await.is_none(), "it ends without another word");
+    }
 }
 
 #[tokio::test]
