@@ -7,8 +7,8 @@ mod remote;
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +49,7 @@ pub(super) struct Call {
     query: Vec<(&'static str, String)>,
     body: Option<Body>,
     fields: Vec<(&'static str, String)>,
-    expected: Option<String>,
+    condition: Option<(HeaderName, String)>,
 }
 
 /// A body as it is sent. It may hold a secret: `Debug` shows nothing of it, and it is wiped when it is dropped.
@@ -100,7 +100,7 @@ impl Call {
             query: Vec::new(),
             body: None,
             fields: Vec::new(),
-            expected: None,
+            condition: None,
         }
     }
 
@@ -121,9 +121,22 @@ impl Call {
     /// On condition that the record is still at that version.
     pub(super) fn expecting(self, version: Option<String>) -> Self {
         Self {
-            expected: version,
+            condition: version.map(|version| (IF_MATCH, version)),
             ..self
         }
+    }
+
+    /// On condition that there is no such record yet, where that is meant.
+    pub(super) fn if_new(self, is_new: bool) -> Self {
+        if !is_new {
+            return self;
+        }
+        let condition = Some((IF_NONE_MATCH, "*".to_owned()));
+        Self { condition, ..self }.naming("If-None-Match", "--new")
+    }
+
+    fn makes_new(&self) -> bool {
+        matches!(&self.condition, Some((name, _)) if *name == IF_NONE_MATCH)
     }
 
     /// With another name for a field of the body, by which errors call it.
@@ -269,21 +282,47 @@ impl Connection {
         String::from_utf8(bytes).map_err(|_| not_ours(status))
     }
 
+    /// Why a request that takes `dry_run` would be refused, where it would be. Nothing is changed.
+    ///
+    /// # Errors
+    /// The server can't say so, or does not let this caller ask.
+    pub(super) async fn refusal_of(&self, call: Call) -> Result<Option<Problem>, CliError> {
+        let call = call.with("dry_run", true);
+        let Raw { status, bytes, .. } = self.answer(&call).await?;
+        if status.is_success() {
+            return Ok(None);
+        }
+        let is_about_it = |problem: &Problem| {
+            status.is_client_error()
+                && status != StatusCode::UNAUTHORIZED
+                && !problem.is(ProblemKind::InsufficientScope)
+        };
+        let problem = serde_json::from_slice(&bytes).ok().filter(is_about_it);
+        match problem {
+            Some(problem) => Ok(Some(problem)),
+            None => Err(refusal(&call, status, &bytes)),
+        }
+    }
+
     async fn exchange(&self, call: &Call) -> Result<Raw, CliError> {
+        let raw = self.answer(call).await?;
+        if raw.status.is_success() {
+            Ok(raw)
+        } else {
+            Err(refusal(call, raw.status, &raw.bytes))
+        }
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Raw, CliError> {
         if let Some(part) = &call.astray {
             return Err(CliError::refused(
                 format_args!("{} can't stand in a path", quoted(part)),
                 "name it by its uid, if it has one",
             ));
         }
-        let raw = match &self.transport {
-            Transport::Local(router) => local(router, call).await?,
-            Transport::Remote(remote) => remote.send(call).await?,
-        };
-        if raw.status.is_success() {
-            Ok(raw)
-        } else {
-            Err(refusal(call, raw.status, &raw.bytes))
+        match &self.transport {
+            Transport::Local(router) => local(router, call).await,
+            Transport::Remote(remote) => remote.send(call).await,
         }
     }
 
@@ -347,6 +386,7 @@ fn refusal(call: &Call, status: StatusCode, bytes: &[u8]) -> CliError {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Denied,
         StatusCode::NOT_FOUND => ErrorKind::NotFound,
         StatusCode::CONFLICT if problem.is(ProblemKind::Taken) => ErrorKind::Taken,
+        StatusCode::PRECONDITION_FAILED if call.makes_new() => ErrorKind::Taken,
         StatusCode::PRECONDITION_FAILED => ErrorKind::Stale,
         status if status.is_client_error() => ErrorKind::Refused,
         _ => ErrorKind::Failed,

@@ -1,5 +1,6 @@
 //! Forms of clients side by side: what means the same looks the same.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
@@ -48,9 +49,11 @@ pub(super) fn canonical(mut form: ClientForm) -> ClientForm {
     form
 }
 
-/// In the order of their type; what is there twice stays.
+/// In the order of their type. Where one can't be read, or is there twice, they stay as they are: the server's refusal names
+/// its place.
 fn sorted<T: FromStr + Ord>(mut texts: Vec<String>) -> Vec<String> {
-    if texts.iter().all(|text| text.parse::<T>().is_ok()) {
+    let set: Option<BTreeSet<T>> = texts.iter().map(|text| text.parse().ok()).collect();
+    if set.is_some_and(|set| set.len() == texts.len()) {
         texts.sort_by_cached_key(|text| text.parse::<T>().ok());
     }
     texts
@@ -145,5 +148,7 @@ mod tests {
             (broken.grants, broken.scope),
             (vec!["z".into(), "a".into()], "a\u{1}".into())
         );
+        let twice = form(json!({ "name": "A", "grants": ["refresh_token", "password", "refresh_token"] }));
+        assert_eq!(twice.grants, ["refresh_token", "password", "refresh_token"]);
     }
 }

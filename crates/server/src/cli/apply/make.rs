@@ -6,7 +6,7 @@ use symbolon_admin_api::{ClientForm, ClientWithSecret, ScopePut, ShownSecret};
 use symbolon_core::view::{ClientView, ScopeView};
 
 use super::form::patch;
-use super::order::{Turn, turns};
+use super::order::turns;
 use super::plan::{ClientStep, Plan, Present, ScopeStep};
 use crate::cli::api::Call;
 use crate::cli::context::ApiContext;
@@ -64,10 +64,7 @@ impl Maker<'_> {
             came.scopes[step] = self.scope(&plan.scopes[step]).await.into();
         }
         for turn in turns(&plan.clients) {
-            let (index, wanted) = match turn {
-                Turn::Ahead(index) => (index, plan.clients[index].ahead()),
-                Turn::Whole(index) => (index, plan.clients[index].wanted.clone()),
-            };
+            let (index, wanted) = turn.of(&plan.clients);
             let outcome = &mut came.clients[index];
             if outcome.error.is_some() {
                 continue;
@@ -87,25 +84,55 @@ impl Maker<'_> {
         Call::new(method, parts).with_some("reason", self.reason)
     }
 
-    async fn scope(&self, step: &ScopeStep) -> Result<(), CliError> {
+    /// The request that a scope's step is.
+    pub(super) fn scope_call(&self, step: &ScopeStep) -> Result<Call, CliError> {
         let parts = ["scopes", step.name.as_str()];
+        match &step.wanted {
+            Some(description) => {
+                let description = description.clone();
+                self.call(Method::PUT, &parts).body(&ScopePut { description })
+            }
+            None => Ok(self.call(Method::DELETE, &parts)),
+        }
+    }
+
+    /// The request that makes a client what is wanted; removes it where nothing is.
+    pub(super) fn client_call(
+        &self,
+        present: Option<&Present>,
+        wanted: Option<&ClientForm>,
+    ) -> Result<Call, CliError> {
+        let Some(present) = present else {
+            return self.call(Method::POST, &["clients"]).body(&json!(wanted));
+        };
+        let uid = present.uid.to_string();
+        let parts = ["clients", uid.as_str()];
+        match wanted {
+            Some(wanted) => self
+                .call(Method::PATCH, &parts)
+                .body(&patch(&present.form, wanted)),
+            None => Ok(self.call(Method::DELETE, &parts)),
+        }
+    }
+
+    async fn scope(&self, step: &ScopeStep) -> Result<(), CliError> {
         let mut version = None;
         if let Some(present) = &step.present {
-            let answer = self.context.api.send(Call::new(Method::GET, &parts)).await?;
+            let shown = Call::new(Method::GET, &["scopes", &step.name]);
+            let answer = self.context.api.send(shown).await?;
             version = answer.version.clone();
             let now: ScopeView = answer.read()?;
             if now.description != *present {
                 return Err(stale());
             }
         }
-        let call = match &step.wanted {
-            Some(description) => {
-                let description = description.clone();
-                self.call(Method::PUT, &parts).body(&ScopePut { description })?
-            }
-            None => self.call(Method::DELETE, &parts),
-        };
-        self.context.api.send(call.expecting(version)).await.map(drop)
+        let call = self.scope_call(step)?.expecting(version);
+        let call = call.if_new(step.present.is_none());
+        let sent = self.context.api.send(call).await;
+        sent.map(drop).map_err(|error| match error.kind {
+            ErrorKind::Taken => stale(),
+            _ => error,
+        })
     }
 
     /// Makes the client what is wanted, and says the secret where it got one.
@@ -114,32 +141,25 @@ impl Maker<'_> {
         step: &mut ClientStep,
         wanted: Option<&ClientForm>,
     ) -> Result<Option<ShownSecret>, CliError> {
+        let call = self.client_call(step.present.as_ref(), wanted)?;
         let Some(present) = &step.present else {
-            let call = self.call(Method::POST, &["clients"]).body(&json!(wanted))?;
             let made: ClientWithSecret = self.context.api.send(call).await?.read()?;
             step.present = Some(Present::of(made.client));
             return Ok(made.client_secret);
         };
-        let uid = present.uid.to_string();
-        let parts = ["clients", uid.as_str()];
         // The version may be another one because of what was done just now, such as audiences that are served again. What
         // was shown is what must not have changed.
-        let answer = self.context.api.send(Call::new(Method::GET, &parts)).await?;
+        let shown = Call::new(Method::GET, &["clients", &present.uid.to_string()]);
+        let answer = self.context.api.send(shown).await?;
         let version = answer.version.clone();
         let now = Present::of(answer.read::<ClientView>()?);
         if now.form != present.form {
             return Err(stale());
         }
-        let Some(wanted) = wanted else {
-            let call = self.call(Method::DELETE, &parts).expecting(version);
-            return self.context.api.send(call).await.map(|_| None);
-        };
-        let call = self
-            .call(Method::PATCH, &parts)
-            .body(&patch(&present.form, wanted))?
-            .expecting(version);
-        let changed: ClientView = self.context.api.send(call).await?.read()?;
-        step.present = Some(Present::of(changed));
+        let answer = self.context.api.send(call.expecting(version)).await?;
+        if wanted.is_some() {
+            step.present = Some(Present::of(answer.read()?));
+        }
         Ok(None)
     }
 }

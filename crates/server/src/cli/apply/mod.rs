@@ -1,5 +1,6 @@
 //! `apply`: what files say of clients and scopes beside what the server has, and the one made the other.
 
+mod fault;
 mod files;
 mod form;
 mod formats;
@@ -8,6 +9,7 @@ mod node;
 mod order;
 mod plan;
 mod show;
+mod trial;
 mod wanted;
 
 use std::path::PathBuf;
@@ -34,7 +36,7 @@ pub struct ApplyArgs {
     /// A file in TOML or YAML, or a folder of such files and folders.
     #[arg(short = 'f', long = "file", value_name = "DIR|FILE")]
     pub file: PathBuf,
-    /// Only show what would change.
+    /// Only show what would change, and what would be refused.
     #[arg(long)]
     pub dry_run: bool,
     /// Remove clients and scopes that no file names; never what has admin scope, nor the client that this command acts as.
@@ -48,10 +50,11 @@ pub struct ApplyArgs {
     pub why: WhyArgs,
 }
 
-/// Makes clients and scopes what the files say.
+/// Makes clients and scopes what the files say. Every change is tried first, and none is made where one would be refused.
 ///
 /// # Errors
-/// [`CliError`]; nothing changed, or of [`ErrorKind::Incomplete`] where some of it was refused.
+/// [`CliError`]; nothing changed, or of [`ErrorKind::Incomplete`] where some of it was refused, since others have changed
+/// something meanwhile.
 pub async fn run(
     context: &ApiContext<'_>,
     console: &mut dyn Console,
@@ -68,24 +71,33 @@ pub async fn run(
     for note in show::kept(&plan) {
         out.remark(Remark::Note, &note)?;
     }
-    if args.dry_run || plan.len() == 0 {
-        let text = match plan.len() {
-            0 => format!("nothing to change: {} are as the files say", plan.unchanged),
-            _ => format!(
-                "{}\nwould be {}; nothing was changed",
-                show::steps(&lines),
-                show::counts(&lines, |_| true)
-            ),
-        };
-        return out.result(&show::object(&plan, &lines, None), &text);
-    }
-    propose(console, out, args, &plan, &lines)?;
     let maker = Maker {
         context,
         reason: args.why.reason.as_deref(),
     };
+    let faults = maker.try_all(&plan).await?;
+    if !faults.is_empty() {
+        let what = |count| format!("{count} of {} changes would be refused", lines.len());
+        return Err(fault::tell(out, &faults, what)?);
+    }
+    if args.dry_run || lines.is_empty() {
+        return out.result(&show::object(&plan, &lines, None), &forecast(&plan, &lines));
+    }
+    propose(console, out, args, &plan, &lines)?;
     let came = maker.make(&mut plan).await;
     report(out, &plan, &lines, &came)
+}
+
+/// What would change, for people.
+fn forecast(plan: &Plan, lines: &[Line]) -> String {
+    if lines.is_empty() {
+        return format!("nothing to change: {} are as the files say", plan.unchanged);
+    }
+    format!(
+        "{}\nwould be {}; nothing was changed",
+        show::steps(lines),
+        show::counts(lines, |_| true)
+    )
 }
 
 /// Shows what would change, and asks.

@@ -12,6 +12,32 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
+impl Node {
+    /// The line of that field, such as `serves[0].audience`, or of the innermost value that is there and would hold it;
+    /// `None` where not even that is.
+    pub(super) fn line_of(&self, field: &str) -> Option<u64> {
+        let (mut line, mut node) = (None, self);
+        for part in field.split(['.', '[']) {
+            let part = part.trim_end_matches(']');
+            let (at, next) = match &node.value {
+                Value::Table(members) => {
+                    let member = members.iter().find(|member| member.name == part);
+                    member.map(|member| (member.line, &member.node))
+                }
+                Value::List(items) => {
+                    let item = part.parse().ok().and_then(|place: usize| items.get(place));
+                    item.map(|item| (item.line, item))
+                }
+                _ => None,
+            }
+            .unzip();
+            let Some(next) = next else { break };
+            (line, node) = (at, next);
+        }
+        line
+    }
+}
+
 /// A value of any type that files know.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -153,6 +179,29 @@ impl<'de> MapAccess<'de> for Members<'de> {
         match self.current.take() {
             Some(node) => seed.deserialize(node),
             None => Err(de::Error::custom("a value without a name")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::formats::Format;
+
+    #[test]
+    fn a_field_is_found_as_far_as_it_is_there() {
+        let text = "name: A\ngrants:\n  - a\n  - b\nserves:\n  - audience: urn:a\n    signing_alg: x\n";
+        let node = Format::Yaml.read(text).unwrap();
+        for (field, line) in [
+            ("name", Some(1)),
+            ("grants", Some(2)),
+            ("grants[1]", Some(4)),
+            ("grants[2]", Some(2)),
+            ("serves[0].signing_alg", Some(7)),
+            ("serves[0].access_token_lifetime", Some(6)),
+            ("scope", None),
+            ("", None),
+        ] {
+            assert_eq!(node.line_of(field), line, "{field}");
         }
     }
 }

@@ -15,6 +15,16 @@ pub(super) enum Turn {
     Whole(usize),
 }
 
+impl Turn {
+    /// Whose turn it is, and what the client is to be then; nothing where it is to go.
+    pub(super) fn of(self, steps: &[ClientStep]) -> (usize, Option<ClientForm>) {
+        match self {
+            Self::Ahead(index) => (index, steps[index].ahead()),
+            Self::Whole(index) => (index, steps[index].wanted.clone()),
+        }
+    }
+}
+
 /// The turns of the steps: a client that is to serve an audience comes after the one that serves it now, and before those
 /// that want it. Else they keep their order, so that what is removed comes last. Where clients wait for each other in a ring
 /// one begins with what it serves alone.
@@ -37,7 +47,7 @@ pub(super) fn turns(steps: &[ClientStep]) -> Vec<Turn> {
             ahead.insert(step);
             done(&mut waits, step);
         } else {
-            // A ring that this can't open, such as audiences that change hands: the server says what it lacks.
+            // A ring that this can't open, such as audiences that change hands: one of them is refused.
             waits[first].clear();
         }
     }

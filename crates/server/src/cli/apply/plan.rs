@@ -9,7 +9,7 @@ use symbolon_core::view::{ClientView, ScopeView};
 use uuid::Uuid;
 
 use super::form::{Difference, canonical, differences};
-use super::wanted::Wanted;
+use super::wanted::{Places, Wanted};
 
 /// What is to be done, and what is left alone.
 #[derive(Debug, Default)]
@@ -21,6 +21,12 @@ pub(super) struct Plan {
     pub(super) unchanged: usize,
     /// What no file names and stays all the same.
     pub(super) kept: Vec<Kept>,
+    /// How many scopes are on the register before any step.
+    pub(super) registered: usize,
+    /// Who serves which audience before any step, by the client id.
+    pub(super) served: BTreeMap<String, String>,
+    /// Where the clients and scopes of the files stand.
+    pub(super) places: Places,
 }
 
 /// One scope.
@@ -182,15 +188,14 @@ impl Plan {
         scopes: Vec<ScopeView>,
         prune: Prune<'_>,
     ) -> Self {
-        let mut plan = Self::default();
+        let mut plan = Self {
+            registered: scopes.len(),
+            places: wanted.places,
+            ..Self::default()
+        };
         plan.take_scopes(wanted.scopes, scopes, prune);
         plan.take_clients(wanted.clients, clients, prune);
         plan
-    }
-
-    /// How many steps there are.
-    pub(super) fn len(&self) -> usize {
-        self.scopes.len() + self.clients.len()
     }
 
     fn take_scopes(&mut self, wanted: BTreeMap<String, String>, there: Vec<ScopeView>, prune: Prune<'_>) {
@@ -236,6 +241,11 @@ impl Plan {
             .into_iter()
             .map(|view| (view.client_id.clone(), Present::of(view)));
         let mut there: BTreeMap<_, _> = there.collect();
+        for (client_id, present) in &there {
+            let served = present.form.serves.iter();
+            self.served
+                .extend(served.map(|served| (served.audience.clone(), client_id.clone())));
+        }
         for (client_id, form) in wanted {
             let present = there.remove(&client_id);
             let is_same = |present: &Present| differences(Some(&present.form), Some(&form)).is_empty();

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde_json::json;
 use symbolon_admin_api::ClientForm;
+use symbolon_oauth_types::ScopeToken;
 
+use super::fault::{self, Fault};
 use super::files::Source;
 use super::form::canonical;
 use super::node::{LineError, Member, Members, Node, Value};
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, quoted};
-
-/// Most faults that are shown.
-const SHOWN: usize = 100;
 
 /// What is to be.
 #[derive(Debug, Default)]
@@ -23,6 +21,33 @@ pub(super) struct Wanted {
     pub(super) clients: BTreeMap<String, ClientForm>,
     /// What the register is to say of each scope.
     pub(super) scopes: BTreeMap<String, String>,
+    /// Where each stands.
+    pub(super) places: Places,
+}
+
+/// Where things stand in the files.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<(&'static str, String), Place>);
+
+#[derive(Debug)]
+struct Place {
+    file: String,
+    /// That of its name.
+    line: u64,
+    node: Node,
+}
+
+impl Places {
+    /// Something is wrong with a field of that client or scope, or, where it names none, with the whole.
+    pub(super) fn fault(&self, kind: &'static str, name: &str, field: &str, rule: String) -> Fault {
+        match self.0.get(&(kind, name.to_owned())) {
+            Some(place) => {
+                let line = place.node.line_of(field).unwrap_or(place.line);
+                Fault::in_file(&place.file, LineError::new(line, rule))
+            }
+            None => Fault::with_record(kind, name, rule),
+        }
+    }
 }
 
 /// A table `[[scope]]`.
@@ -47,35 +72,20 @@ pub(super) fn read(out: &mut Output<'_>, sources: &[Source]) -> Result<Wanted, C
         }
     }
     let Reader { wanted, faults, .. } = reader;
-    for Fault { file, error } in faults.iter().take(SHOWN) {
-        let object = json!({ "file": file, "line": error.line, "rule": error.rule });
-        out.aside(&object, &format!("{file}:{}: {}", error.line, error.rule))?;
+    if !faults.is_empty() {
+        let what = |count| match count {
+            1 => "1 fault in the files".to_owned(),
+            _ => format!("{count} faults in the files"),
+        };
+        return Err(fault::tell(out, &faults, what)?);
     }
-    let shown = if faults.len() > SHOWN {
-        format!(", of which {SHOWN} are shown")
-    } else {
-        String::new()
-    };
-    match faults.len() {
-        0 if wanted.clients.is_empty() && wanted.scopes.is_empty() => Err(CliError::refused(
+    if wanted.clients.is_empty() && wanted.scopes.is_empty() {
+        return Err(CliError::refused(
             "the files name no client and no scope",
             "write a table [[client]] or [[scope]]; nothing was changed",
-        )),
-        0 => Ok(wanted),
-        1 => Err(CliError::refused(
-            "1 fault in the files",
-            "mend it; nothing was changed",
-        )),
-        count => Err(CliError::refused(
-            format_args!("{count} faults in the files{shown}"),
-            "mend them; nothing was changed",
-        )),
+        ));
     }
-}
-
-struct Fault {
-    file: String,
-    error: LineError,
+    Ok(wanted)
 }
 
 #[derive(Default)]
@@ -83,16 +93,11 @@ struct Reader {
     file: String,
     wanted: Wanted,
     faults: Vec<Fault>,
-    /// Where each name stands first, by kind and name.
-    places: BTreeMap<(&'static str, String), String>,
 }
 
 impl Reader {
     fn fault(&mut self, error: LineError) {
-        self.faults.push(Fault {
-            file: self.file.clone(),
-            error,
-        });
+        self.faults.push(Fault::in_file(&self.file, error));
     }
 
     fn document(&mut self, node: &Node) {
@@ -142,7 +147,7 @@ impl Reader {
         let Some(id) = form.client_id.clone() else {
             return self.fault(LineError::new(node.line, "missing field `client_id`"));
         };
-        if self.is_first("client", &id, line_of(node, members, "client_id")) {
+        if self.is_first("client", &id, node, "client_id") {
             self.wanted.clients.insert(id, canonical(form));
         }
     }
@@ -157,7 +162,11 @@ impl Reader {
         let Some(name) = entry.name else {
             return self.fault(LineError::new(node.line, "missing field `name`"));
         };
-        if self.is_first("scope", &name, line_of(node, members, "name")) {
+        if let Err(error) = name.parse::<ScopeToken>() {
+            let line = node.line_of("name").unwrap_or(node.line);
+            return self.fault(LineError::new(line, format_args!("name: {error}")));
+        }
+        if self.is_first("scope", &name, node, "name") {
             self.wanted
                 .scopes
                 .insert(name, entry.description.unwrap_or_default());
@@ -186,20 +195,26 @@ impl Reader {
         read.map_err(|error| self.fault(error)).ok()
     }
 
-    /// Whether nothing of that kind had the name before.
-    fn is_first(&mut self, kind: &'static str, name: &str, line: u64) -> bool {
+    /// Whether nothing of that kind had the name before, which stands in that field.
+    fn is_first(&mut self, kind: &'static str, name: &str, node: &Node, field: &str) -> bool {
+        let line = node.line_of(field).unwrap_or(node.line);
         let key = (kind, name.to_owned());
-        if let Some(place) = self.places.get(&key) {
-            let rule = format!("{kind} {} is at {place} already", quoted(name));
+        if let Some(place) = self.wanted.places.0.get(&key) {
+            let rule = format!(
+                "{kind} {} is at {}:{} already",
+                quoted(name),
+                place.file,
+                place.line
+            );
             self.fault(LineError::new(line, rule));
             return false;
         }
-        self.places.insert(key, format!("{}:{line}", self.file));
+        let place = Place {
+            file: self.file.clone(),
+            line,
+            node: node.clone(),
+        };
+        self.wanted.places.0.insert(key, place);
         true
     }
-}
-
-fn line_of(node: &Node, members: &[Member], name: &str) -> u64 {
-    let found = members.iter().find(|member| member.name == name);
-    found.map_or(node.line, |member| member.line)
 }

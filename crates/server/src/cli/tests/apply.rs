@@ -271,34 +271,153 @@ async fn what_no_file_names_goes_with_prune_alone() {
     );
 }
 
+/// How far trail, revocation log and facts have come.
+async fn state(bench: &Bench) -> (u64, u64, u64) {
+    let (trail, log) = (
+        bench.store.audit_head().await.unwrap(),
+        bench.store.head().await.unwrap(),
+    );
+    (trail.seq, log.seq, log.facts)
+}
+
 #[tokio::test]
-async fn one_that_is_refused_holds_up_nothing_else() {
+async fn what_would_be_refused_is_told_with_file_and_line_and_nothing_is_made() {
     let bench = Bench::new().await;
     let files = Files::both(&bench);
+    assert_eq!(files.apply(&bench, " --yes").await.error, None);
     files.put(
         "bad.toml",
-        "[[client]]\nclient_id = \"bad\"\nname = \"Bad\"\ngrants = [\"implicit\"]\n",
+        "[[client]]\nclient_id = \"bad\"\nname = \"Bad\"\ngrants = [\n  \"refresh_token\",\n  \"implicit\",\n]\n",
     );
-    let outcome = files.apply(&bench, " --yes").await;
-    let (kind, message) = outcome.error.unwrap();
-    assert_eq!(kind.exit_code(), 6);
-    assert!(message.contains("1 of 4 changes were not made"), "{message}");
+    let servers = SERVERS.replace("name = \"Orders\"", "name = \"Orders\"\nsigning_alg = \"RS256\"");
+    files.put(
+        "z-servers.toml",
+        &(servers + "\n[[scope]]\nname = \"long\"\ndescription = \"a\\u0007\"\n"),
+    );
+    files.put(
+        "more.yml",
+        "client:\n  - client_id: lost\n    name: Lost\n    grants: [client_credentials]\n    scope: a\n    audiences:\n\
+         \x20     - urn:orders\n      - urn:nowhere\n  - client_id: thief\n    name: Thief\n    serves:\n\
+         \x20     - audience: urn:orders\n  - client_id: idle\n    name: Idle\n  - client_id: good\n    name: Good\n\
+         \x20   serves: [{ audience: urn:good }]\n",
+    );
+    let before = state(&bench).await;
+    for flags in [" --dry-run", " --yes", " --yes --prune"] {
+        let outcome = files.apply(&bench, flags).await;
+        outcome.refused(
+            2,
+            "6 of 7 changes would be refused; mend them; nothing was changed",
+        );
+        let told: Vec<_> = outcome
+            .err
+            .lines()
+            .filter_map(|line| line.strip_prefix(&format!("{}/", files.0.display())))
+            .collect();
+        let expected = [
+            ("z-servers.toml:17: ", "description: "),
+            ("bad.toml:6: ", "grants[1]: "),
+            ("more.yml:13: ", "grants: "),
+            ("more.yml:8: ", "audiences[1]: nobody serves it"),
+            ("z-servers.toml:5: ", "signing_alg: the server has no RS256 key"),
+            (
+                "more.yml:12: ",
+                "serves[0].audience: the client \"orders\" serves it",
+            ),
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (told, (place, rule)) in told.iter().zip(expected) {
+            assert!(told.starts_with(place) && told.contains(rule), "{told}");
+        }
+        assert_eq!(state(&bench).await, before);
+    }
+    let outcome = files.apply(&bench, " --yes --json").await;
+    outcome.refused(2, "would be refused");
+    let told = outcome
+        .err
+        .lines()
+        .find(|line| line.contains("\"rule\""))
+        .unwrap();
+    let told: Value = serde_json::from_str(told).unwrap();
+    assert_eq!(told["line"], 17);
+    assert_eq!(state(&bench).await, before);
+}
+
+#[tokio::test]
+async fn what_the_same_run_makes_is_counted_on() {
+    let bench = Bench::new().await;
+    let files = Files::both(&bench);
+    let before = state(&bench).await;
+    let dry = files.apply(&bench, " --dry-run").await;
+    assert_eq!(dry.error, None, "{}", dry.err);
     assert!(
-        outcome.err.contains("client \"bad\": grants[0]: "),
+        dry.out
+            .ends_with("would be 3 added, 0 changed, 0 removed; nothing was changed\n")
+    );
+    assert_eq!(state(&bench).await, before);
+    assert_eq!(files.apply(&bench, " --yes").await.error, None);
+
+    // Another serves the audience in its place.
+    let other = SERVERS
+        .replace("orders\"", "others\"")
+        .replace("urn:others", "urn:orders");
+    files.put("z-servers.toml", &other);
+    let dry = files.apply(&bench, " --dry-run --prune").await;
+    assert_eq!(dry.error, None, "{}", dry.err);
+    assert_eq!(files.apply(&bench, " --yes --prune").await.error, None);
+
+    // Nobody serves it any more: who asked for it may go on, and nobody may begin to.
+    fs::remove_file(files.0.join("z-servers.toml")).unwrap();
+    assert_eq!(files.apply(&bench, " --yes --prune").await.error, None);
+    files.put("apps/a-shop.yaml", &SHOP.replace("Shop", "The shop"));
+    let dry = files.apply(&bench, " --dry-run").await;
+    assert_eq!(dry.error, None, "{}", dry.err);
+    files.put("apps/b.yaml", &SHOP.replace("shop", "stall"));
+    let outcome = files.apply(&bench, " --yes").await;
+    outcome.refused(2, "1 of 2 changes would be refused");
+    assert!(
+        outcome.err.contains("b.yaml:8: audiences[0]: nobody serves it"),
         "{}",
         outcome.err
     );
+    assert_eq!(client(&bench, "shop").await["name"], "Shop");
+}
+
+#[tokio::test]
+async fn more_scopes_than_the_register_holds_are_refused() {
+    let bench = Bench::new().await;
+    let files = Files::new(&bench);
+    let scope = |number| format!("  - name: s{number:04}\n    description: A scope\n");
+    let scopes: String = (1..=1001).map(scope).collect();
+    files.put("many.yaml", &format!("scope:\n{scopes}"));
+    let before = state(&bench).await;
+    let outcome = files.apply(&bench, " --yes").await;
+    outcome.refused(2, "1 of 1001 changes would be refused");
+    assert!(outcome.err.contains("many.yaml:2002: with it"), "{}", outcome.err);
+    assert_eq!(state(&bench).await, before);
+}
+
+#[tokio::test]
+async fn audiences_that_change_hands_both_ways_are_refused() {
+    let bench = Bench::new().await;
+    let files = Files::new(&bench);
+    let serving = |one: &str, other: &str| {
+        format!(
+            "client:\n  - client_id: a\n    name: A\n    serves: [{{ audience: urn:{one} }}]\n  - client_id: b\n    \
+             name: B\n    serves: [{{ audience: urn:{other} }}]\n"
+        )
+    };
+    files.put("both.yaml", &serving("1", "2"));
+    assert_eq!(files.apply(&bench, " --yes").await.error, None);
+    files.put("both.yaml", &serving("2", "1"));
+    let before = state(&bench).await;
+    let outcome = files.apply(&bench, " --yes").await;
+    outcome.refused(2, "would be refused");
     assert!(
-        outcome.out.contains("client_id:     shop\nclient_secret: sbs_"),
+        outcome.err.contains("both.yaml:4: serves[0].audience: "),
         "{}",
-        outcome.out
+        outcome.err
     );
-    assert!(
-        outcome.out.ends_with("3 added, 0 changed, 0 removed\n"),
-        "{}",
-        outcome.out
-    );
-    assert_eq!(there(&bench).await, json!([["orders", "shop"], ["orders:read"]]));
+    assert_eq!(state(&bench).await, before);
 }
 
 #[tokio::test]
@@ -312,6 +431,8 @@ async fn clients_that_want_each_other_are_made() {
         )
     };
     files.put("ring.toml", &(one("a", "b") + &one("b", "a")));
+    let dry = files.apply(&bench, " --dry-run").await;
+    assert_eq!(dry.error, None, "{}", dry.err);
     let made = files.apply(&bench, " --yes --json").await.json();
     for change in made["changes"].as_array().unwrap() {
         assert!(change["client_secret"].is_string(), "{change}");
