@@ -19,6 +19,7 @@ pub mod server;
 pub mod session_list;
 pub mod sessions;
 pub mod sessions_with_log;
+pub mod sweeps;
 pub mod throttle;
 pub mod users;
 pub mod verifiers;
@@ -139,10 +140,13 @@ macro_rules! store_contract {
             an_event_is_kept_as_it_was_told,
             checkpoints_are_kept_as_they_were_made,
             many_events_are_one_write,
-            only_what_a_checkpoint_covers_is_swept,
             racing_writers_leave_one_chain,
             records_are_found_by_what_a_filter_names,
             records_come_in_either_order_from_a_position,
+        ]);
+        $crate::store_contract!(@cases $make, sweeps, [
+            each_sweep_stands_on_the_trail,
+            only_what_a_checkpoint_covers_is_swept,
             the_anchor_holds_on_to_what_was_swept,
         ]);
         $crate::store_contract!(@cases $make, changes, [

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use symbolon_core::UnixMillis;
 use symbolon_core::time::rfc3339;
 use utoipa::ToSchema;
 
@@ -11,7 +10,7 @@ use super::checkpoints::sealed;
 use crate::api::Api;
 use crate::extract::Body;
 use crate::problem::{Problem, ProblemKind};
-use crate::trail::{Report, VerifyError, verify};
+use crate::trail::{Report, Retention, VerifyError, verify};
 
 /// Most checkpoints that are given at once.
 const MAX_GIVEN: usize = 1000;
@@ -33,6 +32,9 @@ pub struct Verification {
     pub intact: bool,
     /// Records up to here were swept before.
     pub anchor: u64,
+    /// For how long records stayed when these were swept, in seconds, as the trail tells; null where it tells nothing.
+    #[serde(default)]
+    pub swept_retention_s: Option<u64>,
     /// The last position up to which everything is as it was written.
     pub good: u64,
     /// Its hash.
@@ -67,6 +69,7 @@ impl From<&Report> for Verification {
         Self {
             intact: fault.is_none(),
             anchor: report.anchor,
+            swept_retention_s: report.sweep.map(|sweep| sweep.retention.as_secs()),
             good: report.good.seq,
             hash: report.good.hash.to_string(),
             records: report.records,
@@ -111,9 +114,11 @@ pub(crate) async fn verify_audit(
     })?;
     let keys = api.parts.checkpoint_keys.as_ref().ok_or_else(sealed)?;
     let keys = keys.public(&api.parts.issuer);
-    let age = u64::try_from(api.parts.audit_retention.as_millis()).unwrap_or(u64::MAX);
-    let swept_before = UnixMillis(api.parts.clock.now().0.saturating_sub(age));
-    match verify(&*api.parts.audit, &keys, &request.checkpoints, swept_before).await {
+    let retention = Retention {
+        age: api.parts.audit_retention,
+        now: api.parts.clock.now(),
+    };
+    match verify(&*api.parts.audit, &keys, &request.checkpoints, retention).await {
         Ok(report) => Ok(Json(Verification::from(&report))),
         Err(VerifyError::Store(error)) => Err(error.into()),
         Err(error @ VerifyError::Given { .. }) => Err(Problem::invalid("checkpoints", error)),

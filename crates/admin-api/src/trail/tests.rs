@@ -1,6 +1,7 @@
 //! A trail in memory, for the tests beside the code.
 
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use symbolon_core::UnixMillis;
@@ -142,7 +143,7 @@ impl AuditStore for MemoryTrail {
         Ok(self.open()?.checkpoints.last().cloned())
     }
 
-    async fn sweep_audit(&self, _before: UnixMillis, _limit: u32) -> StoreResult<u64> {
+    async fn sweep_audit(&self, _now: UnixMillis, _retention: Duration, _limit: u32) -> StoreResult<u64> {
         Ok(0)
     }
 }

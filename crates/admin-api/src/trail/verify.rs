@@ -1,19 +1,22 @@
 //! Whether the trail is still what was written.
 
+mod source;
+mod sweeps;
+
 use std::collections::VecDeque;
 use std::io::BufRead;
 
-use async_trait::async_trait;
-use symbolon_core::UnixMillis;
-use symbolon_core::audit::{AuditFilter, AuditHead, AuditRecord, AuditStore, Checkpoint, Order};
+use symbolon_core::audit::{AuditHead, AuditRecord, AuditStore, Checkpoint, Sweep};
 use symbolon_core::ports::StoreError;
 
 use super::checkpoint::{CheckpointError, Statement, TrailKeys};
 use super::export::{LineError, Lines};
 use super::walk::{Fault, Walk, Wrong};
+use source::{Exported, Source, Stored};
+use sweeps::Swept;
 
-/// Records that are read at a time.
-const BATCH: u32 = 500;
+pub use sweeps::Retention;
+
 /// How often it begins anew because records were swept meanwhile.
 const ATTEMPTS: u32 = 3;
 
@@ -22,6 +25,8 @@ const ATTEMPTS: u32 = 3;
 pub struct Report {
     /// Records up to here were swept before; 0 where none were.
     pub anchor: u64,
+    /// The sweep that went so far, as the trail tells of it.
+    pub sweep: Option<Sweep>,
     /// The last position up to which everything is as it was written.
     pub good: AuditHead,
     /// How many records these are.
@@ -56,8 +61,8 @@ pub enum VerifyError {
 /// Verifies the trail that a store keeps, from its beginning or the last record that was swept, up to the record that was the
 /// last when it began: that each record follows from the one before, that the head says what the last one does, that what
 /// stands beside the bodies for searching says what they do, and that all checkpoints agree, those that are kept and those
-/// that are given from outside, as compact JWS. Records that were made at `swept_before` or later must be there: a checkpoint
-/// that is given tells of those that somebody has deleted as if they had come to their age.
+/// that are given from outside, as compact JWS. Where records were swept, that the trail tells of each sweep, that by the
+/// checkpoints what went had come to its age by then, and that those given are of none that would still have to be there.
 ///
 /// # Errors
 /// [`VerifyError`]: nothing can be said. What is wrong with the trail is in the report.
@@ -65,16 +70,16 @@ pub async fn verify<S: AsRef<str>>(
     store: &dyn AuditStore,
     keys: &TrailKeys,
     given: &[S],
-    swept_before: UnixMillis,
+    retention: Retention,
 ) -> Result<Report, VerifyError> {
     let given = statements(keys, given)?;
     for _ in 1..ATTEMPTS {
-        let report = examine(&mut Kept(store), keys, (given.clone(), swept_before)).await?;
+        let report = examine(&mut Stored(store), keys, (given.clone(), Some(retention))).await?;
         if report.fault.is_none() || store.audit_anchor().await?.seq == report.anchor {
             return Ok(report);
         }
     }
-    examine(&mut Kept(store), keys, (given, swept_before)).await
+    examine(&mut Stored(store), keys, (given, Some(retention))).await
 }
 
 /// The same for a trail that was exported as JSON lines ([`super::record_line`]), without a database.
@@ -88,9 +93,8 @@ pub async fn verify_export<S: AsRef<str>>(
 ) -> Result<Report, VerifyError> {
     let given = statements(keys, given)?;
     let (lines, anchor) = Lines::open(lines)?;
-    // How long records are kept where it comes from is not known.
-    let any = (given, UnixMillis::NEVER);
-    examine(&mut Exported { lines, anchor }, keys, any).await
+    // How long records are kept where it comes from is not known, nor whether the sweep is behind its end.
+    examine(&mut Exported { lines, anchor }, keys, (given, None)).await
 }
 
 /// What checkpoints from outside say, by position.
@@ -105,102 +109,21 @@ fn statements<S: AsRef<str>>(keys: &TrailKeys, given: &[S]) -> Result<VecDeque<S
     Ok(statements.into())
 }
 
-/// A trail, wherever it is.
-#[async_trait]
-trait Source: Send {
-    async fn anchor(&mut self) -> Result<AuditHead, VerifyError>;
-
-    /// Where it says that it ends; `None` where it says nothing.
-    async fn head(&mut self) -> Result<Option<AuditHead>, VerifyError>;
-
-    /// The records behind that position, the earliest first, at most [`BATCH`].
-    async fn records(&mut self, after: u64) -> Result<Vec<AuditRecord>, VerifyError>;
-
-    /// The first of as many records behind that position that is searched by something else than it says.
-    async fn columns_differ(&mut self, after: u64, records: usize) -> Result<Option<u64>, VerifyError>;
-
-    /// The checkpoints behind that position, the earliest first, at most [`BATCH`].
-    async fn checkpoints(&mut self, after: u64) -> Result<Vec<Checkpoint>, VerifyError>;
-}
-
-struct Kept<'a>(&'a dyn AuditStore);
-
-#[async_trait]
-impl Source for Kept<'_> {
-    async fn anchor(&mut self) -> Result<AuditHead, VerifyError> {
-        Ok(self.0.audit_anchor().await?)
-    }
-
-    async fn head(&mut self) -> Result<Option<AuditHead>, VerifyError> {
-        Ok(Some(self.0.audit_head().await?))
-    }
-
-    async fn records(&mut self, after: u64) -> Result<Vec<AuditRecord>, VerifyError> {
-        let everything = AuditFilter::default();
-        Ok(self
-            .0
-            .audit_records(&everything, Order::Earliest, Some(after), BATCH)
-            .await?)
-    }
-
-    async fn columns_differ(&mut self, after: u64, records: usize) -> Result<Option<u64>, VerifyError> {
-        let limit = u32::try_from(records).unwrap_or(BATCH);
-        Ok(self.0.audit_columns_differ(after, limit).await?)
-    }
-
-    async fn checkpoints(&mut self, after: u64) -> Result<Vec<Checkpoint>, VerifyError> {
-        Ok(self.0.checkpoints(after, BATCH).await?)
-    }
-}
-
-struct Exported<R> {
-    lines: Lines<R>,
-    anchor: AuditHead,
-}
-
-#[async_trait]
-impl<R: BufRead + Send> Source for Exported<R> {
-    async fn anchor(&mut self) -> Result<AuditHead, VerifyError> {
-        Ok(self.anchor)
-    }
-
-    async fn head(&mut self) -> Result<Option<AuditHead>, VerifyError> {
-        Ok(None)
-    }
-
-    async fn records(&mut self, _after: u64) -> Result<Vec<AuditRecord>, VerifyError> {
-        let mut records = Vec::new();
-        while records.len() < BATCH as usize
-            && let Some(record) = self.lines.next()?
-        {
-            records.push(record);
-        }
-        Ok(records)
-    }
-
-    async fn columns_differ(&mut self, _after: u64, _records: usize) -> Result<Option<u64>, VerifyError> {
-        Ok(None)
-    }
-
-    async fn checkpoints(&mut self, _after: u64) -> Result<Vec<Checkpoint>, VerifyError> {
-        Ok(Vec::new())
-    }
-}
-
 async fn examine(
     source: &mut dyn Source,
     keys: &TrailKeys,
-    (given, swept_before): (VecDeque<Statement>, UnixMillis),
+    (given, retention): (VecDeque<Statement>, Option<Retention>),
 ) -> Result<Report, VerifyError> {
     let anchor = source.anchor().await?;
     let mut examination = Examination {
         keys,
         given,
-        swept_before,
+        swept: Swept::new(anchor.seq, retention),
         kept: VecDeque::new(),
         walk: Walk::behind(anchor),
         report: Report {
             anchor: anchor.seq,
+            sweep: None,
             good: anchor,
             records: 0,
             checkpoints: 0,
@@ -210,6 +133,7 @@ async fn examine(
     };
     let outcome = examination.run(source).await;
     let mut report = examination.report;
+    report.sweep = examination.swept.by();
     report.good = examination.walk.at();
     report.records = report.good.seq - report.anchor;
     report.fault = match outcome {
@@ -242,8 +166,7 @@ struct Examination<'a> {
     keys: &'a TrailKeys,
     /// What was given and lies ahead.
     given: VecDeque<Statement>,
-    /// No record that was made at this moment or later may have been swept.
-    swept_before: UnixMillis,
+    swept: Swept,
     /// What is kept beside the records of this batch and lies ahead.
     kept: VecDeque<Checkpoint>,
     walk: Walk,
@@ -268,15 +191,9 @@ impl Examination<'_> {
     /// What is said of the anchor. Of what lies before it nothing can be compared any more.
     async fn begin(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
         let anchor = self.walk.seq();
-        let gone = |statement: &Statement| statement.seq < anchor && statement.at >= self.swept_before;
-        // A checkpoint is made within seconds of the record that it covers.
-        if self.given.iter().any(gone) {
-            return Err(Stop::Fault(Fault {
-                seq: anchor,
-                wrong: Wrong::SweptEarly,
-            }));
+        while let Some(statement) = self.given.pop_front_if(|next| next.seq < anchor.max(1)) {
+            self.swept.gone(&statement)?;
         }
-        self.given.retain(|statement| statement.seq >= anchor.max(1));
         if let Some(before) = anchor.checked_sub(1) {
             let at = |checkpoint: &Checkpoint| checkpoint.seq == anchor;
             self.kept = source.checkpoints(before).await?.into_iter().filter(at).collect();
@@ -304,6 +221,7 @@ impl Examination<'_> {
     fn walk_over(&mut self, records: &[AuditRecord]) -> Result<(), Stop> {
         for (i, record) in records.iter().enumerate() {
             self.walk.step(record, records.get(i + 1))?;
+            self.swept.record(&record.body)?;
             self.compare()?;
         }
         Ok(())
@@ -337,6 +255,7 @@ impl Examination<'_> {
                 wrong: Wrong::Rewritten { until: at.seq },
             }));
         }
+        self.swept.covered(&statement);
         self.report.checkpoints += 1;
         self.report.signed = Some(statement);
         Ok(())
@@ -364,10 +283,7 @@ impl Examination<'_> {
             (Some(last), Some(head)) if last.seq > head.seq => return fault(head.seq + 1, Wrong::Inserted),
             _ => {}
         }
-        if self.report.anchor > 0 && self.report.signed.is_none() {
-            return fault(self.report.anchor, Wrong::AnchorUncovered);
-        }
-        Ok(())
+        Ok(self.swept.judge()?)
     }
 }
 

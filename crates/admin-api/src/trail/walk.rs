@@ -32,14 +32,16 @@ pub enum Wrong {
     Inserted,
     /// The record is missing.
     Missing,
-    /// Records were swept up to here before they had come to their age.
-    SweptEarly,
     /// A checkpoint says another hash: a record from here up to that position is not the one that was written, and all
     /// hashes behind it were computed anew.
     Rewritten {
         /// The position of the checkpoint.
         until: u64,
     },
+    /// Records up to here are gone, and by the checkpoints they had not come to their age.
+    SweptEarly,
+    /// Records up to here are gone, and the trail tells of no sweep that took them.
+    SweptUnrecorded,
 }
 
 impl Wrong {
@@ -56,6 +58,7 @@ impl Wrong {
             Self::Missing => "missing",
             Self::Rewritten { .. } => "rewritten",
             Self::SweptEarly => "swept_early",
+            Self::SweptUnrecorded => "swept_unrecorded",
         }
     }
 }
@@ -98,14 +101,18 @@ impl fmt::Display for Fault {
                 "record {seq} does not belong there: it was put in, or swapped with the next"
             ),
             Wrong::Missing => write!(f, "record {seq} is missing"),
-            Wrong::SweptEarly => write!(
-                f,
-                "records up to {seq} are gone, and a checkpoint of them is younger than records may be when they are swept"
-            ),
             Wrong::Rewritten { until } => write!(
                 f,
                 "the trail was written anew somewhere from record {seq} up to {until}: the checkpoint at {until} says \
                  another hash"
+            ),
+            Wrong::SweptEarly => write!(
+                f,
+                "records up to {seq} are gone, and by the checkpoints they had not come to their age"
+            ),
+            Wrong::SweptUnrecorded => write!(
+                f,
+                "records up to {seq} are gone, and no record tells of a sweep that took them"
             ),
         }
     }

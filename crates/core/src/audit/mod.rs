@@ -2,9 +2,13 @@
 
 mod chain;
 mod event;
+mod sweep;
 
 pub use chain::{AuditHash, GENESIS, link};
 pub use event::{Act, Actor, AuditEvent, EventKind, Expected, MAX_REASON, Outcome, Target};
+pub use sweep::Sweep;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -110,9 +114,12 @@ pub trait AuditStore: Send + Sync {
     /// The last checkpoint.
     async fn last_checkpoint(&self) -> StoreResult<Option<Checkpoint>>;
 
-    /// Deletes at most `limit` of the earliest records, made before `before`, which a checkpoint covers, and moves the
-    /// anchor behind them, with the checkpoints of that age before it; returns how many records.
-    async fn sweep_audit(&self, before: UnixMillis, limit: u32) -> StoreResult<u64>;
+    /// Deletes at most `limit` of the earliest records, those that were made longer than `retention` before `now` and that
+    /// a checkpoint covers which was made as long before: it proves afterwards that they had come to their age. In the same
+    /// transaction it moves the anchor behind them, deletes the checkpoints of that age before it, and writes the [`Sweep`].
+    /// Where less than `limit` are to go and every one of them tells of a sweep, nothing is deleted: another such record
+    /// would take their place. Returns how many records went.
+    async fn sweep_audit(&self, now: UnixMillis, retention: Duration, limit: u32) -> StoreResult<u64>;
 }
 
 /// One of many events that are alike, as it is counted. Those that agree in all of this are kept as one, so that nothing in

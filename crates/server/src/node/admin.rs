@@ -1,5 +1,7 @@
 //! The admin API of a node, and what watches over its audit trail.
 
+mod sweep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,30 +10,23 @@ use symbolon_admin_api::trail::{
     CheckpointKeys, Checkpointer, ConfirmParts, Confirmations, Journal, TrailStream,
 };
 use symbolon_admin_api::{Api, ApiParts};
-use symbolon_core::audit::AuditStore as _;
+use symbolon_core::Rng;
 use symbolon_core::cursor::Cursors;
-use symbolon_core::ports::{AdminTokens as _, IdempotencyStore as _, StoreResult};
+use symbolon_core::ports::StoreResult;
 use symbolon_core::secret::ClientSecrets;
-use symbolon_core::{Clock as _, Rng, UnixMillis};
 use symbolon_jwks_publisher::{KeyOperations, Keyring, SharedEncryptionKeys};
 use symbolon_revocation::LiveLog;
 use symbolon_token_endpoint::Service;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use sweep::keep_sweeping;
+
 use super::{Stores, password_cost, rotation_config, token_endpoint};
 use crate::admin::keys::{AdminKeys, KeyParts};
 use crate::admin::{LanePasswords, NodeInfo, NodeSettle, TokenGate};
 use crate::config::Settings;
 use crate::health::Health;
-
-/// How often what has come to its age is deleted, and how much at a time.
-const SWEEP: Duration = Duration::from_secs(60);
-const SWEEP_BATCH: u32 = 500;
-/// Rest between two batches.
-const SWEEP_PAUSE: Duration = Duration::from_millis(20);
-/// How long an idempotency key is kept: a day, in milliseconds.
-const KEY_AGE_MS: u64 = 24 * 3600 * 1000;
 
 /// The admin API of a node, and what runs for its audit trail.
 pub(super) struct AdminSide {
@@ -153,7 +148,7 @@ impl AdminSide {
     pub(super) fn spawn(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
         let journal = self.journal.clone();
         let stop = shutdown.clone();
-        // It writes what is left before it ends.
+        // What is left when it ends is written by `write_rest`, once no request is left.
         tasks.spawn(async move { journal.keep_writing(stop).await });
         let checkpointer = self.checkpointer.clone();
         tasks.spawn(
@@ -179,46 +174,7 @@ impl AdminSide {
                 .clone()
                 .run_until_cancelled_owned(async move { confirmations.keep_looking().await }),
         );
-        let sweeping = sweep(self.stores.clone(), self.retention);
+        let sweeping = keep_sweeping(self.stores.clone(), self.retention);
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(sweeping));
-    }
-}
-
-async fn sweep(stores: Stores, retention: Duration) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        match sweep_once(&stores, retention).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "old records of the admin API were deleted"),
-            Err(error) => tracing::error!(%error, "old records of the admin API could not be deleted"),
-        }
-    }
-}
-
-/// Deletes what has come to its age, a small batch at a time, so that nobody waits long for the one writer.
-async fn sweep_once(stores: &Stores, retention: Duration) -> StoreResult<u64> {
-    let (store, now) = (&stores.sql, stores.clock.safely_past());
-    let ago = |ms: u64| UnixMillis(now.0.saturating_sub(ms));
-    let retained = ago(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
-    let mut rows = 0;
-    loop {
-        let tokens = store.sweep_tokens(now, SWEEP_BATCH).await?;
-        let keys = store.sweep_keys(ago(KEY_AGE_MS), SWEEP_BATCH).await?;
-        rows += tokens + keys;
-        if tokens.max(keys) < u64::from(SWEEP_BATCH) {
-            break;
-        }
-        tokio::time::sleep(SWEEP_PAUSE).await;
-    }
-    // Last: where the trail was tampered with, it is not swept, and nothing else waits for that.
-    loop {
-        let swept = store.sweep_audit(retained, SWEEP_BATCH).await?;
-        rows += swept;
-        if swept < u64::from(SWEEP_BATCH) {
-            return Ok(rows);
-        }
-        tokio::time::sleep(SWEEP_PAUSE).await;
     }
 }

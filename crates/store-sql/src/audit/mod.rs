@@ -7,6 +7,8 @@ mod sweep;
 
 pub(crate) use change::{Recorded, is_stale};
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -96,8 +98,8 @@ impl AuditStore for SqlStore {
         row.map(TryInto::try_into).transpose()
     }
 
-    async fn sweep_audit(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
-        retried(|| self.sweep_records(before, limit)).await
+    async fn sweep_audit(&self, now: UnixMillis, retention: Duration, limit: u32) -> StoreResult<u64> {
+        retried(|| self.sweep_records(now, retention, limit)).await
     }
 }
 

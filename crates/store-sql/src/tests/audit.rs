@@ -1,5 +1,7 @@
 //! The audit trail where two processes write it, and where somebody has changed it by hand.
 
+use std::time::Duration;
+
 use sea_orm::ConnectionTrait;
 use symbolon_core::UnixMillis;
 use symbolon_core::audit::{
@@ -175,7 +177,10 @@ async fn records_that_were_taken_off_the_beginning_are_missed(place: &Place) {
         signed: "jws".into(),
     };
     store.add_checkpoint(&covered).await.unwrap();
-    assert_eq!(store.sweep_audit(NOW.plus(1), 100).await.unwrap(), 1);
+    assert_eq!(
+        store.sweep_audit(NOW.plus(1), Duration::ZERO, 100).await.unwrap(),
+        1
+    );
     assert_eq!(differ().await, None);
     let back = "INSERT INTO audit_log SELECT 1, at_ms, event, outcome, actor, target_kind, target, request_id, body, hash \
         FROM audit_log WHERE seq = 2";
@@ -209,22 +214,26 @@ async fn a_broken_record_is_not_swept(place: &Place) {
     store.add_checkpoint(&covered).await.unwrap();
     meddle(&store, "UPDATE audit_log SET at_ms = 0 WHERE seq = 3").await;
     let late = NOW.plus(1_000);
-    assert_eq!(store.sweep_audit(late, 100).await.unwrap(), 2, "those before it");
+    assert_eq!(
+        store.sweep_audit(late, Duration::ZERO, 100).await.unwrap(),
+        2,
+        "those before it"
+    );
     for _ in 0..2 {
-        let error = store.sweep_audit(late, 100).await.unwrap_err();
+        let error = store.sweep_audit(late, Duration::ZERO, 100).await.unwrap_err();
         assert!(
             matches!(&error, StoreError::Corrupt(why) if why.contains("record 3")),
             "{error:?}"
         );
     }
-    assert_eq!(records(&store).await.len(), 3);
+    assert_eq!(records(&store).await.len(), 4, "and what tells of the sweep");
     meddle(&store, "DELETE FROM audit_log WHERE seq = 3").await;
-    let error = store.sweep_audit(late, 100).await.unwrap_err();
+    let error = store.sweep_audit(late, Duration::ZERO, 100).await.unwrap_err();
     assert!(
         matches!(&error, StoreError::Corrupt(why) if why.contains("record 3")),
         "{error:?}"
     );
-    assert_eq!(records(&store).await.len(), 2);
+    assert_eq!(records(&store).await.len(), 3);
 }
 
 /// No change is made that can't be put on it.

@@ -1,7 +1,5 @@
 //! The audit trail by itself.
 
-use std::slice;
-
 use serde_json::Value;
 use symbolon_core::audit::{
     Act, Actor, AuditEvent, AuditFilter, AuditRecord, Checkpoint, EventKind, GENESIS, Order, Target, link,
@@ -14,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{FakeClock, Fixture, fresh_subject};
 
-const NOW: UnixMillis = FakeClock::START;
+pub(super) const NOW: UnixMillis = FakeClock::START;
 
 /// The records that are there, each of which follows from the one before, from the anchor to the head.
 pub(super) async fn trail(fixture: &Fixture) -> Vec<AuditRecord> {
@@ -55,11 +53,11 @@ pub(super) async fn head(fixture: &Fixture) -> u64 {
     fixture.audit.audit_head().await.unwrap().seq
 }
 
-fn event(kind: EventKind, at: u64) -> AuditEvent {
+pub(super) fn event(kind: EventKind, at: u64) -> AuditEvent {
     AuditEvent::new(kind, NOW.plus(at), Fixture::act())
 }
 
-async fn record(fixture: &Fixture, events: &[AuditEvent]) -> u64 {
+pub(super) async fn record(fixture: &Fixture, events: &[AuditEvent]) -> u64 {
     fixture.audit.record(events).await.unwrap().seq
 }
 
@@ -323,7 +321,7 @@ pub async fn records_come_in_either_order_from_a_position(fixture: &Fixture) {
     assert_eq!(seqs(Order::Latest, None, 0).await, [0; 0]);
 }
 
-async fn checkpoint(fixture: &Fixture, seq: u64) {
+pub(super) async fn checkpoint(fixture: &Fixture, seq: u64) {
     let checkpoint = Checkpoint {
         seq,
         at: NOW,
@@ -354,44 +352,4 @@ pub async fn checkpoints_are_kept_as_they_were_made(fixture: &Fixture) {
     assert_eq!(seqs(u64::MAX, 10).await, [0; 0]);
     let last = fixture.audit.last_checkpoint().await.unwrap().unwrap();
     assert_eq!((last.seq, last.at, &*last.signed), (3, NOW, "jws-of-3"));
-}
-
-/// And only records of age, the earliest first, in batches.
-pub async fn only_what_a_checkpoint_covers_is_swept(fixture: &Fixture) {
-    // The fourth was told by a clock that was behind.
-    let events = [0, 1, 2, 0, 3, 9].map(|at| event(EventKind::TokenIssued, at));
-    record(fixture, &events).await;
-    let left = async || -> Vec<u64> { trail(fixture).await.iter().map(|record| record.seq).collect() };
-    let sweep = async |at, limit| fixture.audit.sweep_audit(NOW.plus(at), limit).await.unwrap();
-    assert_eq!(sweep(100, 10).await, 0, "nothing covers them");
-    checkpoint(fixture, 5).await;
-    assert_eq!(sweep(0, 10).await, 0, "none is of age");
-    assert_eq!(sweep(2, 10).await, 2, "up to the first that is not of age");
-    assert_eq!(left().await, [3, 4, 5, 6]);
-    assert_eq!(sweep(100, 2).await, 2);
-    assert_eq!(sweep(100, 0).await, 0);
-    assert_eq!(sweep(100, 2).await, 1, "the last is not covered");
-    assert_eq!(left().await, [6]);
-    assert_eq!(sweep(100, 2).await, 0);
-}
-
-/// What comes later follows from it even where nothing else is left.
-pub async fn the_anchor_holds_on_to_what_was_swept(fixture: &Fixture) {
-    let anchor = async || fixture.audit.audit_anchor().await.unwrap();
-    let begins = anchor().await;
-    assert_eq!((begins.seq, begins.hash), (0, GENESIS));
-    record(fixture, &[0, 1, 2].map(|at| event(EventKind::TokenIssued, at))).await;
-    let records = trail(fixture).await;
-    checkpoint(fixture, 3).await;
-    assert_eq!(fixture.audit.sweep_audit(NOW.plus(1), 10).await.unwrap(), 1);
-    let swept = anchor().await;
-    assert_eq!((swept.seq, swept.hash), (records[0].seq, records[0].hash));
-    assert_eq!(trail(fixture).await, records[1..]);
-
-    assert_eq!(fixture.audit.sweep_audit(NOW.plus(9), 10).await.unwrap(), 2);
-    assert_eq!(trail(fixture).await, []);
-    assert_eq!(anchor().await, fixture.audit.audit_head().await.unwrap());
-    record(fixture, slice::from_ref(&event(EventKind::AuditSwept, 9))).await;
-    let left = trail(fixture).await;
-    assert_eq!(left[0].hash, link(&records[2].hash, 4, &left[0].body));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use symbolon_core::Clock as _;
-use symbolon_core::audit::{AuditHash, GENESIS, link};
+use symbolon_core::audit::{AuditFilter, AuditHash, GENESIS, Order, link};
 use symbolon_store_sql::{SqlConfig, SqlStore};
 use symbolon_testkit::{FakeClock, SeqRng};
 
@@ -18,6 +18,8 @@ const ISSUER: &str = "https://as.example";
 const LAST: u64 = 1101;
 /// The checkpoints of it.
 const SIGNED: [u64; 3] = [400, 800, 1100];
+/// How long its records stay.
+const DAY: Duration = Duration::from_secs(86_400);
 
 struct Room {
     store: SqlStore,
@@ -76,9 +78,49 @@ impl Room {
     }
 
     async fn verify_with<S: AsRef<str>>(&self, given: &[S]) -> Report {
-        verify(&self.store, &keys(1).public(ISSUER), given, UnixMillis::NEVER)
+        self.verify_where_they_stay(DAY, given).await
+    }
+
+    async fn verify_where_they_stay<S: AsRef<str>>(&self, age: Duration, given: &[S]) -> Report {
+        let now = self.clock.now();
+        let retention = Retention { age, now };
+        verify(&self.store, &keys(1).public(ISSUER), given, retention)
             .await
             .unwrap()
+    }
+
+    /// Everything so far comes to its age.
+    fn ages(&self) {
+        self.clock.advance(DAY + Duration::from_secs(1));
+    }
+
+    async fn sweep(&self, limit: u32) -> u64 {
+        self.store
+            .sweep_audit(self.clock.now(), DAY, limit)
+            .await
+            .unwrap()
+    }
+
+    /// Takes the earliest records away and says that they were swept, as whoever can write to the database can.
+    async fn take_away(&self, until: u64) {
+        let hash = self.record(until).await.hash;
+        self.run(&format!("DELETE FROM audit_log WHERE seq <= {until}"))
+            .await;
+        self.run(&format!(
+            "UPDATE audit_head SET anchor_seq = {until}, anchor_hash = x'{hash}'"
+        ))
+        .await;
+    }
+
+    /// Puts the record of a sweep on the trail, as whoever can write to the database can.
+    async fn forge_sweep(&self, from: u64, to: u64, retention: Duration) {
+        let sweep = Sweep {
+            from,
+            to,
+            at: self.clock.now(),
+            retention,
+        };
+        self.store.record(&[sweep.event()]).await.unwrap();
     }
 
     async fn fault(&self) -> (u64, Wrong) {
@@ -356,21 +398,92 @@ async fn finds_a_head_that_was_changed() {
 #[tokio::test]
 async fn what_was_swept_in_order_is_no_fault_and_what_was_taken_away_is() {
     let room = Room::filled().await;
-    // Everything is of one age: as much is swept as the last checkpoint covers.
-    let mut swept = 0;
-    while let n @ 1.. = room.store.sweep_audit(room.clock.now(), 450).await.unwrap() {
-        swept += n;
+    assert_eq!(room.sweep(450).await, 0, "nothing is of age");
+    room.ages();
+    // As much is swept as the last checkpoint covers; in between it is as good as at the end.
+    for (swept, left) in [(450, 652), (450, 203), (200, 4), (0, 4)] {
+        assert_eq!(room.sweep(450).await, swept);
+        let report = room.verify().await;
+        assert_eq!((report.fault, report.records), (None, left));
+        assert_eq!(report.signed.unwrap().seq, 1100);
+        assert_eq!(report.sweep.unwrap().retention, DAY);
     }
-    assert_eq!(swept, 1100);
-    let report = room.verify().await;
-    assert_eq!((report.fault, report.anchor, report.records), (None, 1100, 1));
-    assert_eq!(report.signed.unwrap().seq, 1100);
+    let longer = room.verify_where_they_stay(10 * DAY, &[] as &[&str]).await;
+    assert_eq!(
+        (longer.fault, longer.anchor),
+        (None, 1100),
+        "they did not stay as long then"
+    );
     room.run("DELETE FROM audit_checkpoints").await;
     assert_eq!(room.fault().await, (1100, Wrong::AnchorUncovered));
 
     let room = Room::filled().await;
     room.run("DELETE FROM audit_log WHERE seq <= 200").await;
     assert_eq!(room.fault().await, (1, Wrong::Missing));
+}
+
+#[tokio::test]
+async fn finds_early_records_that_were_taken_away_as_if_they_had_been_swept() {
+    let room = Room::filled().await;
+    let outside = room.checkpoints().await;
+    room.take_away(200).await;
+    assert_eq!(room.fault().await, (200, Wrong::SweptUnrecorded));
+    room.forge_sweep(1, 200, DAY).await;
+    assert_eq!(room.fault().await, (200, Wrong::SweptEarly));
+    // What it claims of its time and of how long records stay does not matter.
+    for (later, retention) in [(Duration::ZERO, Duration::ZERO), (10 * DAY, DAY)] {
+        let room = Room::filled().await;
+        room.take_away(200).await;
+        let sweep = Sweep {
+            from: 1,
+            to: 200,
+            at: room.clock.now().plus(later.as_millis() as u64),
+            retention,
+        };
+        room.store.record(&[sweep.event()]).await.unwrap();
+        room.sign().await;
+        assert_eq!(room.fault().await, (200, Wrong::SweptEarly));
+    }
+
+    // Those that are older than records must stay anywhere can be taken away by whoever claims that they need not stay.
+    let room = Room::filled().await;
+    room.ages();
+    room.take_away(500).await;
+    room.forge_sweep(1, 500, DAY).await;
+    let report = room.verify_where_they_stay(10 * DAY, &[] as &[&str]).await;
+    assert_eq!((report.fault, report.sweep.unwrap().retention), (None, DAY));
+    let fault = room
+        .verify_where_they_stay(10 * DAY, &outside)
+        .await
+        .fault
+        .unwrap();
+    assert_eq!(
+        (fault.seq, fault.wrong),
+        (500, Wrong::SweptEarly),
+        "one of outside tells"
+    );
+}
+
+#[tokio::test]
+async fn a_sweep_later_on_does_not_hide_what_was_taken_away_before() {
+    let room = Room::filled().await;
+    room.ages();
+    assert_eq!(room.sweep(300).await, 300);
+    room.take_away(350).await;
+    assert_eq!(room.fault().await, (350, Wrong::SweptUnrecorded));
+    assert_eq!(room.sweep(300).await, 300);
+    assert_eq!(room.fault().await, (350, Wrong::SweptUnrecorded));
+}
+
+#[tokio::test]
+async fn a_sweep_is_doubted_where_the_checkpoint_that_proves_the_age_is_gone() {
+    let room = Room::filled().await;
+    room.ages();
+    assert_eq!(room.sweep(450).await, 450);
+    room.sign().await;
+    assert_eq!(room.verify().await.fault, None);
+    room.run("DELETE FROM audit_checkpoints WHERE seq <= 1100").await;
+    assert_eq!(room.fault().await, (450, Wrong::SweptEarly));
 }
 
 #[tokio::test]
@@ -399,11 +512,12 @@ async fn an_export_is_verified_without_the_database() {
         .unwrap();
     assert_eq!((fault.seq, fault.wrong), (1001, Wrong::CutOff));
 
-    room.store.sweep_audit(room.clock.now(), 300).await.unwrap();
+    room.ages();
+    room.sweep(300).await;
     let anchor = room.store.audit_anchor().await.unwrap();
     let rest = room.export(Some(anchor)).await;
     let report = verify_export(rest.as_bytes(), &public, &outside).await.unwrap();
-    assert_eq!((report.fault, report.anchor, report.records), (None, 300, 801));
+    assert_eq!((report.fault, report.anchor, report.records), (None, 300, 802));
     let headless: Vec<_> = rest.lines().skip(1).collect();
     let fault = verify_export(headless.join("\n").as_bytes(), &public, &outside)
         .await
@@ -424,7 +538,10 @@ async fn what_is_given_must_be_a_checkpoint_of_this_server() {
         &room.store,
         &keys(1).public(ISSUER),
         &[good, by_other.signed],
-        UnixMillis::NEVER,
+        Retention {
+            age: DAY,
+            now: room.clock.now(),
+        },
     )
     .await;
     assert!(
