@@ -53,8 +53,8 @@ impl Caller {
         let unmet = self.expected.filter(|expected| !expected.is_met_by(read));
         let detail = match unmet {
             None => return Ok(self.act().expecting(Some(Expected::just(read)))),
-            Some(Expected::Absent) => "there is one already, and If-None-Match says that there must be none",
-            Some(Expected::Present) => "there is none, and If-Match says that there must be one",
+            Some(Expected::Absent) => "If-None-Match: there is one already",
+            Some(Expected::Present) => "If-Match: there is none",
             Some(Expected::At(_)) => REPEAT,
         };
         Err(Problem::new(ProblemKind::Stale, detail))

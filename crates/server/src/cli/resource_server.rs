@@ -51,6 +51,9 @@ pub struct ResourceServerArgs {
     /// How long its tokens may live at most, 10s to 1h; without it, the client that asks decides.
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     pub access_token_lifetime: Option<u32>,
+    /// Refuse where there is one already, rather than replace it.
+    #[arg(long)]
+    pub new: bool,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
@@ -104,6 +107,7 @@ async fn put(
     args: ResourceServerArgs,
 ) -> Result<(), CliError> {
     let call = Call::new(Method::PUT, &["resource-servers", args.audience.as_str()])
+        .if_new(args.new)
         .with_some("reason", args.why.reason)
         .naming("client_id", "--client")
         .naming("signing_alg", "--signing-alg")

@@ -33,6 +33,9 @@ pub struct RolePut {
     /// A scope that holders may be granted; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     pub scopes: Vec<String>,
+    /// Refuse where there is one already, rather than replace it.
+    #[arg(long)]
+    pub new: bool,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
@@ -68,6 +71,7 @@ pub async fn run(
 async fn put(context: &ApiContext<'_>, out: &mut Output<'_>, args: RolePut) -> Result<(), CliError> {
     let scope = scope_set(&args.scopes)?;
     let call = Call::new(Method::PUT, &["roles", args.name.as_str()])
+        .if_new(args.new)
         .with_some("reason", args.why.reason)
         .body(&json!({ "scope": scope }))?;
     let role: RoleView = context.api.send(call).await?.read()?;

@@ -33,6 +33,9 @@ pub struct ScopeDescription {
     /// What it allows, in words for people: at most 200 characters.
     #[arg(long, value_name = "TEXT")]
     pub description: String,
+    /// Refuse where there is one already, rather than replace it.
+    #[arg(long)]
+    pub new: bool,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
@@ -68,6 +71,7 @@ pub async fn run(
 
 async fn put(context: &ApiContext<'_>, out: &mut Output<'_>, args: ScopeDescription) -> Result<(), CliError> {
     let call = Call::new(Method::PUT, &["scopes", args.name.as_str()])
+        .if_new(args.new)
         .with_some("reason", args.why.reason)
         .naming("description", "--description")
         .body(&ScopePut {

@@ -355,8 +355,8 @@ async fn local(router: &axum::Router, call: &Call) -> Result<Raw, CliError> {
         )
     };
     let mut request = Request::builder().method(call.method.clone()).uri(call.target());
-    if let Some(expected) = &call.expected {
-        request = request.header(IF_MATCH, expected);
+    if let Some((name, value)) = &call.condition {
+        request = request.header(name, value);
     }
     let body = match &call.body {
         Some(body) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, IF_MATCH};
+use http::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -129,8 +129,8 @@ impl Remote {
                 .header(CONTENT_TYPE, call.content_type())
                 .body(body.0.clone());
         }
-        if let Some(expected) = &call.expected {
-            request = request.header(IF_MATCH, expected);
+        if let Some((name, value)) = &call.condition {
+            request = request.header(name, value);
         }
         let is_change = !call.method.is_safe();
         let response = request

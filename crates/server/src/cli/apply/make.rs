@@ -178,10 +178,11 @@ mod tests {
 
     use axum::Json;
     use axum::extract::Request;
-    use axum::routing::get;
+    use axum::routing::{get, put};
     use futures_util::FutureExt as _;
     use http::HeaderMap;
     use serde_json::Value;
+    use symbolon_admin_api::{Problem, ProblemKind};
     use symbolon_core::SystemClock;
     use uuid::Uuid;
 
@@ -202,6 +203,21 @@ mod tests {
         Present::of(serde_json::from_value(view(name)).unwrap())
     }
 
+    /// What comes of that plan at that server.
+    async fn made(router: axum::Router, mut plan: Plan) -> Came {
+        let api = Connection::local(router);
+        let context = ApiContext {
+            api: &api,
+            clock: &SystemClock::new(),
+            pause: &|_| async {}.boxed(),
+        };
+        let maker = Maker {
+            context: &context,
+            reason: None,
+        };
+        maker.make(&mut plan).await
+    }
+
     /// Changes a client that was called `Seen` when it was read; returns what came of it, and the conditions of changes.
     async fn change(
         now: &'static str,
@@ -220,17 +236,7 @@ mod tests {
         let shown = get(move || async move { (tag, Json(view(now))) });
         let path = format!("/admin/v1/clients/{}", Uuid::nil());
         let router = axum::Router::new().route(&path, shown.patch(changed.clone()).delete(changed));
-        let api = Connection::local(router);
-        let context = ApiContext {
-            api: &api,
-            clock: &SystemClock::new(),
-            pause: &|_| async {}.boxed(),
-        };
-        let maker = Maker {
-            context: &context,
-            reason: None,
-        };
-        let mut plan = Plan {
+        let plan = Plan {
             clients: vec![ClientStep {
                 client_id: "a".to_owned(),
                 present: Some(present("Seen")),
@@ -238,7 +244,7 @@ mod tests {
             }],
             ..Plan::default()
         };
-        let came = maker.make(&mut plan).await;
+        let came = made(router, plan).await;
         let conditions = sent.lock().unwrap().clone();
         (came.clients[0].error.as_ref().map(|error| error.kind), conditions)
     }
@@ -252,5 +258,24 @@ mod tests {
             );
             assert_eq!(change("Another", wanted).await, (Some(ErrorKind::Stale), vec![]));
         }
+    }
+
+    #[tokio::test]
+    async fn a_scope_that_was_not_there_is_made_only_where_there_is_still_none() {
+        let there_is_one = put(async |headers: HeaderMap| {
+            assert_eq!(headers["if-none-match"], "*");
+            Problem::new(ProblemKind::Stale, "there is one")
+        });
+        let router = axum::Router::new().route("/admin/v1/scopes/a", there_is_one);
+        let plan = Plan {
+            scopes: vec![ScopeStep {
+                name: "a".to_owned(),
+                present: None,
+                wanted: Some("A".to_owned()),
+            }],
+            ..Plan::default()
+        };
+        let came = made(router, plan).await;
+        assert_eq!(came.scopes[0].error.as_ref().unwrap().kind, ErrorKind::Stale);
     }
 }

@@ -22,6 +22,10 @@ async fn a_scope_is_put_on_the_register_and_taken_off() {
         put("Read orders").await,
         json!({ "done": "put", "name": "orders:read", "description": "Read orders" })
     );
+    bench
+        .run("scope put orders:read --new --description x")
+        .await
+        .refused(4, "--new: there is one already");
     put("See orders").await;
     assert_eq!(
         bench.json("", "scope list").await,
@@ -93,6 +97,10 @@ async fn a_resource_server_is_put_shown_and_deleted() {
     let table = bench.run("resource-server list").await.out;
     assert!(table.contains("ES256") && table.contains("1m"), "{table}");
 
+    bench
+        .run(&format!("resource-server put {second} --client api --new"))
+        .await
+        .refused(4, "--new: there is one already");
     // What is not given is taken away.
     let put = bench
         .json("", &format!("resource-server put {second} --client api"))

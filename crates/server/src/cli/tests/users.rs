@@ -165,8 +165,15 @@ async fn deleting_asks_first() {
 async fn roles_are_put_set_and_deleted() {
     let (bench, _) = with_alice().await;
     bench
-        .json("", "role put buyers --scope orders:read --scope orders:write")
+        .json(
+            "",
+            "role put buyers --new --scope orders:read --scope orders:write",
+        )
         .await;
+    bench
+        .run("role put buyers --new --scope a")
+        .await
+        .refused(4, "--new: there is one already");
     bench
         .run("user set-roles alice nobody")
         .await
