@@ -1,9 +1,8 @@
 //! `/clients`: the applications that ask for tokens, and the resource servers that introspect them.
 
+mod active;
 mod create;
 mod delete;
-mod disable;
-mod enable;
 mod form;
 mod import;
 mod list;
@@ -17,17 +16,14 @@ pub use form::{ClientForm, ServedForm};
 pub use import::{ClientOutcome, ClientsImport, ClientsImported, ImportedClient};
 pub use secrets::{NewSecret, SecretEnd, ShownSecret};
 
-use axum::response::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use symbolon_core::client::Client;
-use symbolon_core::revocation::NewRevocation;
 use symbolon_core::view::{ClientView, Version};
 use symbolon_core::{ClientId, ClientUid};
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::change::tagged;
 use crate::dry_run;
 use crate::extract::Caller;
 use crate::operation::{Operation, needs};
@@ -43,8 +39,8 @@ pub(crate) fn operations() -> Vec<Operation> {
         needs("clients:read", routes!(show::show_client)),
         needs("clients:write", routes!(update::update_client)).can_be_tried(),
         needs("clients:write", routes!(delete::delete_client)).can_be_tried(),
-        needs("clients:write", routes!(disable::disable_client)),
-        needs("clients:write", routes!(enable::enable_client)),
+        needs("clients:write", routes!(active::disable_client)),
+        needs("clients:write", routes!(active::enable_client)),
         needs("clients:read", routes!(secrets::list::list_client_secrets)),
         needs("clients:write", routes!(secrets::add::add_client_secret)).shows_secret(),
         needs("clients:write", routes!(secrets::delete::delete_client_secret)),
@@ -83,25 +79,6 @@ impl Api {
         }
         let kept = self.parts.facts.client_by_uid(written.uid).await.ok().flatten();
         ClientView::from(&kept.unwrap_or(written))
-    }
-
-    async fn set_client_active(
-        &self,
-        caller: &Caller,
-        text: &str,
-        active: bool,
-    ) -> Result<Response, Problem> {
-        let client = self.client_for(caller, text).await?;
-        let entry = if active {
-            NewRevocation::client_lifted(&client.client_id, self.cutoff())
-        } else {
-            NewRevocation::client_blocked(&client.client_id)
-        };
-        let admin = self.acting_as(caller.act_on(version(&client))?);
-        self.commit(admin.set_client_active(client.uid, active, &entry))
-            .await?;
-        let view = self.as_kept(Client { active, ..client }).await;
-        Ok(tagged(Version::of(&view), &view))
     }
 }
 

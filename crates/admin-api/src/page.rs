@@ -55,6 +55,14 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// A list that comes whole.
+    pub(crate) fn whole(items: impl IntoIterator<Item = T>) -> Self {
+        Self {
+            items: items.into_iter().collect(),
+            next: None,
+        }
+    }
+
     /// A page of what a store returned, each item as `view` shows it.
     pub(crate) fn of<U>(
         found: ports::Page<U>,

@@ -106,10 +106,7 @@ pub(crate) async fn show_server(State(api): State<Arc<Api>>) -> Result<Json<Serv
     responses((status = 200, description = "Every setting", body = Page<SettingView>)),
 )]
 pub(crate) async fn list_settings(State(api): State<Arc<Api>>) -> Result<Json<Page<SettingView>>, Problem> {
-    Ok(Json(Page {
-        items: api.parts.server.settings(),
-        next: None,
-    }))
+    Ok(Json(Page::whole(api.parts.server.settings())))
 }
 
 /// Show how this node and what it depends on do.

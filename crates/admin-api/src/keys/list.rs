@@ -35,8 +35,5 @@ pub(crate) async fn list_keys(
     State(api): State<Arc<Api>>,
     Query(which): Query<Which>,
 ) -> Result<Json<Page<KeyView>>, Problem> {
-    Ok(Json(Page {
-        items: api.parts.keys.keys(which.all).await?,
-        next: None,
-    }))
+    Ok(Json(Page::whole(api.parts.keys.keys(which.all).await?)))
 }

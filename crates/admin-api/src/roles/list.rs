@@ -17,8 +17,5 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn list_roles(State(api): State<Arc<Api>>) -> Result<Json<Page<RoleView>>, Problem> {
     let roles = api.reading().roles().await?;
-    Ok(Json(Page {
-        items: roles.iter().map(RoleView::from).collect(),
-        next: None,
-    }))
+    Ok(Json(Page::whole(roles.iter().map(RoleView::from))))
 }

@@ -17,8 +17,5 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn list_scopes(State(api): State<Arc<Api>>) -> Result<Json<Page<ScopeView>>, Problem> {
     let scopes = api.reading().scopes().await?;
-    Ok(Json(Page {
-        items: scopes.iter().map(ScopeView::from).collect(),
-        next: None,
-    }))
+    Ok(Json(Page::whole(scopes.iter().map(ScopeView::from))))
 }

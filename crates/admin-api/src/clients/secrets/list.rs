@@ -25,9 +25,6 @@ pub(crate) async fn list_client_secrets(
     Path(text): Path<String>,
 ) -> Result<Response, Problem> {
     let client = api.client(&text).await?;
-    let page = Page {
-        items: client.secrets.iter().map(SecretView::from).collect(),
-        next: None,
-    };
+    let page = Page::whole(client.secrets.iter().map(SecretView::from));
     Ok(tagged(super::version(&client), &page))
 }
