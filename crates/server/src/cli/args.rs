@@ -88,7 +88,7 @@ pub enum Command {
     /// Explain and check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Check configuration, clocks, keys, database, Redis and reachability, and say how to mend each.
+    /// Check configuration, clocks, keys, database, Redis, reachability and proxies, and say how to mend each.
     Doctor(DoctorArgs),
     /// Show, rotate, import and withdraw signing keys.
     #[command(subcommand)]

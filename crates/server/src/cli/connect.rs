@@ -68,7 +68,11 @@ pub(super) fn login_path(global: &GlobalArgs) -> Result<std::path::PathBuf, CliE
     })
 }
 
-fn stored_login(global: &GlobalArgs) -> Result<super::api::Login, CliError> {
+/// The login that `--server` names, or the last.
+///
+/// # Errors
+/// There is none, or its file can't be used.
+pub(super) fn stored_login(global: &GlobalArgs) -> Result<super::api::Login, CliError> {
     let path = login_path(global)?;
     let logins = Logins::read(&path)?;
     if let Some(login) = logins.at(global.server.as_deref()) {

@@ -22,6 +22,7 @@ pub mod login;
 pub mod migrate;
 pub mod new_password;
 mod output;
+mod probe;
 mod progress;
 pub mod resource_server;
 pub mod revocations;

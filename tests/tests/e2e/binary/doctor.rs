@@ -100,6 +100,52 @@ async fn the_doctor_finds_a_running_server_sound_and_a_stopped_one_gone() {
     assert!(!written.contains(&encryption_key(1)));
 }
 
+/// What administrators reach, and whom the server takes a client for, told by a stored login.
+#[tokio::test]
+async fn the_doctor_sees_the_admin_listener_and_whom_the_server_sees() {
+    let (listen, admin) = (free_port(), free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let files = CertificateFiles::create(folder.path());
+    let mut site = Site::configured(&format!("https://{listen}"), listen, &files.toml());
+    let own = format!("admin.listen = \"{admin}\"");
+    site.reconfigure("admin.listen = \"127.0.0.1:0\"", &own);
+    site.set("SSL_CERT_FILE", files.certificate.display().to_string());
+    let server = site.serve().await;
+    let login = format!("--login {}", site.path("login.json").display());
+
+    let report: Value = serde_json::from_str(&site.run(&format!("doctor --json {login}")).await.out).unwrap();
+    let (outcome, found) = check(&report, "reachability.admin");
+    assert_eq!(outcome, "ok", "{found}");
+    assert_eq!(check(&report, "admin.listener").0, "ok");
+    let (outcome, why) = check(&report, "proxies.client_address");
+    assert_eq!(outcome, "skipped");
+    assert!(
+        why.contains("audit:read") && why.contains("symbolon login"),
+        "{why}"
+    );
+
+    let made = site.json("bootstrap --client-id ada").await;
+    let secret = made["client_secret"].as_str().unwrap();
+    let line = format!("login --server http://{admin} --client-id ada --secret-stdin {login}");
+    let ended = site.run_typed(secret, &line).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let report: Value = serde_json::from_str(&site.run(&format!("doctor --json {login}")).await.out).unwrap();
+    let (outcome, seen) = check(&report, "proxies.client_address");
+    assert_eq!(outcome, "ok", "{seen}");
+    assert!(seen.contains("saw 127.0.0.1, this machine"), "{seen}");
+    server.stop().await;
+
+    // Now whoever is on this machine may say for whom it speaks.
+    site.reconfigure(&own, &format!("{own}\nserver.trusted_proxies = [\"127.0.0.1\"]"));
+    let server = site.serve().await;
+    let report: Value = serde_json::from_str(&site.run(&format!("doctor --json {login}")).await.out).unwrap();
+    let (outcome, why) = check(&report, "proxies.client_address");
+    assert_eq!(outcome, "skipped");
+    assert!(why.contains("is among `server.trusted_proxies`"), "{why}");
+    server.stop().await;
+    assert!(!(site.transcript().err() + &report.to_string()).contains(secret));
+}
+
 #[tokio::test]
 async fn the_doctor_tells_of_a_configuration_that_does_not_load() {
     let listen = free_port();

@@ -1,5 +1,6 @@
 //! The admin API of a running server.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,15 @@ impl std::fmt::Debug for Remote {
             .field("server", &self.server.as_str())
             .finish_non_exhaustive()
     }
+}
+
+/// How a request came to the server.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Route {
+    /// Who the connection was to: the server, or a proxy in front of it.
+    pub(in crate::cli) peer: Option<SocketAddr>,
+    /// What the server calls the request in its log and on the audit trail.
+    pub(in crate::cli) request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -154,7 +164,7 @@ impl Remote {
         if let Some(token) = &*token {
             return Ok((token.clone(), false));
         }
-        let new = self.log_in().await?;
+        let (new, _) = self.log_in(&[]).await?;
         *token = Some(new.clone());
         Ok((new, true))
     }
@@ -167,7 +177,7 @@ impl Remote {
             .server
             .join(&target)
             .map_err(|error| self.unreachable(&error, false))?;
-        let (status, bytes) = self.small(self.http.get(url)).await?;
+        let (status, _, bytes) = self.small(self.http.get(url)).await?;
         let access: Option<Access> = serde_json::from_slice(&bytes).ok();
         match access.filter(|_| status.is_success()) {
             Some(access) => Ok(access.token_endpoint),
@@ -178,7 +188,21 @@ impl Remote {
         }
     }
 
-    async fn log_in(&self) -> Result<SecretString, CliError> {
+    /// Gets a token by a request that claims to be forwarded for another address, and says how the request came there.
+    ///
+    /// # Errors
+    /// As those of commands.
+    pub(in crate::cli) async fn log_in_as_if_from(&self, address: IpAddr) -> Result<Route, CliError> {
+        let forwarded = [
+            ("x-forwarded-for", address.to_string()),
+            ("forwarded", format!("for={address}")),
+        ];
+        let (token, route) = self.log_in(&forwarded).await?;
+        *self.token.lock().await = Some(token);
+        Ok(route)
+    }
+
+    async fn log_in(&self, headers: &[(&str, String)]) -> Result<(SecretString, Route), CliError> {
         let endpoint = secure_url(&self.login.token_endpoint)?;
         let form = [
             ("grant_type", "client_credentials"),
@@ -187,11 +211,15 @@ impl Remote {
             ("client_id", self.login.client_id.as_str()),
             ("client_secret", self.login.client_secret.expose_secret()),
         ];
-        let (status, bytes) = self.small(self.http.post(endpoint).form(&form)).await?;
+        let mut request = self.http.post(endpoint).form(&form);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let (status, route, bytes) = self.small(request).await?;
         if status.is_success()
             && let Ok(token) = serde_json::from_slice::<Token>(&bytes)
         {
-            return Ok(token.access_token.into());
+            return Ok((token.access_token.into(), route));
         }
         let why = serde_json::from_slice::<TokenRefusal>(&bytes);
         let (what, remedy) = match &why {
@@ -217,16 +245,24 @@ impl Remote {
         ))
     }
 
-    async fn small(&self, request: reqwest::RequestBuilder) -> Result<(StatusCode, Vec<u8>), CliError> {
+    async fn small(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(StatusCode, Route, Vec<u8>), CliError> {
         let response = request
             .send()
             .await
             .map_err(|error| self.unreachable(&error, false))?;
         let status = response.status();
+        let id = response.headers().get("x-request-id");
+        let route = Route {
+            peer: response.remote_addr(),
+            request_id: id.and_then(|id| Some(id.to_str().ok()?.to_owned())),
+        };
         let bytes = collect(response, MAX_SMALL)
             .await
             .map_err(|error| self.unreachable(&error, false))?;
-        Ok((status, bytes))
+        Ok((status, route, bytes))
     }
 
     fn unreachable(&self, error: &dyn std::error::Error, is_change: bool) -> CliError {

@@ -53,6 +53,8 @@ names! {
     TlsCertificate = "tls.certificate",
     ReachabilityManagement = "reachability.management",
     ReachabilityIssuer = "reachability.issuer",
+    ReachabilityAdmin = "reachability.admin",
+    AdminListener = "admin.listener",
     ProxiesTrusted = "proxies.trusted",
     ProxiesClientAddress = "proxies.client_address",
     LimitsOpenFiles = "limits.open_files",

@@ -1,11 +1,14 @@
 //! `doctor`: whether a server can serve here as it is configured, and how to mend what keeps it from it.
 //!
-//! It looks and changes nothing: it makes no file, takes no step of the schema, makes no key. So it asks the database and
+//! It looks and changes nothing: it makes no file, takes no step of the schema, makes no key. (A stored login gets it a token, as
+//! every command does, which stands on the audit trail.) So it asks the database and
 //! Redis over connections of its own where those of the stores would change what they find, and every check has an end,
 //! whatever becomes of the one before.
 
+mod admin;
 mod certificate;
 mod check;
+mod client_address;
 mod clock;
 mod configuration;
 mod database;
@@ -24,7 +27,9 @@ use serde_json::json;
 use symbolon_core::Clock;
 
 use self::check::{Check, Name, Outcome, skip_rest};
+use super::api::Login;
 use super::args::GlobalArgs;
+use super::connect::stored_login;
 use super::error::{CliError, ErrorKind};
 use super::output::{Output, escape};
 use crate::config::{Mode, Settings};
@@ -46,6 +51,8 @@ struct Patient {
     clock: Arc<dyn Clock>,
     /// Whether a server is expected to run.
     runs: bool,
+    /// What commands log in with, or why there is nothing.
+    login: Result<Login, String>,
 }
 
 /// Checks everything and writes what was found.
@@ -67,6 +74,7 @@ pub(super) async fn run(
                 mode,
                 clock,
                 runs: !args.before_start,
+                login: login(global),
             };
             checks.extend(examine(&patient).await);
         }
@@ -80,21 +88,36 @@ pub(super) async fn run(
     report(&checks, out)
 }
 
+/// What commands that go through the admin API log in with.
+fn login(global: &GlobalArgs) -> Result<Login, String> {
+    if global.offline {
+        return Err("--offline leaves it out".to_owned());
+    }
+    stored_login(global).map_err(|error| error.to_string())
+}
+
 /// Every check that needs settings.
 async fn examine(patient: &Patient) -> Vec<Check> {
     let settings = &patient.settings;
-    let (database, redis, reachability, import_dir, certificate) = tokio::join!(
+    let (database, redis, reachability, client_address, import_dir, certificate) = tokio::join!(
         database::checks(patient),
         redis::checks(patient),
         reachability::checks(patient),
+        client_address::check(patient),
         keys::import_dir(settings),
         certificate::check(settings, patient.clock.now()),
     );
     let mut checks = database;
     checks.extend(redis);
     checks.extend(reachability);
-    checks.extend(proxies::checks(settings));
-    checks.extend([import_dir, certificate, limits::open_files(Some(settings))]);
+    checks.extend([
+        admin::listener(settings),
+        proxies::trusted(settings),
+        client_address,
+        import_dir,
+        certificate,
+        limits::open_files(Some(settings)),
+    ]);
     checks
 }
 

@@ -3,12 +3,8 @@
 use super::check::{Check, Name};
 use crate::config::Settings;
 
-pub(super) fn checks(settings: &Settings) -> [Check; 2] {
-    [trusted(settings), client_address(settings)]
-}
-
 /// Whether those who may say who the client is are the ones that stand in front.
-fn trusted(settings: &Settings) -> Check {
+pub(super) fn trusted(settings: &Settings) -> Check {
     let name = Name::ProxiesTrusted;
     let server = &settings.server;
     let count = server.trusted_proxies.len();
@@ -28,17 +24,6 @@ fn trusted(settings: &Settings) -> Check {
         );
     }
     Check::ok(name, "no proxy is declared, and none seems to stand in front")
-}
-
-/// No answer of the server says which client it saw, on purpose: so this can't be told from outside.
-fn client_address(settings: &Settings) -> Check {
-    let why = if settings.server.trusted_proxies.is_empty() {
-        "no proxy is declared in `server.trusted_proxies`"
-    } else {
-        "no answer of the server tells whose address it saw; log in through the proxy, and see that the audit trail has \
-         the client's address rather than the proxy's, which must append to X-Forwarded-For"
-    };
-    Check::skipped(Name::ProxiesClientAddress, why)
 }
 
 #[cfg(test)]
@@ -65,10 +50,9 @@ mod tests {
                 "no proxy",
             ),
         ] {
-            let [check, client] = checks(&settings(&toml));
+            let check = trusted(&settings(&toml));
             assert_eq!(check.outcome, outcome, "{toml}: {check:?}");
             assert!(check.detail.contains(says), "{toml}: {check:?}");
-            assert_eq!(client.outcome, Outcome::Skipped);
         }
     }
 }

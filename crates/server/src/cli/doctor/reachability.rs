@@ -1,26 +1,28 @@
 //! Whether the server is there for others: at its management listener, and under its issuer.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::tls::TlsInfo;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use symbolon_core::UnixMillis;
 use symbolon_jwks_publisher::Endpoints;
 
-use super::Patient;
+use super::super::output::quoted;
+use super::super::probe::{Answer, Health, Trust, ask, health, reachable};
 use super::certificate::Validity;
 use super::check::{Check, Name, bounded, skip_rest};
+use super::{Patient, admin};
 use crate::config::{Issuer, Mode};
 
 /// Longest wait for a whole answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest answer that is read, in bytes.
-const LONGEST_ANSWER: usize = 64 * 1024;
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-const NAMES: [Name; 2] = [Name::ReachabilityManagement, Name::ReachabilityIssuer];
+const NAMES: [Name; 3] = [
+    Name::ReachabilityManagement,
+    Name::ReachabilityIssuer,
+    Name::ReachabilityAdmin,
+];
 
 pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -31,11 +33,12 @@ pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
         skip_rest(&mut checks, &NAMES, why);
     } else {
         let settings = &patient.settings;
-        let (management, issuer) = tokio::join!(
+        let (management, issuer, admin) = tokio::join!(
             bounded(NAMES[0], management(settings.management.listen)),
             bounded(NAMES[1], issuer(&settings.issuer, patient.clock.now())),
+            bounded(NAMES[2], admin::reach(settings)),
         );
-        checks.extend([management, issuer]);
+        checks.extend([management, issuer, admin]);
     }
     checks
 }
@@ -50,42 +53,21 @@ async fn management(listen: SocketAddr) -> Check {
         );
     }
     let url = format!("http://{}/readyz", reachable(listen));
-    let (status, body) = match ask(&url).await {
-        Ok(answer) => (answer.status, answer.body),
-        Err(error) => {
-            return Check::failed(
-                name,
-                format!("{url} gives no answer: {error}"),
-                "start the server, or see that `management.listen` is the address that it was started with; before the \
-                 first start give --before-start",
-            );
-        }
-    };
-    if status == StatusCode::OK {
-        return Check::ok(name, format!("{url} says that the node is ready"));
+    match health(&url, PATIENCE).await {
+        Health::Good => Check::ok(name, format!("{url} says that the node is ready")),
+        Health::Silent(error) => Check::failed(
+            name,
+            format!("{url} gives no answer: {error}"),
+            "start the server, or see that `management.listen` is the address that it was started with; before the first \
+             start give --before-start",
+        ),
+        Health::Unwell(reason) => Check::failed(
+            name,
+            format!("{url} says that the node is not ready: {reason}"),
+            "see docs/operations.md, \"Health and metrics\", for what the reason means; if something else answers there, set \
+             `management.listen`",
+        ),
     }
-    #[derive(Deserialize)]
-    struct NotReady {
-        reason: String,
-    }
-    let reason = serde_json::from_slice::<NotReady>(&body).map(|told| told.reason);
-    let reason = reason.unwrap_or_else(|_| format!("status {}", status.as_u16()));
-    Check::failed(
-        name,
-        format!("{url} says that the node is not ready: {reason}"),
-        "see docs/operations.md, \"Health and metrics\", for what the reason means; if something else answers there, set \
-         `management.listen`",
-    )
-}
-
-/// Where a listener that takes every address is asked.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }
 
 /// Whether the metadata stands where clients look for it, and names the issuer
@@ -96,9 +78,8 @@ async fn issuer(issuer: &Issuer, now: UnixMillis) -> Check {
         Ok(endpoints) => endpoints.metadata_route(),
         Err(error) => return Check::failed(name, error.to_string(), "change `issuer`"),
     };
-    let origin = issuer.as_str().strip_suffix(issuer.path());
-    let url = format!("{}{route}", origin.unwrap_or(issuer.as_str()));
-    match ask(&url).await {
+    let url = format!("{}{route}", origin(issuer));
+    match ask(&url, PATIENCE, Trust::System).await {
         Ok(answer) => judge(issuer, &url, &answer, now),
         Err(error) => Check::failed(
             name,
@@ -107,6 +88,14 @@ async fn issuer(issuer: &Issuer, now: UnixMillis) -> Check {
              that its certificate is one that this machine trusts",
         ),
     }
+}
+
+/// The issuer without its path.
+pub(super) fn origin(issuer: &Issuer) -> &str {
+    issuer
+        .as_str()
+        .strip_suffix(issuer.path())
+        .unwrap_or(issuer.as_str())
 }
 
 fn judge(issuer: &Issuer, url: &str, answer: &Answer, now: UnixMillis) -> Check {
@@ -135,7 +124,7 @@ fn judge(issuer: &Issuer, url: &str, answer: &Answer, now: UnixMillis) -> Check 
             name,
             format!(
                 "{url} names the issuer {}: clients refuse that",
-                short(&metadata.issuer)
+                quoted(&metadata.issuer)
             ),
             "give every node the same `issuer`, and see that its name leads to them",
         );
@@ -155,65 +144,6 @@ fn judge(issuer: &Issuer, url: &str, answer: &Answer, now: UnixMillis) -> Check 
     }
 }
 
-/// Text of somebody else, cut short.
-fn short(text: &str) -> String {
-    crate::cli::output::quoted(text)
-}
-
-/// What came back.
-struct Answer {
-    status: StatusCode,
-    body: Vec<u8>,
-    /// The certificate of whoever answered, in DER; none without TLS.
-    certificate: Option<Vec<u8>>,
-}
-
-/// Asks the operator's own server, directly and without following it anywhere else.
-async fn ask(url: &str) -> Result<Answer, String> {
-    let client = Client::builder()
-        .redirect(Policy::none())
-        .no_proxy()
-        .tls_info(true)
-        .timeout(PATIENCE)
-        .build()
-        .map_err(told)?;
-    let mut response = client.get(url).send().await.map_err(told)?;
-    let certificate = response
-        .extensions()
-        .get::<TlsInfo>()
-        .and_then(TlsInfo::peer_certificate)
-        .map(<[u8]>::to_vec);
-    Ok(Answer {
-        status: response.status(),
-        body: body(&mut response).await?,
-        certificate,
-    })
-}
-
-async fn body(response: &mut Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(told)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER {
-            return Err(format!("it is longer than {LONGEST_ANSWER} bytes"));
-        }
-    }
-    Ok(body)
-}
-
-/// The innermost cause, which says most.
-fn told(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use axum::Router;
@@ -222,35 +152,11 @@ mod tests {
     use axum::routing::get;
     use tokio::net::TcpListener;
 
+    use super::super::super::probe::LONGEST_ANSWER;
     use super::super::check::Outcome;
+    use super::super::tests::servers::{answering, assert, nobody, serve};
     use super::super::tests::settings;
     use super::*;
-
-    async fn serve(routes: Router) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, routes).await });
-        address
-    }
-
-    async fn nobody() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap()
-    }
-
-    fn answering(path: &'static str, status: u16, text: String) -> Router {
-        let status = StatusCode::from_u16(status).unwrap();
-        Router::new().route(path, get(move || async move { (status, text) }))
-    }
-
-    #[track_caller]
-    fn assert(check: &Check, outcome: Outcome, says: &str) {
-        assert_eq!(check.outcome, outcome, "{check:?}");
-        assert!(check.detail.contains(says), "{check:?}");
-    }
 
     #[tokio::test]
     async fn a_node_is_asked_whether_it_is_ready() {
@@ -270,17 +176,6 @@ mod tests {
         assert!(check.remedy.unwrap().contains("--before-start"));
         let any = "127.0.0.1:0".parse().unwrap();
         assert(&management(any).await, Outcome::Skipped, "any free port");
-    }
-
-    #[test]
-    fn a_listener_for_every_address_is_asked_on_loopback() {
-        for (listen, asked) in [
-            ("0.0.0.0:1", "127.0.0.1:1"),
-            ("[::]:1", "[::1]:1"),
-            ("10.0.0.1:1", "10.0.0.1:1"),
-        ] {
-            assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);
-        }
     }
 
     /// Of an issuer with this path, whose server answers so.

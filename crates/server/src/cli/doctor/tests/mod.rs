@@ -3,6 +3,7 @@
 mod installation;
 mod redis;
 mod report;
+pub(super) mod servers;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -50,12 +51,14 @@ pub(super) fn settings(toml: &str) -> Settings {
     load(&sources, Mode::Production).unwrap().settings
 }
 
-fn patient(settings: Settings) -> Patient {
+/// Before a server runs.
+pub(super) fn patient(settings: Settings) -> Patient {
     Patient {
         settings: Arc::new(settings),
         mode: Mode::Production,
         clock: Arc::new(SystemClock::new()),
         runs: false,
+        login: Err("there is none".to_owned()),
     }
 }
 
