@@ -18,7 +18,6 @@ LABEL org.opencontainers.image.title="Symbolon" \
 COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/symbolon/
 # Authorities that may vouch for a Redis or a PostgreSQL that is reached over TLS.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --chmod=0755 deploy/health.sh /usr/local/bin/symbolon-health
 COPY --from=build /out/symbolon /usr/local/bin/symbolon
 # A number, so that an orchestrator can see that it is not root. Nothing in the image belongs to it, and the server
 # writes no file: the root file system may be read-only.
@@ -29,6 +28,6 @@ WORKDIR /
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # Whether the process lives, not whether it is ready: a node whose database is away must not be restarted for that.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["/usr/local/bin/symbolon-health", "/healthz"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["/usr/local/bin/symbolon", "healthcheck", "--live"]
 ENTRYPOINT ["/usr/local/bin/symbolon"]
 CMD ["serve"]

@@ -15,6 +15,7 @@ use super::completions::CompletionsArgs;
 use super::configuration::ConfigCommand;
 use super::doctor::DoctorArgs;
 use super::error::EXIT_CODES;
+use super::healthcheck::HealthcheckArgs;
 use super::keys::KeysCommand;
 use super::keys::args::reason;
 use super::login::LoginArgs;
@@ -90,6 +91,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Check configuration, clocks, keys, database, Redis, reachability and proxies, and say how to mend each.
     Doctor(DoctorArgs),
+    /// Ask the running server whether it is ready, for container engines: exit code 0 where it is, 7 where not.
+    Healthcheck(HealthcheckArgs),
     /// Show, rotate, import and withdraw signing keys.
     #[command(subcommand)]
     Keys(KeysCommand),

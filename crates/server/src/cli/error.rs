@@ -17,7 +17,7 @@ Exit codes:
   4  taken: the name belongs to somebody else already, or the key is there; nothing changed
   5  unconfirmed: it is revoked, but not every live verifier has reported in time that it applied it
   6  incomplete: some of what files hold was refused, and the rest done
-  7  unhealthy: a check of `symbolon doctor` failed
+  7  unhealthy: a check of `symbolon doctor` failed, or the server is not as `symbolon healthcheck` asks
   8  denied: the server refuses the login, or it lacks the scope; nothing changed
   9  stale: somebody else has changed the record meanwhile; nothing changed
   10 tampered: the audit trail is not as it was written
@@ -45,7 +45,7 @@ pub enum ErrorKind {
     Tampered,
     /// It is done, but not every live verifier has reported so in time.
     Unconfirmed,
-    /// A check of `doctor` failed.
+    /// A check of `doctor` failed, or that of `healthcheck` did.
     Unhealthy,
 }
 

@@ -15,6 +15,7 @@ mod context;
 pub mod doctor;
 mod document;
 mod error;
+pub mod healthcheck;
 mod import;
 pub mod keys;
 mod lines;

@@ -22,7 +22,7 @@ use super::output::{Output, Remark};
 use super::settling::Settling;
 use super::sources::{refuse_config, serve_sources, sources};
 use super::terminal::Terminal;
-use super::{ApiCommand, calibrate, completions, login, migrate, on_api};
+use super::{ApiCommand, calibrate, completions, healthcheck, login, migrate, on_api};
 use crate::app::{self, ServeOptions};
 use crate::config::{Settings, load, reload_encryption_keys};
 use crate::node::Stores;
@@ -83,6 +83,9 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
         Command::Completions(args) => completions::run(out, args),
         Command::Config(command) => on_configuration(global, out, command),
         Command::Doctor(args) => examine(global, out, args),
+        Command::Healthcheck(args) => {
+            runtime(Builder::new_current_thread())?.block_on(healthcheck::run(global, out, args))
+        }
         Command::Keys(command) => through_api(global, out, ApiCommand::Keys(command)),
         Command::Login(args) => login::login(global, &mut Terminal, out, args),
         Command::Logout => login::logout(global, out),

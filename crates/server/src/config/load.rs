@@ -1,5 +1,6 @@
 //! Values to validated settings: every setting is read once, every error is kept.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use symbolon_core::keys::KeyTimings;
@@ -79,6 +80,23 @@ pub fn load(sources: &Sources, mode: Mode) -> Result<Loaded, ConfigErrors> {
 /// As [`load`]: nothing is taken from a configuration that the server would not start with.
 pub fn reload_encryption_keys(sources: &Sources, mode: Mode) -> Result<Arc<EncryptionKeys>, ConfigErrors> {
     load(sources, mode).map(|loaded| loaded.settings.keys.encryption_keys)
+}
+
+/// Where the management listener is. Nothing else is judged, no secret is read, and no command is run.
+///
+/// # Errors
+/// The file is no TOML, or the setting is unsound.
+pub fn management_listen(sources: &Sources) -> Result<SocketAddr, ConfigErrors> {
+    let mut values = Values::without_secrets(sources);
+    if values.file_unreadable {
+        return Err(ConfigErrors::new(std::mem::take(&mut values.errors)));
+    }
+    match values.parse(&table::MANAGEMENT_LISTEN) {
+        Ok(Some(listen)) => Ok(listen),
+        // It has a default, so that there is a finding, here or where the setting was read.
+        Ok(None) | Err(None) => Err(ConfigErrors::new(std::mem::take(&mut values.errors))),
+        Err(Some(finding)) => Err(ConfigErrors::new(vec![finding])),
+    }
 }
 
 /// The number of hash threads: zero stands for one fewer than there are cores, at least one.

@@ -30,7 +30,7 @@ pub use command::{CommandError, run_command};
 pub use explain::{Explained, explain, explain_json, explain_text};
 pub use finding::{ConfigErrors, Finding, Origin};
 pub use issuer::Issuer;
-pub use load::{Loaded, Mode, load, reload_encryption_keys};
+pub use load::{Loaded, Mode, load, management_listen, reload_encryption_keys};
 pub use reference::{example_toml, reference_markdown};
 pub use settings::{
     AdminSettings, AuditSettings, DatabaseSettings, FeedSettings, JwksSettings, KeySettings, LogFormat,

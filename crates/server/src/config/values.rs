@@ -43,13 +43,18 @@ pub(super) struct Values {
 
 impl Values {
     pub(super) fn read(sources: &Sources) -> Self {
-        let mut layers = Layers::default();
-        if let Some(file) = &sources.file {
-            layers.file(file);
-        }
-        layers.environment(&sources.environment);
-        let file_unreadable = layers.file_unreadable;
+        let mut layers = Layers::of(sources);
         layers.secrets(sources);
+        Self::laid(layers, sources)
+    }
+
+    /// The same without the secrets that are given by file or by command.
+    pub(super) fn without_secrets(sources: &Sources) -> Self {
+        Self::laid(Layers::of(sources), sources)
+    }
+
+    fn laid(mut layers: Layers, sources: &Sources) -> Self {
+        let file_unreadable = layers.file_unreadable;
         layers.overrides(sources);
         Self {
             given: layers.inline,
@@ -149,6 +154,16 @@ struct Layers {
 }
 
 impl Layers {
+    /// The file, and the environment above it.
+    fn of(sources: &Sources) -> Self {
+        let mut layers = Self::default();
+        if let Some(file) = &sources.file {
+            layers.file(file);
+        }
+        layers.environment(&sources.environment);
+        layers
+    }
+
     fn file(&mut self, file: &ConfigFile) {
         let content = toml_file::read(&file.path, &file.content.text);
         self.file_unreadable = content.unreadable;

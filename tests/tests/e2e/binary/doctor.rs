@@ -147,6 +147,31 @@ async fn the_doctor_sees_the_admin_listener_and_whom_the_server_sees() {
 }
 
 #[tokio::test]
+async fn the_health_check_goes_by_the_management_listener_alone() {
+    let (listen, management) = (free_port(), free_port());
+    let site = Site::configured(&format!("http://{listen}"), listen, "");
+    let any = site.run("healthcheck").await;
+    assert_eq!(any.code, Some(2));
+    assert!(any.err.contains("management.listen"), "{}", any.err);
+    site.reconfigure(
+        "management.listen = \"127.0.0.1:0\"",
+        &format!("management.listen = \"{management}\""),
+    );
+    let server = site.serve().await;
+    // It needs none of the secrets.
+    std::fs::rename(site.path("encryption-key"), site.path("elsewhere")).unwrap();
+    for (line, says) in [("healthcheck", "ready"), ("healthcheck --live", "alive")] {
+        assert_eq!(site.json(line).await["status"], says);
+    }
+    server.stop().await;
+    for line in ["healthcheck", "healthcheck --live"] {
+        let gone = site.run(line).await;
+        assert_eq!(gone.code, Some(7), "{}", gone.err);
+        assert!(gone.err.contains("gives no answer"), "{}", gone.err);
+    }
+}
+
+#[tokio::test]
 async fn the_doctor_tells_of_a_configuration_that_does_not_load() {
     let listen = free_port();
     let site = Site::configured(

@@ -332,3 +332,30 @@ fn streams_may_not_take_every_connection() {
     );
     assert_eq!(settings(&complete("", &environment("99"))).feed.max_streams, 99);
 }
+
+#[test]
+fn the_management_listener_is_known_without_anything_else() {
+    let listen = |file: &str, environment: &[(&str, &str)]| {
+        let mut sources = sources(file, environment);
+        sources.read_file = Box::new(|_| panic!("a secret is read"));
+        sources.run_command = Box::new(|_| panic!("a command is run"));
+        management_listen(&sources)
+    };
+    let elsewhere = ("SYMBOLON_MANAGEMENT_LISTEN", "10.0.0.1:2");
+    let file = "bogus = 1\nmanagement.listen = \"10.0.0.1:1\"\nkeys.encryption_key_command = \"kek\"";
+    for (file, environment, expected) in [
+        ("keys.encryption_key_file = \"/kek\"", &[][..], "127.0.0.1:8081"),
+        (file, &[], "10.0.0.1:1"),
+        (file, &[elsewhere], "10.0.0.1:2"),
+    ] {
+        assert_eq!(listen(file, environment).unwrap().to_string(), expected);
+    }
+    for file in [
+        "management.listen = \"here\"",
+        "management.listen = 8081",
+        "= no TOML",
+    ] {
+        let errors = listen(file, &[]).unwrap_err();
+        assert_eq!(errors.findings().len(), 1, "{file}: {errors}");
+    }
+}
