@@ -50,6 +50,7 @@ mod transaction;
 mod users;
 mod verifiers;
 
+pub use postgres::URL_PARAMETERS;
 pub use schema::MigrationState;
 
 use connection::{Connections, Pools};

@@ -12,9 +12,9 @@ use crate::connection::{Connections, Pools};
 use crate::error::{is_starting, opening_error};
 use crate::notify::Source;
 
-/// Parameters that the URL may have. The others that the driver knows would undo what is set here or say twice what the
-/// URL says, and it logs what it does not know, with the value.
-const PARAMETERS: [&str; 6] = [
+/// Parameters that a `postgres://` URL may have. The others that the driver knows would undo what is set here, weaken what
+/// is promised of transactions, or say twice what the URL says; and it logs what it does not know, with the value.
+pub const URL_PARAMETERS: [&str; 6] = [
     "application_name",
     "host",
     "sslcert",
@@ -76,8 +76,8 @@ fn options(config: &SqlConfig) -> StoreResult<PgConnectOptions> {
     let names = parameters.split('&').filter(|parameter| !parameter.is_empty());
     for parameter in names {
         let name = parameter.split('=').next().unwrap_or_default();
-        if !PARAMETERS.contains(&name) {
-            let known = PARAMETERS.join(", ");
+        if !URL_PARAMETERS.contains(&name) {
+            let known = URL_PARAMETERS.join(", ");
             return Err(unavailable(&format!(
                 "the URL has a parameter that is not supported; these are: {known}"
             )));
