@@ -7,7 +7,7 @@ use std::time::Duration;
 use symbolon_core::UnixMillis;
 use symbolon_core::ports::{AdminStore, AdminStores, Begin, NewSession, RevocationLog, SessionStore};
 use symbolon_core::rotation::{RotationRequest, RotationRules};
-use symbolon_testkit::servers::postgres::Postgres;
+use symbolon_testkit::servers::postgres::{Postgres, database_name};
 use symbolon_testkit::{FakeClock, Fixture, SeqRng, fresh_client_uid, fresh_session, fresh_subject};
 use tempfile::TempDir;
 

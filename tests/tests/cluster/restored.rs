@@ -20,10 +20,9 @@ async fn a_restored_log_is_refused_until_it_has_another_identity() {
     let lost = h.login(&h.app).await;
     h.revoke(&h.app, &lost.text("refresh_token")).await.ok();
     let kept = h.login(&h.app).await;
-    let database = h.settings.database.url.rsplit('/').next().unwrap().to_owned();
     // What a backup from before the revocation would have brought back.
     Postgres::shared().sql(
-        &database,
+        &h.settings.database.url,
         &format!(
             "DELETE FROM revocation_log WHERE seq > {0}; UPDATE revocation_head SET seq = {0}, facts = facts + 1",
             before.seq

@@ -110,7 +110,7 @@ async fn connections_that_were_cut_are_made_again() {
     let mut follower = Follower::of(&store, &store).await;
     for _ in 0..3 {
         follower.is_told(&other).await;
-        Postgres::shared().cut_connections(url.rsplit('/').next().unwrap());
+        Postgres::shared().cut_connections(&url);
     }
     follower.is_told(&other).await;
 }

@@ -90,8 +90,9 @@ impl Postgres {
         self.copy_of("template0").await
     }
 
-    /// Makes a copy of a database to which nobody is connected; returns its URL.
+    /// Makes a copy of a database, known by its name or its URL, to which nobody is connected; returns its URL.
     pub async fn copy_of(&self, template: &str) -> String {
+        let template = database_name(template);
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
         let mut psql = self.psql("postgres", &sql);
@@ -101,15 +102,17 @@ impl Postgres {
         self.url(&name)
     }
 
-    /// Runs statements in a database; returns the rows of the last, without headings.
+    /// Runs statements in a database, known by its name or its URL; returns the rows of the last, without headings.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let done = self.psql(database, sql).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
     }
 
-    /// Cuts every connection to a database (`pg_terminate_backend`), and waits until it is cut.
+    /// Cuts every connection to a database (`pg_terminate_backend`), known by its name or its URL, and waits until it is
+    /// cut.
     pub fn cut_connections(&self, database: &str) {
+        let database = database_name(database);
         let others = format!("pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()");
         self.sql(
             "postgres",
@@ -274,7 +277,7 @@ impl Postgres {
     fn psql(&self, database: &str, sql: &str) -> Command {
         let mut psql = Command::new(self.programs.folder.join("psql"));
         psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql])
-            .arg(self.url(database))
+            .arg(self.url(database_name(database)))
             .env("PGCONNECT_TIMEOUT", "10");
         psql
     }
@@ -282,6 +285,13 @@ impl Postgres {
     fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
+}
+
+/// The name of a database, of which this is the name or the URL.
+pub fn database_name(database: &str) -> &str {
+    database
+        .rsplit_once('/')
+        .map_or(database, |(_, database)| database)
 }
 
 /// Where the programs of PostgreSQL are, and as whom the server runs.

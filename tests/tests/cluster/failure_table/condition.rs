@@ -1,5 +1,6 @@
 //! What becomes of the stores.
 
+use symbolon_testkit::servers::postgres::database_name;
 use tokio::task::block_in_place;
 
 use super::Scene;
@@ -141,7 +142,7 @@ fn empty_redis(scene: &Scene) {
 
 /// The name of the node's database, and the one under which it is put aside.
 fn database(scene: &Scene) -> (String, String) {
-    let name = scene.node.h.settings.database.url.rsplit('/').next().unwrap();
+    let name = database_name(&scene.node.h.settings.database.url);
     (name.to_owned(), format!("{name}_aside"))
 }
 

@@ -51,8 +51,10 @@ async fn a_database_without_tables_names_the_remedy() {
 #[tokio::test]
 async fn a_database_that_takes_no_writes_is_read() {
     let url = database().await;
-    let name = url.rsplit('/').next().unwrap();
-    let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    let read_only = format!(
+        "ALTER DATABASE {} SET default_transaction_read_only = on",
+        database_name(&url)
+    );
     Postgres::shared().sql("postgres", &read_only);
     let store = opened(&url).await;
     let applied = store.head().await.unwrap();

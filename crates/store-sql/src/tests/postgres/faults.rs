@@ -32,18 +32,18 @@ async fn connections_that_were_cut_are_made_again() {
     let held = [store.snapshot().await.unwrap(), store.snapshot().await.unwrap()];
     drop(held);
     for _ in 0..2 {
-        Postgres::shared().cut_connections(url.rsplit('/').next().unwrap());
+        Postgres::shared().cut_connections(&url);
         assert_eq!(store.head().await.unwrap(), request.applied);
         store.ping().await.unwrap();
     }
-    Postgres::shared().cut_connections(url.rsplit('/').next().unwrap());
+    Postgres::shared().cut_connections(&url);
     assert!(matches!(
         store.rotate(&request).await,
         Ok(Rotation::Rotated { .. })
     ));
 
     let tx = store.writing(Lock::HeadAlone).await.unwrap();
-    Postgres::shared().cut_connections(url.rsplit('/').next().unwrap());
+    Postgres::shared().cut_connections(&url);
     assert_unavailable(commit(tx).await, "whether the change was made is not known");
     assert_eq!(store.head().await.unwrap(), request.applied);
 }

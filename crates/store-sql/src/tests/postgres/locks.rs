@@ -8,10 +8,10 @@ use crate::transaction::{Lock, commit};
 
 /// Waits until so many wait for a lock in the database.
 async fn until_waiting(url: &str, count: usize) {
-    let name = url.rsplit('/').next().unwrap();
     let waiting = format!(
         "SELECT count(*) FROM pg_locks WHERE NOT granted \
-         AND database = (SELECT oid FROM pg_database WHERE datname = '{name}')"
+         AND database = (SELECT oid FROM pg_database WHERE datname = '{}')",
+        database_name(url)
     );
     for _ in 0..1_000 {
         if Postgres::shared().sql("postgres", &waiting) == count.to_string() {
