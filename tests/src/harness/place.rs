@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use symbolon_server::config::{Mode, Override, Settings, Sources, load, read_file, run_command};
+use symbolon_server::config::Settings;
 use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::servers::redis::Redis;
 
@@ -76,22 +76,7 @@ impl Place {
             values.extend([("redis.url", url.clone()), ("redis.key_prefix", prefix.clone())]);
         }
         values.extend(changes);
-        let overrides = values
-            .into_iter()
-            .map(|(key, value)| Override::new(key, value, "the test"))
-            .collect();
-        let sources = Sources {
-            file: None,
-            environment: Default::default(),
-            overrides,
-            read_file: Box::new(read_file),
-            run_command: Box::new(run_command),
-            dangerous_key_timings: false,
-            cores: NonZeroUsize::new(2).expect("two"),
-        };
-        match load(&sources, Mode::Production) {
-            Ok(loaded) => loaded.settings,
-            Err(errors) => panic!("{errors}"),
-        }
+        let cores = NonZeroUsize::new(2).expect("two");
+        crate::settings(values, cores).unwrap_or_else(|errors| panic!("{errors}"))
     }
 }

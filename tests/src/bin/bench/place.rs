@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use serde_json::Value;
 use symbolon_core::{Rng as _, SystemClock, SystemRng};
 use symbolon_jose::KeyEncryptionKey;
-use symbolon_server::config::{Mode, Override, Settings, Sources, load, read_file, run_command};
+use symbolon_server::config::Settings;
 use symbolon_server::node::{self, Stores, claim_issuer};
 use symbolon_server::{dev, secrets};
 use symbolon_testkit::servers::postgres::Postgres;
@@ -27,7 +27,7 @@ const DURABLE: [&str; 3] = ["fsync=on", "full_page_writes=on", "autovacuum=on"];
 /// Where one installation keeps everything, and what it is called by.
 pub(crate) struct Place {
     pub(crate) redis: Redis,
-    /// Name of the database.
+    /// URL of the database.
     pub(crate) database: String,
     pub(crate) ready: Ready,
     values: Vec<(&'static str, String)>,
@@ -57,12 +57,7 @@ impl Place {
         more: &[(&'static str, &str)],
     ) -> anyhow::Result<Self> {
         let redis = Redis::start(&APPEND_ONLY);
-        let url = postgres.fresh_database().await;
-        let database = url
-            .rsplit('/')
-            .next()
-            .context("no database in its URL")?
-            .to_owned();
+        let database = postgres.fresh_database().await;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let issuer = format!("http://{listen}");
         let key = KeyEncryptionKey::generate(&mut |bytes| SystemRng.fill(bytes));
@@ -72,7 +67,7 @@ impl Place {
             ("server.worker_threads", "1".to_owned()),
             ("management.listen", "127.0.0.1:0".to_owned()),
             ("admin.listen", "127.0.0.1:0".to_owned()),
-            ("database.url", url),
+            ("database.url", database.clone()),
             ("redis.url", redis.url()),
             // A machine that is busy with something else is slow, which shows in the figures, but not broken.
             ("redis.response_timeout", "10s".to_owned()),
@@ -169,21 +164,7 @@ fn variable(key: &str) -> String {
 }
 
 fn settings(values: &[(&'static str, String)]) -> anyhow::Result<Settings> {
-    let overrides = values
-        .iter()
-        .map(|(key, value)| Override::new(*key, value.clone(), "the bench"))
-        .collect();
-    let sources = Sources {
-        file: None,
-        environment: Default::default(),
-        overrides,
-        read_file: Box::new(read_file),
-        run_command: Box::new(run_command),
-        dangerous_key_timings: false,
-        cores: NonZeroUsize::MIN,
-    };
-    let loaded = load(&sources, Mode::Production).map_err(|errors| anyhow!("{errors}"))?;
-    Ok(loaded.settings)
+    symbolon_tests::settings(values.iter().cloned(), NonZeroUsize::MIN).map_err(|errors| anyhow!("{errors}"))
 }
 
 #[cfg(test)]
