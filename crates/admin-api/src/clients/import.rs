@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use symbolon_core::ports::{AdminStore, Change};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
@@ -22,7 +22,7 @@ use super::secrets::ShownSecret;
 use crate::api::Api;
 use crate::change::made;
 use crate::extract::{Body, Caller, Why};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
 
 /// Most clients of one import.
 const MAX_IMPORT: usize = 500;
@@ -35,7 +35,7 @@ pub struct ClientsImport {
     /// `inactive_audiences` are passed over, and `active` may be false. `client_secret` is the secret of a confidential
     /// client: 32 to 256 characters of visible ASCII, 8 of them different; one is made where none is given.
     #[schema(schema_with = items_schema)]
-    pub clients: Vec<Value>,
+    pub clients: Vec<Box<RawValue>>,
     /// Only say what would come of it.
     #[serde(default)]
     pub dry_run: bool,
@@ -91,7 +91,7 @@ pub enum ClientOutcome {
     Exists,
     /// The server failed at it: look whether it is there before you try again.
     Failed,
-    /// The server failed before its turn came.
+    /// The server failed, or the token was revoked, before its turn came.
     NotTried,
     /// Refused.
     Refused,
@@ -120,12 +120,16 @@ pub(crate) async fn import_clients(
     }
     let drafts = (1..)
         .zip(import.clients)
-        .map(|(line, item)| read(&api, &caller, line, item))
+        .map(|(line, item)| read(&api, &caller, line, &item))
         .collect();
     let clients = if import.dry_run {
         make(&mut Forecast::new(&api), drafts).await?
     } else {
-        make(&mut Store(api.acting(&caller)), drafts).await?
+        let mut store = Store {
+            api: &api,
+            caller: &caller,
+        };
+        make(&mut store, drafts).await?
     };
     let count = |outcome| clients.iter().filter(|client| client.outcome == outcome).count();
     Ok(Json(ClientsImported {
@@ -174,11 +178,16 @@ impl Book for Forecast<'_> {
     }
 }
 
-struct Store(Box<dyn AdminStore>);
+struct Store<'a> {
+    api: &'a Api,
+    caller: &'a Caller,
+}
 
-impl Book for Store {
+impl Book for Store<'_> {
     async fn add(&mut self, draft: &Draft) -> Result<Came, Problem> {
-        Came::of(self.0.add_client(&draft.client, &draft.lift).await?)
+        let change =
+            |admin: Box<dyn AdminStore>| async move { admin.add_client(&draft.client, &draft.lift).await };
+        Came::of(self.api.change(self.caller, self.caller.act(), change).await?)
     }
 
     fn added(draft: Draft) -> ImportedClient {
@@ -217,7 +226,8 @@ async fn make<B: Book>(
                 told.push(B::added(draft));
             }
             Ok(Came::Exists) => told.push(draft.told(ClientOutcome::Exists)),
-            Err(problem) if problem.status < 500 => {
+            // Whoever may not go on is refused all that is left.
+            Err(problem) if problem.status < 500 && problem.status != ProblemKind::Unauthorized.status() => {
                 told.push(draft.told(ClientOutcome::Refused).because(problem));
             }
             Err(problem) if is_any_made => {
@@ -263,7 +273,6 @@ mod tests {
     use symbolon_testkit::confidential_client;
 
     use super::*;
-    use crate::problem::ProblemKind;
 
     /// Takes so many clients and then fails.
     struct Failing(usize);

@@ -2,9 +2,10 @@
 
 use http::Method;
 use http::header::CONTENT_TYPE;
+use serde_json::json;
 use symbolon_testkit::user;
 
-use crate::bench::Call;
+use crate::bench::{Bench, Call};
 use crate::clients::bench;
 
 #[tokio::test]
@@ -67,4 +68,23 @@ async fn a_member_that_is_given_twice_is_named_and_nothing_is_changed() {
         assert_eq!(answer.kind(), "malformed");
     }
     assert_eq!(bench.state().await, before);
+}
+
+#[tokio::test]
+async fn of_many_clients_the_one_that_names_a_member_twice_is_refused() {
+    let bench = Bench::new().await;
+    let body = r#"{"clients":[
+        {"client_id":"a","name":"A","serves":[{"audience":"urn:c"}]},
+        {"client_id":"b","name":"B","serves":[{"audience":"urn:a","audience":"urn:b"}]}
+    ]}"#;
+    let import = Call::post("/clients/import").header(CONTENT_TYPE, "application/json");
+    let done = import.raw(body).to(&bench).await.expect(200);
+    let [made, refused] = done.body["clients"].as_array().unwrap().as_slice() else {
+        panic!("{}", done.text);
+    };
+    assert_eq!(made["outcome"], "added");
+    assert_eq!(
+        (&refused["outcome"], &refused["field"]),
+        (&json!("refused"), &json!("serves[0].audience"))
+    );
 }

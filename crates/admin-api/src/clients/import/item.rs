@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use symbolon_core::ClientId;
 use symbolon_core::client::{Client, ClientType};
@@ -11,7 +12,8 @@ use symbolon_core::revocation::NewRevocation;
 use super::super::form::ClientForm;
 use super::{ClientOutcome, ImportedClient};
 use crate::api::Api;
-use crate::extract::Caller;
+use crate::extract::{self, Caller};
+use crate::json::Unique;
 use crate::problem::Problem;
 
 /// Members of a listed client that nobody decides.
@@ -40,13 +42,20 @@ impl Draft {
 }
 
 /// Reads a client. Its secret is in no refusal.
-pub(super) fn read(api: &Api, caller: &Caller, line: usize, item: Value) -> Result<Draft, ImportedClient> {
+pub(super) fn read(
+    api: &Api,
+    caller: &Caller,
+    line: usize,
+    item: &RawValue,
+) -> Result<Draft, ImportedClient> {
+    let refused = |given: Option<ClientId>, problem| {
+        ImportedClient::new(line, given.map(Into::into), ClientOutcome::Refused).because(problem)
+    };
+    let Unique(item) = extract::read(item.get().as_bytes()).map_err(|problem| refused(None, problem))?;
     let given = item.get("client_id").and_then(Value::as_str);
     // What can't be a client id is not repeated.
     let given = given.and_then(|text| text.parse::<ClientId>().ok());
-    draft(api, caller, line, item).map_err(|problem| {
-        ImportedClient::new(line, given.map(Into::into), ClientOutcome::Refused).because(problem)
-    })
+    draft(api, caller, line, item).map_err(|problem| refused(given, problem))
 }
 
 fn draft(api: &Api, caller: &Caller, line: usize, item: Value) -> Result<Draft, Problem> {
