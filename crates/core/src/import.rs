@@ -170,6 +170,9 @@ pub enum Imported {
 /// Most users of one batch.
 pub const MAX_BATCH: usize = 500;
 
+/// Most users of one batch who come with a password in place of its hash: each takes the time of a login.
+pub const MAX_PLAIN: usize = 100;
+
 /// Why a line was refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LineError {

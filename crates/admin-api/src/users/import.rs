@@ -6,7 +6,7 @@ use axum::extract::State;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use symbolon_core::import::{
-    EarlierNames, ImportMode, Imported, LineError, LinePassword, MAX_BATCH, UserLine,
+    EarlierNames, ImportMode, Imported, LineError, LinePassword, MAX_BATCH, MAX_PLAIN, UserLine,
 };
 use symbolon_core::password::{PasswordCost, PasswordHash};
 use symbolon_core::ports::NewUser;
@@ -19,9 +19,6 @@ use super::{HeldRoles, UserCreate};
 use crate::api::Api;
 use crate::extract::{Body, Caller, Why};
 use crate::problem::Problem;
-
-/// Most users of a batch who come with a password in place of its hash: each takes the time of a login.
-const MAX_PLAIN: usize = 100;
 
 /// Users of another system.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]

@@ -1,14 +1,12 @@
 //! Lines that are sent together.
 
 use symbolon_admin_api::UserText as LineText;
-use symbolon_core::import::MAX_BATCH;
+use symbolon_core::import::{MAX_BATCH, MAX_PLAIN};
 use zeroize::Zeroizing;
 
 /// Most bytes of a batch, all of its lines together. A server may take bodies of 64 KiB and no larger ones
 /// (`admin.max_body_bytes`); the rest is for what stands around the lines.
 const MAX_BYTES: usize = 63 << 10;
-/// Most lines of a batch that the server hashes a password for, as the admin API has it.
-const MAX_HEAVY: usize = 100;
 
 /// What a line costs the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,7 +31,7 @@ impl Batch {
     pub(super) fn has_room(&self, text: &str, weight: Weight) -> bool {
         self.lines.len() < MAX_BATCH
             && self.bytes + text.len() < MAX_BYTES
-            && self.heavy + usize::from(weight == Weight::Heavy) <= MAX_HEAVY
+            && self.heavy + usize::from(weight == Weight::Heavy) <= MAX_PLAIN
     }
 
     /// Takes one in.
