@@ -253,12 +253,20 @@ fn security() -> SecurityScheme {
 }
 
 /// What begins so is a record with a version, or belongs to one.
-const VERSIONED: [&str; 5] = ["/clients/{", "/resource-servers/{", "/roles/{", "/scopes/{", "/users/{"];
+const VERSIONED: [&str; 5] = [
+    "/clients/{",
+    "/resource-servers/{",
+    "/roles/{",
+    "/scopes/{",
+    "/users/{",
+];
 
 /// The conditions that a change of a record takes.
 fn conditions(method: &HttpMethod) -> Vec<Parameter> {
     let header = |name, pattern, why| {
-        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(pattern));
         ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Header)

@@ -142,8 +142,14 @@ fn start_with(config: ListenerConfig, grace: Duration) -> Served {
     };
     let router = Router::new()
         .route("/", get(|| async { "here" }))
-        .route("/document", get(|| async { ([("etag", "\"1\""), ("cache-control", "max-age=9")], "") }))
-        .route("/record", get(|| async { ([("etag", "\"1\""), ("cache-control", "no-store")], "") }))
+        .route(
+            "/document",
+            get(|| async { ([("etag", "\"1\""), ("cache-control", "max-age=9")], "") }),
+        )
+        .route(
+            "/record",
+            get(|| async { ([("etag", "\"1\""), ("cache-control", "no-store")], "") }),
+        )
         .route("/echo", post(|body: Bytes| async { body }))
         .route("/hold", get(hold.clone()).post(hold))
         .route("/endless", get(endless))

@@ -36,9 +36,18 @@ async fn serves_http2_without_tls() {
 async fn names_the_request_in_every_answer_that_no_cache_keeps() {
     let served = start(config());
     let mut client = Http2::over(served.connect().await).await;
-    for (path, is_named) in [("/", true), ("/nowhere", true), ("/record", true), ("/document", false)] {
+    for (path, is_named) in [
+        ("/", true),
+        ("/nowhere", true),
+        ("/record", true),
+        ("/document", false),
+    ] {
         let (response, _) = client.get(path).await;
-        assert_eq!(response.headers().contains_key("x-request-id"), is_named, "{path}");
+        assert_eq!(
+            response.headers().contains_key("x-request-id"),
+            is_named,
+            "{path}"
+        );
     }
 }
 
