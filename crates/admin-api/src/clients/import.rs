@@ -22,7 +22,7 @@ use super::secrets::ShownSecret;
 use crate::api::Api;
 use crate::change::made;
 use crate::extract::{Body, Caller, Why};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 
 /// Most clients of one import.
 const MAX_IMPORT: usize = 500;
@@ -91,7 +91,7 @@ pub enum ClientOutcome {
     Exists,
     /// The server failed at it: look whether it is there before you try again.
     Failed,
-    /// The server failed, or the token was revoked, before its turn came.
+    /// The server failed before its turn came.
     NotTried,
     /// Refused.
     Refused,
@@ -125,11 +125,7 @@ pub(crate) async fn import_clients(
     let clients = if import.dry_run {
         make(&mut Forecast::new(&api), drafts).await?
     } else {
-        let mut store = Store {
-            api: &api,
-            caller: &caller,
-        };
-        make(&mut store, drafts).await?
+        make(&mut Store(api.acting(&caller)), drafts).await?
     };
     let count = |outcome| clients.iter().filter(|client| client.outcome == outcome).count();
     Ok(Json(ClientsImported {
@@ -178,16 +174,11 @@ impl Book for Forecast<'_> {
     }
 }
 
-struct Store<'a> {
-    api: &'a Api,
-    caller: &'a Caller,
-}
+struct Store(Box<dyn AdminStore>);
 
-impl Book for Store<'_> {
+impl Book for Store {
     async fn add(&mut self, draft: &Draft) -> Result<Came, Problem> {
-        let change =
-            |admin: Box<dyn AdminStore>| async move { admin.add_client(&draft.client, &draft.lift).await };
-        Came::of(self.api.change(self.caller, self.caller.act(), change).await?)
+        Came::of(self.0.add_client(&draft.client, &draft.lift).await?)
     }
 
     fn added(draft: Draft) -> ImportedClient {
@@ -226,8 +217,7 @@ async fn make<B: Book>(
                 told.push(B::added(draft));
             }
             Ok(Came::Exists) => told.push(draft.told(ClientOutcome::Exists)),
-            // Whoever may not go on is refused all that is left.
-            Err(problem) if problem.status < 500 && problem.status != ProblemKind::Unauthorized.status() => {
+            Err(problem) if problem.status < 500 => {
                 told.push(draft.told(ClientOutcome::Refused).because(problem));
             }
             Err(problem) if is_any_made => {
@@ -273,6 +263,7 @@ mod tests {
     use symbolon_testkit::confidential_client;
 
     use super::*;
+    use crate::problem::ProblemKind;
 
     /// Takes so many clients and then fails.
     struct Failing(usize);
