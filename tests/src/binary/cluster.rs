@@ -149,6 +149,8 @@ pub struct Cluster {
     pub nodes: [ClusterNode; 2],
     /// The command line of the same installation. It reaches PostgreSQL and Redis by no line that is cut.
     pub commands: Site,
+    /// URL of their database.
+    pub database: String,
 }
 
 impl Cluster {
@@ -166,6 +168,7 @@ impl Cluster {
         Self {
             nodes,
             commands: plan.site(&issuer, listen[0], plan.database, plan.redis),
+            database: plan.database.to_owned(),
         }
     }
 

@@ -7,6 +7,8 @@ mod faults;
 mod feed;
 mod lockout;
 mod restored;
+mod stage;
+mod verifying;
 
 use std::sync::Arc;
 
@@ -27,8 +29,18 @@ struct Running {
 )]
 impl Running {
     async fn start(deployment: &Deployment, machine: Arc<dyn Clock>) -> Self {
+        Self::with(deployment, machine, Vec::new()).await
+    }
+
+    /// With settings of its own.
+    async fn with(
+        deployment: &Deployment,
+        machine: Arc<dyn Clock>,
+        settings: Vec<(&'static str, String)>,
+    ) -> Self {
         let options = HarnessOptions {
             machine: Some(machine),
+            settings,
             ..HarnessOptions::default()
         };
         let h = deployment.open(options).await.unwrap();

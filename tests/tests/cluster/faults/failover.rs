@@ -4,20 +4,20 @@ use symbolon_testkit::servers::redis::{Redis, free_port};
 use symbolon_tests::binary::loopback;
 use tokio::task::block_in_place;
 
-use super::{Phase, Spec, Stage, settle};
+use super::{Load, Phase, Spec, Stage, settle, told};
 
 /// The replica is cut off from the primary, the primary dies, and the replica takes its place: fences, rotations and kills
 /// of the time between are lost. `replicas` is the setting: with 1 a revocation is not promised while no replica has it,
 /// and with 0 it holds once every node has read the log.
-pub(super) async fn to_a_replica_that_lags(stage: &mut Stage, replicas: usize) {
+pub(super) async fn to_a_replica_that_lags(stage: &Stage<'_>, replicas: usize) -> Vec<String> {
     let (primary, replica) = block_in_place(|| {
         let primary = Redis::start(&[]);
         let replica = Redis::replica_of(&primary);
         (primary, replica)
     });
     let toml = format!("redis.replicas = {replicas}\n");
-    let (cluster, _) = stage.cluster(&primary, &toml).await;
-    let load = stage.load(&cluster, Spec::default()).await;
+    let cluster = stage.cluster(&primary, &toml).await;
+    let load = Load::start(&cluster, &stage.cast, Spec::default()).await;
     let nowhere = free_port().to_string();
     let lag = || block_in_place(|| replica.cli(&["REPLICAOF", "127.0.0.1", &nowhere]));
     if replicas == 0 {
@@ -42,5 +42,5 @@ pub(super) async fn to_a_replica_that_lags(stage: &mut Stage, replicas: usize) {
         _ => "Redis failed over to a replica without the last writes, redis.replicas = 1",
     };
     let figures = load.finish(&cluster, name, true).await;
-    stage.note(&figures);
+    told(&figures)
 }

@@ -18,7 +18,7 @@ use super::victims::{Death, Victim, end, last_look, watch_over};
 /// How long a client waits for an answer before it tries elsewhere.
 const ANSWER: Duration = Duration::from_secs(3);
 /// Between two refreshes of an honest client.
-const THINK: Duration = Duration::from_millis(10);
+const THINK: Duration = Duration::from_millis(25);
 /// Every so many refreshes an honest client uses its token at both nodes at once.
 const PAIR_EVERY: u64 = 4;
 /// Refreshes of a session before its first token counts as stolen.
@@ -68,7 +68,7 @@ async fn adopted(cluster: &Cluster) -> u64 {
 }
 
 impl Load {
-    /// Logs everybody in and lets them begin.
+    /// Logs everybody in, and returns once they have been served.
     pub(super) async fn start(cluster: &Cluster, cast: &Cast, spec: Spec) -> Self {
         let caller =
             |node: usize| Remote::with(cluster.nodes[node].server(), http_client(None).timeout(ANSWER));
@@ -88,6 +88,7 @@ impl Load {
             field,
         };
         load.log_in(spec).await;
+        load.serves(3).await;
         load
     }
 

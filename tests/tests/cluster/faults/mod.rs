@@ -22,106 +22,31 @@ mod victims;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::servers::redis::Redis;
-use symbolon_tests::binary::{Cluster, ClusterPlan, Credentials, PATIENCE, Site, free_port, loopback};
-use symbolon_tests::{AUDIENCE, PASSWORD};
-
+use symbolon_tests::PASSWORD;
+use symbolon_tests::binary::{Cluster, PATIENCE};
 use tokio::task::block_in_place;
 
 use calls::Phase;
 use figures::Figures;
 use load::{Load, Spec};
 
-/// Users with sessions.
-pub(crate) const USERS: [&str; 3] = ["alice", "bob", "carol"];
-/// Users who are disabled.
-pub(crate) const DOOMED: [&str; 2] = ["mallory", "trent"];
-/// Cheap passwords: they are not what this is about. And a node that can't do without PostgreSQL says so before its
-/// clients have lost patience.
-pub(crate) const SETTINGS: &str = "passwords.memory_kib = 8192\npasswords.iterations = 1\n\
-                        database.acquire_timeout = \"500ms\"\ndatabase.statement_timeout = \"1s\"\n";
+use crate::stage::{Cast, DOOMED, SETTINGS, Stage, USERS};
+
 /// How long a server is away.
 const AWAY: Duration = Duration::from_millis(800);
 
-/// An application and a resource server.
-#[derive(Clone)]
-pub(crate) struct Cast {
-    pub(crate) app: Credentials,
-    pub(crate) api: Credentials,
+/// Prints what a run came to; what is wrong with it.
+fn told(figures: &Figures) -> Vec<String> {
+    println!("{figures}");
+    figures.faults()
 }
 
-/// What all runs stand on.
-struct Stage {
-    postgres: Postgres,
-    cast: Cast,
-    faults: Vec<String>,
-}
-
-/// The database in which everybody is known, of which each cluster has a copy.
-pub(crate) const TEMPLATE: &str = "test_0";
-
-impl Stage {
-    async fn set() -> Self {
-        let postgres = block_in_place(|| Postgres::start(&[]));
-        assert_eq!(postgres.fresh_database().await, postgres.url(TEMPLATE));
-        let address = free_port();
-        let mut site = Site::configured(&format!("http://{address}"), address, SETTINGS);
-        site.set("SYMBOLON_DATABASE_URL", postgres.url(TEMPLATE));
-        let cast = hire(&site).await;
-        Self {
-            postgres,
-            cast,
-            faults: Vec::new(),
-        }
-    }
-
-    /// Two nodes with a database of their own.
-    async fn cluster(&self, redis: &Redis, toml: &str) -> (Cluster, String) {
-        let database = self.postgres.copy_of(TEMPLATE).await;
-        let plan = ClusterPlan {
-            database: &database,
-            redis: loopback(redis.port()),
-            toml: &format!("{SETTINGS}{toml}"),
-        };
-        (Cluster::start(plan).await, database)
-    }
-
-    async fn load(&self, cluster: &Cluster, spec: Spec) -> Load {
-        let load = Load::start(cluster, &self.cast, spec).await;
-        load.serves(3).await;
-        load
-    }
-
-    fn note(&mut self, figures: &Figures) {
-        println!("{figures}");
-        self.faults.extend(figures.faults());
-    }
-}
-
-/// Makes them, and the users, in an installation that is new.
-pub(crate) async fn hire(site: &Site) -> Cast {
-    site.json("migrate").await;
-    let first = [
-        format!("client add --name API --client-id api --serves {AUDIENCE}"),
-        "role put user --scope orders:read".to_owned(),
-    ];
-    let api = Credentials::of(&site.json_all(&first).await[0]);
-    let app = format!(
-        "client add --name App --client-id app --grant client_credentials --grant password --grant refresh_token \
-         --auth-method client_secret_basic --scope orders:read --default-scope orders:read --audience {AUDIENCE}"
-    );
-    let mut users = tokio::task::JoinSet::new();
-    for user in USERS.into_iter().chain(DOOMED) {
-        let line = format!("user add {user} --role user --password-stdin");
-        let mut adding = site.spawn(PASSWORD, line.split(' '));
-        users.spawn(async move { adding.end().await });
-    }
-    let app = Credentials::of(&site.json(&app).await);
-    for added in users.join_all().await {
-        assert_eq!(added.code, Some(0), "{}", added.err);
-    }
-    Cast { app, api }
+/// A Redis that writes to disk before it answers: what it has said survives.
+fn durable() -> Redis {
+    block_in_place(|| Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]))
 }
 
 /// How long nothing is to happen before nothing is on its way any more.
@@ -131,10 +56,7 @@ const QUIET: Duration = Duration::from_millis(300);
 /// log: from then on it moves by what is revoked alone.
 async fn settle(cluster: &Cluster, redis: &Redis) {
     let settled = async {
-        while !block_in_place(|| redis.cli(&["KEYS", "sy:*}k"]))
-            .trim()
-            .is_empty()
-        {
+        while !block_in_place(|| redis.cli(&["KEYS", "*}k"])).trim().is_empty() {
             tokio::time::sleep(QUIET / 10).await;
         }
         tokio::time::sleep(QUIET).await;
@@ -151,25 +73,42 @@ async fn settle(cluster: &Cluster, redis: &Redis) {
         .expect("nodes that catch up");
 }
 
-/// One run after the other: each needs the processors for itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_wrongly_accepted_and_nobody_logged_out_when_processes_fail() {
-    let mut stage = Stage::set().await;
-    // Written to disk before it is answered: what Redis has said survives.
-    let server = block_in_place(|| Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]));
-    let (mut cluster, database) = stage.cluster(&server, "").await;
-    redis::killed(&mut stage, &cluster, &server, true).await;
-    redis::killed(&mut stage, &cluster, &server, false).await;
-    redis::flushed(&mut stage, &cluster, &server).await;
-    redis::frozen(&mut stage, &cluster, &server).await;
-    postgres::killed(&mut stage, &cluster, &server).await;
-    postgres::frozen(&mut stage, &cluster, &server).await;
-    nodes::killed(&mut stage, &mut cluster).await;
-    nodes::cut_off_from_redis(&mut stage, &cluster).await;
-    nodes::cut_off_from_postgres(&mut stage, &cluster, &server).await;
-    nodes::the_watch_sees_what_nobody_told_redis(&stage, &cluster, (&server, &database)).await;
-    drop((cluster, server));
-    failover::to_a_replica_that_lags(&mut stage, 0).await;
-    failover::to_a_replica_that_lags(&mut stage, 1).await;
-    assert!(stage.faults.is_empty(), "{:#?}", stage.faults);
+async fn nothing_is_wrongly_accepted_and_nobody_logged_out_when_redis_fails() {
+    let (stage, redis) = (Stage::shared().await, durable());
+    let cluster = stage.cluster(&redis, "").await;
+    let mut faults = redis::killed(stage, &cluster, &redis, true).await;
+    faults.extend(redis::killed(stage, &cluster, &redis, false).await);
+    faults.extend(redis::flushed(stage, &cluster, &redis).await);
+    faults.extend(redis::frozen(stage, &cluster, &redis).await);
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_wrongly_accepted_and_nobody_logged_out_when_redis_fails_over() {
+    let stage = Stage::shared().await;
+    let runs = [0, 1].map(|replicas| failover::to_a_replica_that_lags(stage, replicas));
+    let faults = join_all(runs).await.concat();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_wrongly_accepted_and_nobody_logged_out_when_postgresql_fails() {
+    let (postgres, redis) = block_in_place(|| (Postgres::start(&[]), Redis::start(&[])));
+    let stage = Stage::on(&postgres).await;
+    let cluster = stage.cluster(&redis, "").await;
+    let mut faults = postgres::killed(&stage, &cluster, &redis).await;
+    faults.extend(postgres::frozen(&stage, &cluster, &redis).await);
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_wrongly_accepted_and_nobody_logged_out_when_nodes_fail() {
+    let (stage, redis) = (Stage::shared().await, block_in_place(|| Redis::start(&[])));
+    let mut cluster = stage.cluster(&redis, "").await;
+    let mut faults = nodes::killed(stage, &mut cluster).await;
+    faults.extend(nodes::cut_off_from_redis(stage, &cluster).await);
+    faults.extend(nodes::cut_off_from_postgres(stage, &cluster, &redis).await);
+    nodes::the_watch_sees_what_nobody_told_redis(stage, &cluster, &redis).await;
+    assert!(faults.is_empty(), "{faults:#?}");
 }

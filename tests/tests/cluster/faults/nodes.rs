@@ -3,11 +3,11 @@
 use symbolon_testkit::servers::redis::Redis;
 use symbolon_tests::binary::{Cluster, Site, free_port};
 
-use super::{AWAY, DOOMED, Phase, SETTINGS, Spec, Stage};
+use super::{AWAY, DOOMED, Load, Phase, SETTINGS, Spec, Stage, told};
 
 /// SIGKILL in the middle of 1,000 rotations; the clients go on at the other node.
-pub(super) async fn killed(stage: &mut Stage, cluster: &mut Cluster) {
-    let load = stage.load(cluster, Spec::default()).await;
+pub(super) async fn killed(stage: &Stage<'_>, cluster: &mut Cluster) -> Vec<String> {
+    let load = Load::start(cluster, &stage.cast, Spec::default()).await;
     load.pass(Phase::Before).await;
     let tally = load.field.tally.clone();
     load.until("500 rotations", || tally.accepted() >= 500).await;
@@ -18,12 +18,12 @@ pub(super) async fn killed(stage: &mut Stage, cluster: &mut Cluster) {
     let figures = load
         .finish(cluster, "a node killed amid 1,000 rotations", false)
         .await;
-    stage.note(&figures);
+    told(&figures)
 }
 
 /// One node reaches PostgreSQL alone.
-pub(super) async fn cut_off_from_redis(stage: &mut Stage, cluster: &Cluster) {
-    let load = stage.load(cluster, Spec::default()).await;
+pub(super) async fn cut_off_from_redis(stage: &Stage<'_>, cluster: &Cluster) -> Vec<String> {
+    let load = Load::start(cluster, &stage.cast, Spec::default()).await;
     load.pass(Phase::Before).await;
     let line = &cluster.nodes[0].to_redis;
     let redis = line.cut();
@@ -31,17 +31,21 @@ pub(super) async fn cut_off_from_redis(stage: &mut Stage, cluster: &Cluster) {
     tokio::time::sleep(AWAY).await;
     line.lead_to(redis);
     let figures = load.finish(cluster, "a node cut off from Redis", false).await;
-    stage.note(&figures);
+    told(&figures)
 }
 
 /// One node reaches Redis alone. It goes on until something changes, and a user who is disabled beside it is refused by
 /// it as soon as the command has returned.
-pub(super) async fn cut_off_from_postgres(stage: &mut Stage, cluster: &Cluster, redis: &Redis) {
+pub(super) async fn cut_off_from_postgres(
+    stage: &Stage<'_>,
+    cluster: &Cluster,
+    redis: &Redis,
+) -> Vec<String> {
     let spec = Spec {
         doomed: Some(DOOMED[0]),
         ..Spec::default()
     };
-    let load = stage.load(cluster, spec).await;
+    let load = Load::start(cluster, &stage.cast, spec).await;
     load.pass(Phase::Before).await;
     super::settle(cluster, redis).await;
     let line = &cluster.nodes[0].to_postgres;
@@ -63,15 +67,15 @@ pub(super) async fn cut_off_from_postgres(stage: &mut Stage, cluster: &Cluster, 
     line.lead_to(postgres);
     let name = "a node cut off from PostgreSQL while a user is disabled";
     let figures = load.finish(cluster, name, false).await;
-    stage.note(&figures);
+    told(&figures)
 }
 
 /// That the watch over the dead is not blind: both nodes are cut off from PostgreSQL, and a user is disabled by a command
 /// line that knows of no Redis, so that nobody tells the nodes. They go on accepting, and it is seen.
 pub(super) async fn the_watch_sees_what_nobody_told_redis(
-    stage: &Stage,
+    stage: &Stage<'_>,
     cluster: &Cluster,
-    (redis, database): (&Redis, &str),
+    redis: &Redis,
 ) {
     let spec = Spec {
         honest: 2,
@@ -79,14 +83,14 @@ pub(super) async fn the_watch_sees_what_nobody_told_redis(
         thieves: 2,
         doomed: Some(DOOMED[1]),
     };
-    let load = stage.load(cluster, spec).await;
+    let load = Load::start(cluster, &stage.cast, spec).await;
     load.pass(Phase::Before).await;
     super::settle(cluster, redis).await;
     let lines = cluster.nodes.each_ref().map(|node| &node.to_postgres);
     let [postgres, _] = lines.map(|line| line.cut());
     let address = free_port();
     let mut site = Site::configured(&format!("http://{address}"), address, SETTINGS);
-    site.set("SYMBOLON_DATABASE_URL", database);
+    site.set("SYMBOLON_DATABASE_URL", &*cluster.database);
     load.doom();
     site.json(&format!("user disable {}", DOOMED[1])).await;
     load.doomed_is_promised();

@@ -7,12 +7,11 @@ use symbolon_testkit::servers::redis::Redis;
 use symbolon_tests::binary::Cluster;
 use tokio::task::block_in_place;
 
-use super::load::Load;
-use super::{Phase, Spec, Stage, USERS, settle};
+use super::{Load, Phase, Spec, Stage, USERS, settle, told};
 
 /// SIGKILL of all its processes, and a new start.
-pub(super) async fn killed(stage: &mut Stage, cluster: &Cluster, redis: &Redis) {
-    let load = stage.load(cluster, Spec::default()).await;
+pub(super) async fn killed(stage: &Stage<'_>, cluster: &Cluster, redis: &Redis) -> Vec<String> {
+    let load = Load::start(cluster, &stage.cast, Spec::default()).await;
     load.pass(Phase::Before).await;
     settle(cluster, redis).await;
     block_in_place(|| stage.postgres.kill());
@@ -22,12 +21,12 @@ pub(super) async fn killed(stage: &mut Stage, cluster: &Cluster, redis: &Redis) 
     let figures = load
         .finish(cluster, "PostgreSQL killed, back with its data", false)
         .await;
-    stage.note(&figures);
+    told(&figures)
 }
 
 /// SIGSTOP: its connections stay open and nothing answers.
-pub(super) async fn frozen(stage: &mut Stage, cluster: &Cluster, redis: &Redis) {
-    let load = stage.load(cluster, Spec::default()).await;
+pub(super) async fn frozen(stage: &Stage<'_>, cluster: &Cluster, redis: &Redis) -> Vec<String> {
+    let load = Load::start(cluster, &stage.cast, Spec::default()).await;
     load.pass(Phase::Before).await;
     settle(cluster, redis).await;
     block_in_place(|| stage.postgres.freeze());
@@ -39,11 +38,11 @@ pub(super) async fn frozen(stage: &mut Stage, cluster: &Cluster, redis: &Redis) 
     let figures = load
         .finish(cluster, "PostgreSQL frozen for more than 5 s", false)
         .await;
-    stage.note(&figures);
+    told(&figures)
 }
 
 /// Without the database both nodes refresh, introspect and serve `client_credentials`; logins have to wait.
-async fn goes_on(stage: &Stage, load: &Load) {
+async fn goes_on(stage: &Stage<'_>, load: &Load) {
     refreshes(load).await;
     tokio::join!(serves(stage, load, 0), serves(stage, load, 1));
 }
@@ -62,7 +61,7 @@ async fn refreshes(load: &Load) {
     .await;
 }
 
-async fn serves(stage: &Stage, load: &Load, node: usize) {
+async fn serves(stage: &Stage<'_>, load: &Load, node: usize) {
     let (field, app) = (&load.field, &stage.cast.app);
     let own = [("grant_type", "client_credentials")];
     let login = [

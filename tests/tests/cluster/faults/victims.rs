@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::calls::{Field, Heard, Phase, Tokens, answered};
 
 /// Between two looks at a session that is to die, and two attempts to end it.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(50);
 /// Between the revocations of one phase.
 const STAGGER: Duration = Duration::from_millis(25);
 

@@ -1,21 +1,21 @@
 //! Verifiers and tokens, and all that watches over what the ones make of the others.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use symbolon_tests::PASSWORD;
-use symbolon_tests::binary::{Cluster, PATIENCE, Remote};
+use symbolon_tests::binary::{Cluster, Remote};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::figures::{Figures, Tally};
-use super::judge::{Judge, Kind, Verdict, watch};
+use super::figures::{self, Figures, Tally};
+use super::judge::{Judge, Kind, watch};
 use super::meddler::Meddling;
 use super::revoker::Watched;
-use super::{MOMENT, Stage};
-use crate::faults::{Cast, USERS};
+use crate::stage::{Cast, Stage, USERS};
+use crate::verifying::{self, Verdict};
 
 /// What the clocks of this machine may be apart from that of the database.
 const MARGIN: Duration = Duration::from_millis(250);
@@ -48,7 +48,7 @@ pub(super) struct Court {
 
 impl Court {
     /// Logs in, starts the verifiers, waits until they follow, and lets them judge.
-    pub(super) async fn open(stage: &Stage, cluster: &Cluster, spec: Spec<'_>) -> Self {
+    pub(super) async fn open(cluster: &Cluster, spec: Spec<'_>) -> Self {
         let remotes = cluster.nodes.each_ref().map(|node| node.remote());
         let addresses = cluster.nodes.each_ref().map(|node| node.server().address());
         let issuer = cluster.nodes[0].server().text("/issuer").to_owned();
@@ -59,7 +59,7 @@ impl Court {
             tally: Arc::default(),
             meddling,
             remotes,
-            cast: stage.cast.clone(),
+            cast: Stage::shared().await.cast.clone(),
             issuer,
             addresses,
             max_stale: spec.max_stale,
@@ -115,10 +115,7 @@ impl Court {
     /// Waits until every verifier whose clock is good enough follows the feed as it should.
     pub(super) async fn all_follow(&self) {
         self.until("verifiers that follow the feed", async || {
-            self.sound().all(|judge| {
-                let feed = judge.feed();
-                feed.is_caught_up && !feed.is_stale
-            })
+            self.sound().all(|judge| verifying::follows(&judge.verifier))
         })
         .await;
     }
@@ -192,12 +189,7 @@ impl Court {
 
     /// Waits until it is so, within bounds.
     pub(super) async fn until(&self, what: &str, so: impl AsyncFn() -> bool) {
-        let waiting = async {
-            while !so().await {
-                tokio::time::sleep(MOMENT).await;
-            }
-        };
-        if timeout(PATIENCE, waiting).await.is_err() {
+        if !verifying::comes(so).await {
             let known: Vec<_> = self
                 .judges
                 .iter()
@@ -226,6 +218,8 @@ impl Court {
             revoked: self.tokens.iter().filter(|token| token.is_dead()).count(),
             resyncs: self.resyncs() - self.resyncs_before,
         };
+        static HEADING: Once = Once::new();
+        HEADING.call_once(|| println!("{}", figures::HEADING));
         println!("{figures}");
         figures.faults()
     }

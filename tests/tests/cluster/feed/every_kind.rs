@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use symbolon_tests::binary::Cluster;
 
-use super::Stage;
+use super::cluster;
 use super::court::{Court, Spec};
 use super::judge::{POLLS, STREAMS};
 use super::revoker::Watched;
@@ -26,9 +26,8 @@ const SPEC: Spec<'_> = Spec {
 /// By clients over HTTP and by operators at the command line.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_revoked_is_refused_by_every_verifier() {
-    let stage = Stage::set().await;
-    let (cluster, _) = stage.cluster().await;
-    let court = Court::open(&stage, &cluster, SPEC).await;
+    let cluster = cluster().await;
+    let court = Court::open(&cluster, SPEC).await;
     let tokens = &court.tokens;
     for (turn, form) in [(0, &tokens[0].access), (1, &tokens[1].refresh)] {
         let watched = &tokens[turn];
@@ -53,13 +52,13 @@ async fn whatever_is_revoked_is_refused_by_every_verifier() {
     by_command("", "revoke subject alice", &|token| token.user == "alice").await;
     by_command("", "revoke client app", &|_| true).await;
     let mut faults = court.close("every kind: token, session, subject, client").await;
-    faults.extend(all_at_once(&stage, &cluster).await);
+    faults.extend(all_at_once(&cluster).await);
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
 /// What begins after it is good again.
-async fn all_at_once(stage: &Stage, cluster: &Cluster) -> Vec<String> {
-    let court = Court::open(stage, cluster, SPEC).await;
+async fn all_at_once(cluster: &Cluster) -> Vec<String> {
+    let court = Court::open(cluster, SPEC).await;
     court.settles().await;
     court.tokens.iter().for_each(|token| token.ask());
     cluster.commands.json("revoke all --yes --reason test").await;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use symbolon_tests::binary::PATIENCE;
+use symbolon_testkit::servers::postgres::Postgres;
+use symbolon_tests::binary::{Cluster, PATIENCE};
 use tokio::task::block_in_place;
 
-use super::Stage;
+use super::cluster;
 use super::court::{Court, Spec};
 use super::judge::{POLLS, STREAMS};
 
@@ -18,43 +19,39 @@ const SPEC: Spec<'_> = Spec {
 };
 
 /// A log as it was at some moment.
-struct Backup<'a> {
-    stage: &'a Stage,
+struct Backup {
+    /// URL of the database.
     database: String,
     /// The row of the head, in SQL.
     head: String,
     seq: String,
 }
 
-impl<'a> Backup<'a> {
-    fn of(stage: &'a Stage, database: String) -> Self {
-        let sql = |text: &str| block_in_place(|| stage.postgres.sql(&database, text));
+impl Backup {
+    fn of(cluster: &Cluster) -> Self {
+        let database = cluster.database.clone();
+        let sql = |text: &str| block_in_place(|| Postgres::shared().sql(&database, text));
         let row = "SELECT format('seq = %s, facts = %s, tip = %L', seq, facts, tip) FROM revocation_head";
         let (head, seq) = (sql(row), sql("SELECT seq FROM revocation_head"));
-        Self {
-            stage,
-            database,
-            head,
-            seq,
-        }
+        Self { database, head, seq }
     }
 
     /// Puts the log back to that moment.
     fn restore(&self) {
-        let Self { head, seq, .. } = self;
+        let Self { database, head, seq } = self;
         let sql = format!("DELETE FROM revocation_log WHERE seq > {seq}; UPDATE revocation_head SET {head}");
-        block_in_place(|| self.stage.postgres.sql(&self.database, &sql));
+        block_in_place(|| Postgres::shared().sql(database, &sql));
     }
 }
 
 /// The documented way: all nodes stop, the backup takes the place of the database, the log gets another identity. What was
 /// revoked since the backup is gone with it; the verifiers find back by themselves.
-pub(super) async fn restored(stage: &Stage) -> Vec<String> {
-    let (mut cluster, database) = stage.cluster().await;
-    let court = Court::open(stage, &cluster, SPEC).await;
+pub(super) async fn restored() -> Vec<String> {
+    let mut cluster = cluster().await;
+    let court = Court::open(&cluster, SPEC).await;
     let old = court.judges[0].feed().log;
     court.revoke(10, PAUSE).await;
-    let backup = Backup::of(stage, database);
+    let backup = Backup::of(&cluster);
     let before: Vec<_> = court.tokens.iter().map(|token| token.is_asked()).collect();
     court.revoke(10, PAUSE).await;
     court.all_refuse().await;
@@ -95,11 +92,11 @@ pub(super) async fn restored(stage: &Stage) -> Vec<String> {
 }
 
 /// The database loses what it had committed, and goes on. What verifiers know to be revoked stays so.
-pub(super) async fn commits_lost(stage: &Stage) -> Vec<String> {
-    let (cluster, database) = stage.cluster().await;
-    let court = Court::open(stage, &cluster, SPEC).await;
+pub(super) async fn commits_lost() -> Vec<String> {
+    let cluster = cluster().await;
+    let court = Court::open(&cluster, SPEC).await;
     court.revoke(10, PAUSE).await;
-    let backup = Backup::of(stage, database);
+    let backup = Backup::of(&cluster);
     court.revoke(10, PAUSE).await;
     court.all_refuse().await;
     backup.restore();

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use symbolon_tests::Via;
 use symbolon_tests::binary::Forwarder;
-use symbolon_tests::{AUDIENCE, Via};
-use symbolon_verifier::{Clock, FeedStatus, Refused, SystemClock, UnixMillis, Verifier, WhenStale};
+use symbolon_verifier::{Clock, FeedStatus, SystemClock, UnixMillis, Verifier, WhenStale};
 
 use super::court::Spec;
 use super::figures::Tally;
 use super::meddler::{Meddler, Meddling};
 use super::revoker::Watched;
+use crate::verifying::{self, Verdict};
 
-/// Between two looks for a key that is not known: the shortest, so that nobody has to wait longer for a lie to end.
-const COOLDOWN: Duration = Duration::from_secs(1);
-/// Between two rounds through all tokens.
-const ROUND: Duration = Duration::from_millis(10);
+/// Between two rounds through all tokens: a fifth of what clocks may be apart, and long enough to leave the processors to
+/// the nodes.
+const ROUND: Duration = Duration::from_millis(50);
 
 /// What kind of verifier.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -73,16 +73,6 @@ impl Clock for Skewed {
     }
 }
 
-/// What a verifier made of a token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Verdict {
-    Accepted,
-    Revoked,
-    Unknown,
-    /// For something else.
-    Refused,
-}
-
 impl Judge {
     pub(super) async fn hire(
         kind: Kind,
@@ -101,13 +91,12 @@ impl Judge {
         } else {
             WhenStale::Refuse
         };
-        let builder = Verifier::builder(issuer, AUDIENCE);
+        let fetch = Meddler::between(Via::to(line.address()), meddling.clone());
+        let builder = verifying::verifier(issuer, fetch);
         let builder = if kind.polls { builder.poll_only() } else { builder };
         let verifier = builder
-            .fetch(Meddler::between(Via::to(line.address()), meddling.clone()))
             .clock(clock)
             .max_stale(spec.max_stale)
-            .cooldown(COOLDOWN)
             .when_stale(policy)
             .build()
             .await
@@ -123,12 +112,7 @@ impl Judge {
     }
 
     pub(super) async fn judges(&self, token: &Watched) -> Verdict {
-        match self.verifier.verify(&token.access).await {
-            Ok(_) => Verdict::Accepted,
-            Err(Refused::Revoked(_)) => Verdict::Revoked,
-            Err(Refused::RevocationUnknown) => Verdict::Unknown,
-            Err(_) => Verdict::Refused,
-        }
+        verifying::verdict(&self.verifier, &token.access).await
     }
 
     /// What it knows of the feed.

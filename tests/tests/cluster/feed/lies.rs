@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jsonwebtoken::EncodingKey;
 use rcgen::{KeyPair, PKCS_ED25519};
 use symbolon_tests::Via;
 use symbolon_tests::binary::{Cluster, PATIENCE, Site, free_port};
 
-use super::Stage;
+use super::cluster;
 use super::court::{Court, Spec};
-use super::judge::{POLLS, STREAMS, Verdict};
+use super::judge::{POLLS, STREAMS};
 use super::meddler::{Forger, Lie};
-use crate::faults::SETTINGS;
+use crate::stage::SETTINGS;
+use crate::verifying::Verdict;
 
 const SPEC: Spec<'_> = Spec {
     judges: &[STREAMS, STREAMS, STREAMS, POLLS, POLLS, POLLS],
@@ -21,10 +23,9 @@ const SPEC: Spec<'_> = Spec {
 };
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// One lie after the other. While it lasts nobody can be told of a revocation, which each verifier must notice; when it
-/// ends, all is well by itself.
-pub(super) async fn told(stage: &Stage) -> Vec<String> {
-    let (cluster, _) = stage.cluster().await;
+/// All lies at once, each to verifiers of its own.
+pub(super) async fn told() -> Vec<String> {
+    let cluster = cluster().await;
     let address = free_port();
     let other = Site::configured(&format!("http://{address}"), address, SETTINGS);
     let other = other.serve().await;
@@ -63,36 +64,39 @@ pub(super) async fn told(stage: &Stage) -> Vec<String> {
             true,
         ),
     ];
-    let mut faults = Vec::new();
-    for (name, lie, blinds) in lies {
-        let court = Court::open(stage, &cluster, SPEC).await;
-        court.revoke(5, PAUSE).await;
-        court.all_refuse().await;
-        court.meddling.lie(lie);
-        court.revoke(5, PAUSE).await;
-        if blinds {
-            court.all_are_stale().await;
-            court.none_accepts_the_dead().await;
-            // Who begins now believes no more.
-            let (one, other) =
-                tokio::join!(court.newcomer(STREAMS, 0, &SPEC), court.newcomer(POLLS, 1, &SPEC));
-            for (newcomer, token) in [one, other]
-                .iter()
-                .flat_map(|one| court.tokens.iter().map(move |token| (one, token)))
-            {
-                if newcomer.judges(token).await == Verdict::Accepted {
-                    court
-                        .tally
-                        .wrongly_accepted("by one that began meanwhile".to_owned());
-                }
+    // Each has verifiers and tokens of its own, and spends its time waiting for verifiers to know that they know too little.
+    let tellings = lies.map(|(name, lie, blinds)| telling(&cluster, name, lie, blinds));
+    join_all(tellings).await.concat()
+}
+
+/// While it lasts nobody can be told of a revocation, which each verifier must notice if it `blinds`; when it ends, all is
+/// well by itself.
+async fn telling(cluster: &Cluster, name: &str, lie: Lie, blinds: bool) -> Vec<String> {
+    let court = Court::open(cluster, SPEC).await;
+    court.revoke(5, PAUSE).await;
+    court.all_refuse().await;
+    court.meddling.lie(lie);
+    court.revoke(5, PAUSE).await;
+    if blinds {
+        court.all_are_stale().await;
+        court.none_accepts_the_dead().await;
+        // Who begins now believes no more.
+        let (one, other) = tokio::join!(court.newcomer(STREAMS, 0, &SPEC), court.newcomer(POLLS, 1, &SPEC));
+        for (newcomer, token) in [one, other]
+            .iter()
+            .flat_map(|one| court.tokens.iter().map(move |token| (one, token)))
+        {
+            if newcomer.judges(token).await == Verdict::Accepted {
+                court
+                    .tally
+                    .wrongly_accepted("by one that began meanwhile".to_owned());
             }
-        } else {
-            court.all_refuse().await;
         }
-        court.meddling.lie(Lie::None);
-        faults.extend(court.close(name).await);
+    } else {
+        court.all_refuse().await;
     }
-    faults
+    court.meddling.lie(Lie::None);
+    court.close(name).await
 }
 
 fn key() -> KeyPair {

@@ -21,71 +21,43 @@ mod meddler;
 mod outages;
 mod revoker;
 
-use std::time::Duration;
-
-use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::servers::redis::Redis;
-use symbolon_tests::binary::{Cluster, ClusterPlan, Site, free_port, loopback};
+use symbolon_tests::binary::Cluster;
 use tokio::task::block_in_place;
 
-use crate::faults::{Cast, SETTINGS, TEMPLATE, hire};
+use crate::stage::Stage;
 
 /// Tokens that outlive a run, however slow the machine is; and tokens may be signed as the feed is.
 const FEED_SETTINGS: &str =
     "tokens.access_token_lifetime = \"1h\"\nkeys.algorithms = [\"ES256\", \"EdDSA\"]\n";
 
-/// What the runs stand on.
-struct Stage {
-    postgres: Postgres,
-    redis: Redis,
-    cast: Cast,
+/// Two nodes with a database and room in Redis of their own.
+async fn cluster() -> Cluster {
+    let redis = block_in_place(Redis::shared);
+    Stage::shared().await.cluster(redis, FEED_SETTINGS).await
 }
 
-impl Stage {
-    async fn set() -> Self {
-        let (postgres, redis) = block_in_place(|| (Postgres::start(&[]), Redis::start(&[])));
-        assert_eq!(postgres.fresh_database().await, postgres.url(TEMPLATE));
-        let address = free_port();
-        let mut site = Site::configured(&format!("http://{address}"), address, SETTINGS);
-        site.set("SYMBOLON_DATABASE_URL", postgres.url(TEMPLATE));
-        let cast = hire(&site).await;
-        Self {
-            postgres,
-            redis,
-            cast,
-        }
-    }
-
-    /// Two nodes with a database of their own, whose name comes with them, on an empty Redis.
-    async fn cluster(&self) -> (Cluster, String) {
-        let database = self.postgres.copy_of(TEMPLATE).await;
-        block_in_place(|| self.redis.cli(&["FLUSHALL"]));
-        let plan = ClusterPlan {
-            database: &database,
-            redis: loopback(self.redis.port()),
-            toml: &format!("{SETTINGS}{FEED_SETTINGS}"),
-        };
-        let name = database.rsplit('/').next().expect("a name").to_owned();
-        (Cluster::start(plan).await, name)
-    }
-}
-
-/// For what has no end of its own to be waited for.
-const MOMENT: Duration = Duration::from_millis(5);
-
-/// One after the other: each needs the processors for itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verifiers_refuse_what_was_revoked_whatever_fails() {
-    let stage = Stage::set().await;
-    println!("{}", figures::HEADING);
-    let mut faults = Vec::new();
-    faults.extend(outages::streams_cut(&stage).await);
-    faults.extend(outages::node_killed(&stage).await);
-    faults.extend(outages::unreachable(&stage).await);
-    faults.extend(outages::clocks_apart(&stage).await);
-    outages::the_watch_sees_what_is_wrong(&stage).await;
-    faults.extend(history::restored(&stage).await);
-    faults.extend(history::commits_lost(&stage).await);
-    faults.extend(lies::told(&stage).await);
+    let (cut, killed) = tokio::join!(outages::streams_cut(), outages::node_killed());
+    let (unreachable, apart, ()) = tokio::join!(
+        outages::unreachable(),
+        outages::clocks_apart(),
+        outages::the_watch_sees_what_is_wrong()
+    );
+    let faults = [cut, killed, unreachable, apart].concat();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verifiers_refuse_what_was_revoked_whatever_the_database_forgets() {
+    let (restored, lost) = tokio::join!(history::restored(), history::commits_lost());
+    let faults = [restored, lost].concat();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verifiers_refuse_what_was_revoked_whoever_lies() {
+    let faults = lies::told().await;
     assert!(faults.is_empty(), "{faults:#?}");
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use symbolon_tests::binary::free_port;
 
+use super::cluster;
 use super::court::{Court, Spec};
 use super::judge::{Kind, POLLS, STREAMS};
-use super::{MOMENT, Stage};
 
 /// Longer than any run takes: nothing is ever refused for staleness.
 const PATIENT: Duration = Duration::from_secs(600);
@@ -14,18 +14,20 @@ const PATIENT: Duration = Duration::from_secs(600);
 const IMPATIENT: Duration = Duration::from_secs(2);
 /// How often streams are cut.
 const CUTS: usize = 100;
+/// Streams are cut after up to 27 times as long.
+const MOMENT: Duration = Duration::from_millis(5);
 /// Between two revocations.
 const PAUSE: Duration = Duration::from_millis(60);
 
 /// The streams are cut a hundred times at random, while sessions are revoked.
-pub(super) async fn streams_cut(stage: &Stage) -> Vec<String> {
-    let (cluster, _) = stage.cluster().await;
+pub(super) async fn streams_cut() -> Vec<String> {
+    let cluster = cluster().await;
     let spec = Spec {
         judges: &[STREAMS; 10],
         max_stale: PATIENT,
         tokens: 50,
     };
-    let court = Court::open(stage, &cluster, spec).await;
+    let court = Court::open(&cluster, spec).await;
     let cut = async {
         let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
         for _ in 0..CUTS {
@@ -39,14 +41,14 @@ pub(super) async fn streams_cut(stage: &Stage) -> Vec<String> {
 }
 
 /// A node is killed, half of the verifiers are led to the other, as a load balancer would, and it comes back.
-pub(super) async fn node_killed(stage: &Stage) -> Vec<String> {
-    let (mut cluster, _) = stage.cluster().await;
+pub(super) async fn node_killed() -> Vec<String> {
+    let mut cluster = cluster().await;
     let spec = Spec {
         judges: &[STREAMS, STREAMS, STREAMS, STREAMS, POLLS, POLLS],
         max_stale: PATIENT,
         tokens: 40,
     };
-    let court = Court::open(stage, &cluster, spec).await;
+    let court = Court::open(&cluster, spec).await;
     court.revoke(10, PAUSE).await;
     let orphans = || court.judges.iter().filter(|judge| judge.node == 0);
     cluster.nodes[0].kill();
@@ -62,8 +64,8 @@ pub(super) async fn node_killed(stage: &Stage) -> Vec<String> {
 }
 
 /// No verifier reaches its node: first nobody is told, then connections are refused.
-pub(super) async fn unreachable(stage: &Stage) -> Vec<String> {
-    let (cluster, _) = stage.cluster().await;
+pub(super) async fn unreachable() -> Vec<String> {
+    let cluster = cluster().await;
     let lax = Kind {
         lax: true,
         forgiven: true,
@@ -74,7 +76,7 @@ pub(super) async fn unreachable(stage: &Stage) -> Vec<String> {
         max_stale: IMPATIENT,
         tokens: 20,
     };
-    let court = Court::open(stage, &cluster, spec).await;
+    let court = Court::open(&cluster, spec).await;
     for silent in [true, false] {
         let nowhere = free_port();
         for judge in &court.judges {
@@ -99,8 +101,8 @@ pub(super) async fn unreachable(stage: &Stage) -> Vec<String> {
 }
 
 /// Clocks that are off by less than verifiers put up with make no difference; one that is off by more accepts nothing.
-pub(super) async fn clocks_apart(stage: &Stage) -> Vec<String> {
-    let (cluster, _) = stage.cluster().await;
+pub(super) async fn clocks_apart() -> Vec<String> {
+    let cluster = cluster().await;
     let ahead = |ahead_ms| Kind { ahead_ms, ..STREAMS };
     let spec = Spec {
         judges: &[
@@ -113,7 +115,7 @@ pub(super) async fn clocks_apart(stage: &Stage) -> Vec<String> {
         max_stale: Duration::from_secs(60),
         tokens: 20,
     };
-    let court = Court::open(stage, &cluster, spec).await;
+    let court = Court::open(&cluster, spec).await;
     court.revoke(10, PAUSE).await;
     court.all_refuse().await;
     for judge in court
@@ -134,15 +136,15 @@ pub(super) async fn clocks_apart(stage: &Stage) -> Vec<String> {
 
 /// That the watch is not blind: verifiers that accept tokens though the feed is stale are held to what is asked of the
 /// others.
-pub(super) async fn the_watch_sees_what_is_wrong(stage: &Stage) {
-    let (cluster, _) = stage.cluster().await;
+pub(super) async fn the_watch_sees_what_is_wrong() {
+    let cluster = cluster().await;
     let lax = Kind { lax: true, ..STREAMS };
     let spec = Spec {
         judges: &[lax, Kind { polls: true, ..lax }],
         max_stale: Duration::from_secs(1),
         tokens: 6,
     };
-    let court = Court::open(stage, &cluster, spec).await;
+    let court = Court::open(&cluster, spec).await;
     for judge in &court.judges {
         judge.line.cut();
     }
