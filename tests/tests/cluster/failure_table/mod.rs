@@ -10,17 +10,15 @@ mod condition;
 mod row;
 mod table;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use symbolon_core::SystemClock;
 use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::servers::redis::Redis;
-use symbolon_tests::{ClientSpec, Deployment, HarnessOptions, SCOPE, TestClient, TestUser};
-use tokio::task::JoinSet;
+use symbolon_tests::{ClientSpec, Deployment, SCOPE, TestClient, TestUser};
+use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::cast::Cast;
 use self::condition::Condition;
@@ -34,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LASTING: Duration = Duration::from_secs(4);
 /// How long a node may take to be itself again.
 const RECOVERY: Duration = Duration::from_secs(60);
+/// So many scenes are played beside each other: most of the time they wait.
+const SCENES: usize = 3;
 
 /// Short, so that the test is; but not so short that a busy machine looks like a store that is slow.
 const SETTINGS: [(&str, &str); 3] = [
@@ -55,20 +55,14 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
-        let (postgres, redis) = (Postgres::start(&[]), Redis::start(&[]));
+        let (postgres, redis) = block_in_place(|| (Postgres::start(&[]), Redis::start(&[])));
         let deployment = Deployment::on(&postgres, redis.url()).await;
-        let options = HarnessOptions {
-            settings: SETTINGS.map(|(key, value)| (key, value.to_owned())).to_vec(),
-            machine: Some(Arc::new(SystemClock::new())),
-            ..HarnessOptions::default()
-        };
-        let h = deployment.open(options).await.unwrap();
-        let stop = CancellationToken::new();
-        h.node.spawn(&TaskTracker::new(), &stop);
-        let stranger = h.add_client(ClientSpec::confidential("stranger")).await;
-        let carol = h.add_user("carol", None, SCOPE).await;
+        let settings = SETTINGS.map(|(key, value)| (key, value.to_owned()));
+        let node = Running::with(&deployment, Arc::new(SystemClock::new()), settings.to_vec()).await;
+        let stranger = node.h.add_client(ClientSpec::confidential("stranger")).await;
+        let carol = node.h.add_user("carol", None, SCOPE).await;
         Self {
-            node: Running { h, stop },
+            node,
             postgres,
             redis,
             stranger,
@@ -137,6 +131,17 @@ async fn hold(scene: &Arc<Scene>, table: &Table, condition: Condition) -> Vec<St
     wrong
 }
 
+/// Holds one condition after the other, until none is left.
+async fn play(table: Arc<Table>, conditions: Arc<Mutex<impl Iterator<Item = Condition>>>) -> Vec<String> {
+    let scene = Arc::new(Scene::set().await);
+    let mut wrong = Vec::new();
+    let next = || conditions.lock().unwrap().next();
+    while let Some(condition) = next() {
+        wrong.extend(hold(&scene, &table, condition).await);
+    }
+    wrong
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_cell_is_what_a_node_does() {
     let table = Table::read();
@@ -144,10 +149,12 @@ async fn every_cell_is_what_a_node_does() {
         &Row::ALL.map(Row::heading),
         &Condition::ALL.map(Condition::heading),
     );
-    let scene = Arc::new(Scene::set().await);
-    let mut wrong = Vec::new();
-    for condition in Condition::ALL {
-        wrong.extend(hold(&scene, &table, condition).await);
+    let table = Arc::new(table);
+    let conditions = Arc::new(Mutex::new(Condition::ALL.into_iter()));
+    let mut scenes = JoinSet::new();
+    for _ in 0..SCENES {
+        scenes.spawn(play(table.clone(), conditions.clone()));
     }
+    let wrong = scenes.join_all().await.concat();
     assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
 }
