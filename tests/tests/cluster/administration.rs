@@ -1,4 +1,5 @@
-//! A day in the life of an administrator, by the command line alone, on two nodes over PostgreSQL and Redis.
+//! A day in the life of an administrator, by the command line alone, on two nodes over PostgreSQL and Redis, and what a
+//! verifier makes of it.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,10 +9,15 @@
 use serde_json::Value;
 use symbolon_testkit::servers::postgres::Postgres;
 use symbolon_testkit::servers::redis::Redis;
-use symbolon_tests::binary::{Cluster, ClusterPlan, Credentials, Ended, Site, loopback};
+use symbolon_tests::binary::{Credentials, Ended, Site};
+use symbolon_tests::{AUDIENCE, PASSWORD, Via};
+use symbolon_verifier::Refused::Revoked;
+use symbolon_verifier::RevocationKind;
 use tokio::task::block_in_place;
 
-const PASSWORD: &str = "correct horse battery staple";
+use crate::stage;
+use crate::verifying::{self, Verdict, comes, verdict};
+
 const SCOPE: &str = "orders:read";
 
 /// The command line of an installation with a login that is stored in its folder.
@@ -47,21 +53,11 @@ impl Desk<'_> {
     }
 }
 
-async fn cluster(postgres: &Postgres, redis: &Redis) -> (Cluster, String) {
-    let database = postgres.fresh_database().await;
-    let plan = ClusterPlan {
-        database: &database,
-        redis: loopback(redis.port()),
-        toml: "passwords.memory_kib = 8192\npasswords.iterations = 1\n",
-    };
-    let cluster = Cluster::start(plan).await;
-    (cluster, database)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
-    let (postgres, redis) = block_in_place(|| (Postgres::start(&[]), Redis::start(&[])));
-    let (cluster, database) = cluster(&postgres, &redis).await;
+    let (postgres, redis) = block_in_place(|| (Postgres::shared(), Redis::shared()));
+    let cheap = "passwords.memory_kib = 8192\npasswords.iterations = 1\n";
+    let cluster = stage::cluster(&postgres.fresh_database().await, redis, cheap).await;
     let [first, second] = cluster.nodes.each_ref().map(|node| node.server());
     let site = &cluster.commands;
     let desk = Desk {
@@ -92,11 +88,13 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
     ))
     .await;
     let api = desk
-        .json("client add --client-id api --name API --serves urn:api")
+        .json(&format!(
+            "client add --client-id api --name API --serves {AUDIENCE}"
+        ))
         .await;
     let app = format!(
         "client add --client-id app --name App --grant password --grant refresh_token --scope {SCOPE} \
-         --default-scope {SCOPE} --audience urn:api"
+         --default-scope {SCOPE} --audience {AUDIENCE}"
     );
     let app = desk.json(&app).await;
     let added = desk
@@ -104,11 +102,19 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
         .await;
     assert_eq!(added.code, Some(0), "{}", added.err);
     let (app, api) = (Credentials::of(&app), Credentials::of(&api));
-    let remote = cluster.nodes[0].remote();
-    let reply = remote.login(&app, "alice", PASSWORD).await;
-    let token = reply.json()["access_token"].as_str().unwrap().to_owned();
-    let refresh = reply.json()["refresh_token"].as_str().unwrap().to_owned();
-    assert!(cluster.nodes[1].remote().is_active(&api, &token).await);
+    let remotes = cluster.nodes.each_ref().map(|node| node.remote());
+    let phone = remotes[0].login(&app, "alice", PASSWORD).await;
+    let (token, refresh) = (phone.text("access_token"), phone.text("refresh_token"));
+    assert!(remotes[1].is_active(&api, &token).await);
+
+    // The resource server verifies by itself, and follows the feed of one node.
+    let verifier = verifying::verifier(first.text("/issuer"), Via::to(second.address()))
+        .report_as("api-1", &api.id, &api.secret)
+        .build()
+        .await
+        .unwrap();
+    let accepts = async || verdict(&verifier, &token).await == Verdict::Accepted;
+    assert!(comes(accepts).await, "{:?}", verifier.feed());
 
     // The session is on the list of the other node, and is ended there: the dry run first.
     let sessions = desk.json("session list --user alice").await;
@@ -121,7 +127,7 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
     let dry = desk.json("revoke subject alice --reason left --dry-run").await;
     assert_eq!((&dry["dry_run"], &dry["sessions"]), (&true.into(), &1.into()));
     assert!(
-        cluster.nodes[0].remote().is_active(&api, &token).await,
+        remotes[0].is_active(&api, &token).await && accepts().await,
         "nothing was changed"
     );
     let made = desk
@@ -131,25 +137,53 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
         (&made["sessions"], &made["reach"]),
         (&1.into(), &"everywhere".into())
     );
-    for node in &cluster.nodes {
-        assert!(!node.remote().is_active(&api, &token).await);
-        assert_eq!(node.remote().refresh(&app, &refresh).await.status, 400);
+    for remote in &remotes {
+        assert!(!remote.is_active(&api, &token).await);
+        assert_eq!(remote.refresh(&app, &refresh).await.status, 400);
     }
+    let refused = async || verdict(&verifier, &token).await == Verdict::Revoked;
+    assert!(comes(refused).await, "{:?}", verifier.feed());
     assert_eq!(
         desk.json("session list --user alice").await["sessions"][0]["ended"],
         true
     );
+    let by_phone = made["targets"][0]["seq"].as_u64().unwrap();
+
+    // Whoever revokes by a filter waits until verifiers have it.
+    let laptop = remotes[1]
+        .login(&app, "alice", PASSWORD)
+        .await
+        .text("access_token");
+    assert_eq!(verdict(&verifier, &laptop).await, Verdict::Accepted);
+    let made = desk.json("revoke subject alice --reason left").await;
+    let refused = verifier.verify(&laptop).await;
+    assert!(
+        matches!(refused, Err(Revoked(RevocationKind::Subject))),
+        "{refused:?}"
+    );
+    let by = &made["verifiers"][0];
+    assert_eq!(
+        (&made["confirmed"], &by["client_id"], &by["name"]),
+        (&true.into(), &"api".into(), &"api-1".into())
+    );
+    let left = made["seq"].as_u64().unwrap();
+    let known = desk.json("verifiers list").await["verifiers"][0].clone();
+    assert_eq!(
+        (&known["client_id"], &known["name"], &known["live"]),
+        (&"api".into(), &"api-1".into(), &true.into())
+    );
+    assert!(known["seq"].as_u64().unwrap() >= left, "{known}");
 
     // Keys are rotated, and the trail tells it all.
     desk.json("keys rotate --dangerous-now").await;
-    let actors = |event: &'static str| {
+    let latest = |event: &'static str| {
         let desk = &desk;
         async move {
             let found = desk.json(&format!("audit list --event {event}")).await;
             found["records"][0]["event"].clone()
         }
     };
-    let put = actors("role.put").await;
+    let put = latest("role.put").await;
     assert_eq!(
         (&put["actor"], &put["reason"], &put["details"]["after"]["scope"]),
         (&"client:ada".into(), &"new-team".into(), &SCOPE.into())
@@ -158,15 +192,16 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
         put["request_id"].is_string() && put["address"].is_string(),
         "{put}"
     );
-    let revoked = actors("revocation.logged").await;
+    let revoked = latest("revocation.logged").await;
     assert_eq!(
-        (
-            &revoked["actor"],
-            &revoked["reason"],
-            &revoked["details"]["sessions"]
-        ),
-        (&"client:ada".into(), &"lost-phone".into(), &1.into())
+        (&revoked["actor"], &revoked["reason"], &revoked["details"]["seq"]),
+        (&"client:ada".into(), &"left".into(), &left.into())
     );
+    for seq in [by_phone, left] {
+        let line = format!("audit list --event revocation.confirmed --target-kind revocation --target {seq}");
+        let confirmed = async || desk.json(&line).await["records"][0]["event"]["details"]["verifiers"] == 1;
+        assert!(comes(confirmed).await, "{line}");
+    }
     let by_operator = desk.events("--target-kind client").await;
     assert!(
         by_operator
@@ -209,10 +244,9 @@ async fn a_day_of_an_administrator_leaves_a_trail_that_shows_tampering() {
     assert_eq!(desk.json(&offline).await["intact"], true);
 
     // Somebody who can write to the database rewrites who it was.
-    let name = database.rsplit('/').next().unwrap();
     let changed = "UPDATE audit_log SET body = replace(body, 'client:ada', 'client:eve'), actor = 'client:eve' \
                    WHERE event = 'role.put'";
-    block_in_place(|| postgres.sql(name, changed));
+    block_in_place(|| postgres.sql(&cluster.database, changed));
     let said = desk.fails(10, &line).await;
     assert!(said.contains("tampered"), "{said}");
     assert_eq!(
