@@ -12,14 +12,15 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use symbolon_core::audit::{Act, Actor, AuditEvent, Counted, EventKind, Outcome, Target};
 use symbolon_core::ports::StoreError;
+use symbolon_core::revocation::Head;
 use symbolon_core::rights::beyond;
-use symbolon_core::{ClientId, RequestInfo};
+use symbolon_core::{ClientId, ClientUid, RequestInfo};
 use symbolon_oauth_types::{ScopeSet, ScopeToken};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::api::Api;
-use crate::change::promising;
+use crate::change::{beyond_rights, mark_refused, marking};
 use crate::extract::body;
 use crate::problem::{Problem, ProblemKind};
 
@@ -30,8 +31,13 @@ pub struct Principal {
     pub actor: Actor,
     /// Through which client, where it is not the actor.
     pub via: Option<ClientId>,
+    /// The client of their token, by what no other client has, be it of the same name; `None` for whoever works on the
+    /// database itself.
+    pub client: Option<ClientUid>,
     /// The scope that their token has now.
     pub scope: ScopeSet,
+    /// The revocations and facts by which that was judged; `None` for whoever may do everything whatever is revoked.
+    pub judged: Option<Head>,
 }
 
 impl Principal {
@@ -53,13 +59,7 @@ impl Principal {
             return Ok(());
         }
         let names: Vec<_> = lacking.into_iter().map(ScopeToken::as_str).collect();
-        Err(Problem::new(
-            ProblemKind::Beyond,
-            format_args!(
-                "this gives, or takes over what has, admin scope that your token lacks: {}",
-                names.join(" ")
-            ),
-        ))
+        Err(beyond_rights(&names.join(" ")))
     }
 }
 
@@ -116,7 +116,7 @@ impl Admission {
 }
 
 impl Api {
-    /// Refuses to go on with what a caller was admitted for who would not be now, or who holds less.
+    /// Whoever was admitted, as they are judged now: refuses who would not be admitted any more, or holds less.
     ///
     /// # Errors
     /// [`ProblemKind::Unauthorized`], or it can't be told at present.
@@ -124,14 +124,17 @@ impl Api {
         &self,
         principal: &Principal,
         admission: &Admission,
-    ) -> Result<(), Problem> {
+    ) -> Result<Principal, Problem> {
         match self.parts.gate.admit(&admission.presented()).await {
-            Ok(now) if now.actor == principal.actor && principal.scope.is_subset(&now.scope) => Ok(()),
+            Ok(now) if now.actor == principal.actor && principal.scope.is_subset(&now.scope) => Ok(now),
             Err(Denied::Unavailable(error)) => Err(Problem::unavailable(&error)),
-            Ok(_) | Err(Denied::Missing | Denied::Refused(_)) => Err(Problem::new(
-                ProblemKind::Unauthorized,
-                "the access token has lost what it was good for while the request was under way; nothing was changed",
-            )),
+            Ok(_) | Err(Denied::Missing | Denied::Refused(_)) => {
+                mark_refused("no_longer_admitted");
+                Err(Problem::new(
+                    ProblemKind::Unauthorized,
+                    "the access token has lost what it was good for while the request was under way; nothing was changed",
+                ))
+            }
         }
     }
 
@@ -216,10 +219,9 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
         Ok((principal, admission)) => {
             request.extensions_mut().insert(principal.clone());
             request.extensions_mut().insert(admission);
-            let response = promising(next.run(request)).await;
-            if response.status() == StatusCode::FORBIDDEN {
-                // They asked for more than they hold.
-                let event = guarded.refusal(principal.act().in_request(&info), "beyond_rights");
+            let (response, refused) = marking(next.run(request)).await;
+            if let Some(reason) = refused {
+                let event = guarded.refusal(principal.act().in_request(&info), reason);
                 guarded.api.tell_refusal(event, &guarded.operation);
             }
             response

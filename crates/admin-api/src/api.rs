@@ -27,7 +27,6 @@ use symbolon_jose::SigningAlg;
 use tokio::sync::Semaphore;
 
 use crate::access::Gate;
-use crate::extract::Caller;
 use crate::keys::Keys;
 use crate::problem::Problem;
 use crate::server_info::ServerInfo;
@@ -120,6 +119,8 @@ pub struct Api {
     pub(crate) told: Mutex<HashMap<Refused, u64>>,
     /// The right to read the whole trail, which one at a time has.
     pub(crate) verifying: Semaphore,
+    /// The right to change something, which one at a time has.
+    pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
 impl Api {
@@ -129,22 +130,13 @@ impl Api {
             parts,
             told: Mutex::default(),
             verifying: Semaphore::new(1),
+            changing: tokio::sync::Mutex::default(),
         })
-    }
-
-    /// The changes, as the caller's doing.
-    pub(crate) fn acting(&self, caller: &Caller) -> Box<dyn AdminStore> {
-        self.parts.admin.acting(caller.act())
     }
 
     /// The lists, which are nobody's doing.
     pub(crate) fn reading(&self) -> Box<dyn AdminStore> {
-        self.acting_as(Act::server("reading"))
-    }
-
-    /// The changes, as that doing.
-    pub(crate) fn acting_as(&self, act: Act) -> Box<dyn AdminStore> {
-        self.parts.admin.acting(act)
+        self.parts.admin.acting(Act::server("reading"))
     }
 
     /// The moment up to which a cutoff reaches that goes with a change of facts: when [`Settle::settle`] returns. What

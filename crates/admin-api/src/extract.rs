@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use symbolon_core::RequestInfo;
-use symbolon_core::audit::{Act, Expected, MAX_REASON};
+use symbolon_core::audit::{Act, Expected, MAX_REASON, Warrant};
 use symbolon_core::view::Version;
 use utoipa::IntoParams;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -60,12 +60,18 @@ impl Caller {
         Err(Problem::new(ProblemKind::Stale, detail))
     }
 
-    /// Refuses to go on where they would not be admitted any more: for whoever has done what takes a while.
+    /// Judges them anew, and refuses to go on where they would not be admitted any more: for whoever has done what takes a
+    /// while. Returns by what they may make changes.
     ///
     /// # Errors
     /// [`Problem`]; nothing may be changed then.
-    pub(crate) async fn may_go_on(&self, api: &Api) -> Result<(), Problem> {
-        api.still_admitted(&self.principal, &self.admission).await
+    pub(crate) async fn may_go_on(&self, api: &Api) -> Result<Option<Warrant>, Problem> {
+        let now = api.still_admitted(&self.principal, &self.admission).await?;
+        // What they have been given meanwhile is for another request.
+        Ok(now.judged.map(|judged| Warrant {
+            judged,
+            scope: self.principal.scope.clone(),
+        }))
     }
 
     /// The same with a reason that a request body must hold.
@@ -77,7 +83,7 @@ impl Caller {
         if reason.is_empty() {
             return Err(Problem::invalid("reason", "say why, for the record"));
         }
-        check_reason(reason)?;
+        check_text("reason", reason, MAX_REASON)?;
         let reason = reason.to_owned();
         Ok(Self { reason, ..self })
     }
@@ -92,14 +98,19 @@ pub(crate) struct Why {
     pub(crate) reason: Option<String>,
 }
 
-/// Checks a reason for the record.
+/// Checks a text that stands on the record, or is searched by, where there is one; `max` is what the document says.
 ///
 /// # Errors
-/// It is too long, or holds control characters.
-fn check_reason(reason: &str) -> Result<(), Problem> {
-    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
-        let rule = format!("at most {MAX_REASON} characters, without control characters");
-        return Err(Problem::invalid("reason", rule));
+/// [`ProblemKind::Invalid`], which names it: it has more than `max` characters, or holds control characters.
+pub(crate) fn check_text<'a>(
+    name: &str,
+    text: impl Into<Option<&'a str>>,
+    max: usize,
+) -> Result<(), Problem> {
+    let text = text.into().unwrap_or_default();
+    if text.chars().count() > max || text.chars().any(char::is_control) {
+        let rule = format!("at most {max} characters, without control characters");
+        return Err(Problem::invalid(name, rule));
     }
     Ok(())
 }
@@ -118,7 +129,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
         // Other parameters are for whoever reads them.
         let Query(why) = Query::<Why>::from_request_parts(parts, api).await?;
         let reason = why.reason.unwrap_or_default();
-        check_reason(&reason)?;
+        check_text("reason", &*reason, MAX_REASON)?;
         Ok(Self {
             principal,
             request,

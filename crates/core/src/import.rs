@@ -159,6 +159,8 @@ pub enum ImportMode {
 pub enum Imported {
     /// Made; or would be.
     Added,
+    /// The roles hold more than may be given ([`Change::Beyond`](crate::ports::Change)); nothing changed.
+    Beyond,
     /// There is a user whom all these names lead to; nothing changed.
     Exists,
     /// The name belongs to somebody else, or to an earlier one of the batch; nothing changed.

@@ -280,6 +280,12 @@ pub trait ServerStore: Send + Sync {
 /// What came of an administrative change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Change {
+    /// It would give, or take over what has, admin scope that [`Warrant::scope`](crate::audit::Warrant) lacks; nothing
+    /// changed.
+    Beyond,
+    /// Revocations or facts have moved on since [`Warrant::judged`](crate::audit::Warrant): judge anew whoever changes it,
+    /// and try again. Nothing changed.
+    CatchUp,
     /// It is made.
     Done,
     /// The record is not as [`Act::expected`] says; nothing changed.
@@ -354,7 +360,8 @@ pub struct ListedAudience {
 /// Administrative changes, by one doing ([`AdminStores::acting`]). Each is one transaction, together with the advance of
 /// [`Head::facts`], the entry on the revocation log that goes with it, whose act is replaced by the doing, and the event on
 /// the audit trail with the record before and after. A change that changes nothing leaves no event. Where the record is
-/// not as the doing expects it, that is [`Change::Stale`].
+/// not as the doing expects it, that is [`Change::Stale`]; where its warrant is out of date, [`Change::CatchUp`]. What a user
+/// may is known only here, since roles change by themselves: there it may be [`Change::Beyond`].
 #[async_trait]
 pub trait AdminStore: Send + Sync {
     /// Makes a user. [`Change::Taken`] names `username` or `email`; [`Change::Unknown`] names `role`.
@@ -362,8 +369,8 @@ pub trait AdminStore: Send + Sync {
 
     /// Makes many users, at most [`crate::import::MAX_BATCH`], in one transaction, and says of each in turn what came of it:
     /// whoever can't be made holds nobody else up. [`Imported::Taken`] and [`Imported::Unknown`] name what
-    /// [`AdminStore::add_user`] names.
-    async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>>;
+    /// [`AdminStore::add_user`] names. `None` is [`Change::CatchUp`].
+    async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Option<Vec<Imported>>>;
 
     /// Users behind `after`, at most `limit`: by subject, or where a prefix is given, by the first of their names that begins
     /// so, in byte order.
@@ -480,11 +487,13 @@ pub enum Idempotent {
     Pending,
     /// The key was used for another request.
     Reused,
+    /// It would be the first, but the caller has as many keys as they may: nothing was taken.
+    Full,
     /// It was done: this was the answer.
     Answered {
         /// The status.
         status: u16,
-        /// The body; `None` where it was not kept, because it held a secret or was too long.
+        /// The body; `None` where it was not kept, because it held a secret, was too long, or there was no room for more.
         body: Option<String>,
     },
 }
@@ -493,10 +502,19 @@ pub enum Idempotent {
 /// https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)), kept for a day.
 #[async_trait]
 pub trait IdempotencyStore: Send + Sync {
-    /// Takes a key: `key` is a digest over the actor and the key, `request` one over method, path and body.
-    async fn begin_once(&self, key: [u8; 32], request: [u8; 32], now: UnixMillis) -> StoreResult<Idempotent>;
+    /// Takes a key, where its caller has fewer than `most`, or a few more of those who ask at once. `key` is half a digest
+    /// over the caller, by which keys are counted, and half one over the caller and their key; `request` is one over scope,
+    /// method, path and body.
+    async fn begin_once(
+        &self,
+        key: [u8; 32],
+        request: [u8; 32],
+        now: UnixMillis,
+        most: u32,
+    ) -> StoreResult<Idempotent>;
 
-    /// Keeps the first answer. A body of more than 64 KiB is not kept.
+    /// Keeps the first answer. A body of more than 64 KiB is not kept, nor one with which those of the same caller would
+    /// have more than 16 MiB.
     async fn answered(&self, key: [u8; 32], status: u16, body: Option<&str>) -> StoreResult<()>;
 
     /// Gives the key back: nothing was changed.

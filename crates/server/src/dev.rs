@@ -218,7 +218,7 @@ impl Seeder<'_> {
 fn done(change: Change) -> anyhow::Result<()> {
     match change {
         Change::Done => Ok(()),
-        Change::Stale => bail!("somebody else changes the data folder"),
+        Change::Beyond | Change::CatchUp | Change::Stale => bail!("somebody else changes the data folder"),
         Change::Taken(what) | Change::Unknown(what) => {
             bail!("the data folder holds something of that {what} already: give another --data-dir")
         }

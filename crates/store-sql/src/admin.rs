@@ -56,7 +56,7 @@ impl AdminStore for SqlAdmin {
         retried(|| self.store.insert_user(&self.act, user)).await
     }
 
-    async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>> {
+    async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Option<Vec<Imported>>> {
         retried(|| self.store.insert_users(&self.act, users, mode)).await
     }
 

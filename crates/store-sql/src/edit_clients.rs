@@ -25,7 +25,7 @@ use crate::edit_users::take_subject;
 use crate::entity::{client_secrets, client_values, clients, resource_servers};
 use crate::error::{store_error, unless_taken};
 use crate::log::{advance_facts, append_with_facts, is_blocked};
-use crate::transaction::{Lock, Transaction, commit};
+use crate::transaction::{Transaction, commit};
 
 const UNKNOWN: Change = Change::Unknown("client");
 
@@ -36,7 +36,9 @@ impl SqlStore {
         client: &Client,
         lift: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let uid = client.uid.0;
         if !take_subject(&tx, uid, "client").await? {
             return Ok(Change::Taken("uid"));
@@ -70,7 +72,9 @@ impl SqlStore {
     }
 
     pub(crate) async fn replace_client_policy(&self, act: &Act, client: &Client) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let uid = client.uid.0;
         let before = match by_uid(&tx, client.uid).await? {
             None => return Ok(UNKNOWN),
@@ -113,7 +117,9 @@ impl SqlStore {
         active: bool,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = match by_uid(&tx, uid).await? {
             None => return Ok(UNKNOWN),
             Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
@@ -146,7 +152,9 @@ impl SqlStore {
         uid: ClientUid,
         secrets: &[ClientSecretHash],
     ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = match by_uid(&tx, uid).await? {
             None => return Ok(UNKNOWN),
             Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
@@ -180,7 +188,9 @@ impl SqlStore {
         uid: ClientUid,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = match by_uid(&tx, uid).await? {
             None => return Ok(UNKNOWN),
             Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),

@@ -11,12 +11,12 @@ use symbolon_core::profile::Profile;
 use symbolon_core::user::{RoleName, User};
 
 use crate::SqlStore;
-use crate::audit::is_stale;
+use crate::audit::{is_stale, may_handle};
 use crate::edit_users::{insert_names, insert_roles};
 use crate::entity::{user_names, user_roles, users};
 use crate::error::store_error;
 use crate::log::advance_facts;
-use crate::transaction::{Lock, Transaction, commit};
+use crate::transaction::{Transaction, commit};
 use crate::users::by_subject;
 
 impl SqlStore {
@@ -27,9 +27,12 @@ impl SqlStore {
         subject: Subject,
         profile: &Profile,
     ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = match by_subject(&tx, subject).await? {
             None => return Ok(Change::Unknown("user")),
+            Some(before) if !may_handle(act, &before.scope) => return Ok(Change::Beyond),
             Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
             Some(before) => before,
         };
@@ -52,7 +55,10 @@ impl SqlStore {
             if !replace_roles(&tx, subject, profile.roles()).await? {
                 return Ok(Change::Unknown("role"));
             }
-            self.tell(&tx, act, EventKind::UserRolesSet, subject, now).await?;
+            now = self.tell(&tx, act, EventKind::UserRolesSet, subject, now).await?;
+        }
+        if now.as_ref().is_some_and(|now| !may_handle(act, &now.scope)) {
+            return Ok(Change::Beyond);
         }
         commit(tx).await?;
         Ok(Change::Done)

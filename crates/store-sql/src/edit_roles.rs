@@ -13,7 +13,7 @@ use crate::convert::{bounded, parse, refused};
 use crate::entity::{role_scopes, roles};
 use crate::error::store_error;
 use crate::log::advance_facts;
-use crate::transaction::{Lock, Transaction, commit};
+use crate::transaction::{Transaction, commit};
 use crate::users::{MAX_ROLE_SCOPES, MAX_ROLES, role_scopes_of};
 
 impl SqlStore {
@@ -23,7 +23,9 @@ impl SqlStore {
                 "a role allows at most {MAX_ROLE_SCOPES} scopes"
             )));
         }
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = by_name(&tx, &role.name).await?;
         if is_stale(act, before.as_ref()) {
             return Ok(Change::Stale);
@@ -94,7 +96,9 @@ impl SqlStore {
 
     /// Those who hold the role lose it with the row.
     pub(crate) async fn remove_role(&self, act: &Act, name: &RoleName) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = match by_name(&tx, name).await? {
             None => return Ok(Change::Unknown("role")),
             Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),

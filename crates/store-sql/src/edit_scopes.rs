@@ -14,7 +14,7 @@ use crate::convert::{bounded, parse, refused};
 use crate::entity::scopes::{ActiveModel, Column, Entity, Model};
 use crate::error::store_error;
 use crate::log::advance_facts;
-use crate::transaction::{Lock, Transaction, commit};
+use crate::transaction::{Transaction, commit};
 
 /// Most scopes that there may be on the register.
 const MAX_SCOPES: u64 = 1000;
@@ -33,7 +33,9 @@ impl Recorded for RegisteredScope {
 
 impl SqlStore {
     pub(crate) async fn upsert_scope(&self, act: &Act, scope: &RegisteredScope) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = find(&tx, &scope.name).await?;
         if is_stale(act, before.as_ref()) {
             return Ok(Change::Stale);
@@ -70,7 +72,9 @@ impl SqlStore {
     }
 
     pub(crate) async fn remove_scope(&self, act: &Act, name: &ScopeToken) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = match find(&tx, name).await? {
             None => return Ok(Change::Unknown("scope")),
             Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),

@@ -14,19 +14,21 @@ use symbolon_core::user::{LoginName, RoleName};
 use uuid::Uuid;
 
 use crate::SqlStore;
-use crate::audit::{self, Recorded, is_stale};
+use crate::audit::{self, Recorded, is_stale, may_handle};
 use crate::convert::to_ms;
 use crate::entity::{roles, subjects, user_names, user_roles, users};
 use crate::error::{store_error, unless_taken};
 use crate::log::{advance_facts, append_with_facts};
-use crate::transaction::{Lock, Transaction, commit};
+use crate::transaction::{Transaction, commit};
 use crate::users::by_subject;
 
 const UNKNOWN: Change = Change::Unknown("user");
 
 impl SqlStore {
     pub(crate) async fn insert_user(&self, act: &Act, new: &NewUser) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let subject = new.user.subject;
         if !take_subject(&tx, subject.0, "user").await? {
             return Ok(Change::Taken("subject"));
@@ -43,6 +45,9 @@ impl SqlStore {
         }
         advance_facts(&tx).await?;
         let made = by_subject(&tx, subject).await?;
+        if made.as_ref().is_some_and(|made| !may_handle(act, &made.scope)) {
+            return Ok(Change::Beyond);
+        }
         self.write_change(&tx, act, EventKind::UserCreated, None, made.as_ref())
             .await?;
         commit(tx).await?;
@@ -56,9 +61,12 @@ impl SqlStore {
         active: bool,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = match by_subject(&tx, subject).await? {
             None => return Ok(UNKNOWN),
+            Some(before) if !may_handle(act, &before.scope) => return Ok(Change::Beyond),
             Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
             // It is so already. A second lift would cut off what began since the first.
             Some(before) if before.active == active => return Ok(Change::Done),
@@ -91,9 +99,12 @@ impl SqlStore {
         hash: &PasswordHash,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let user = match by_subject(&tx, subject).await? {
             None => return Ok(UNKNOWN),
+            Some(user) if !may_handle(act, &user.scope) => return Ok(Change::Beyond),
             Some(user) if is_stale(act, Some(&user)) => return Ok(Change::Stale),
             Some(user) => user,
         };
@@ -118,9 +129,12 @@ impl SqlStore {
         subject: Subject,
         entry: &NewRevocation,
     ) -> StoreResult<Change> {
-        let tx = self.writing(Lock::HeadAlone).await?;
+        let Some(tx) = self.changing(act).await? else {
+            return Ok(Change::CatchUp);
+        };
         let before = match by_subject(&tx, subject).await? {
             None => return Ok(UNKNOWN),
+            Some(before) if !may_handle(act, &before.scope) => return Ok(Change::Beyond),
             Some(before) if is_stale(act, Some(&before)) => return Ok(Change::Stale),
             Some(before) => before,
         };

@@ -11,13 +11,14 @@ use symbolon_core::user::{LoginName, RoleName};
 use uuid::Uuid;
 
 use crate::SqlStore;
-use crate::audit;
-use crate::convert::refused;
+use crate::audit::{self, may_handle};
+use crate::convert::{parse, refused};
 use crate::edit_users::row;
 use crate::entity::{roles, subjects, user_names, user_roles, users};
 use crate::error::store_error;
 use crate::log::advance_facts;
-use crate::transaction::{Lock, Transaction, commit};
+use crate::transaction::{Transaction, commit};
+use crate::users::{MAX_ROLES, role_scopes_of};
 
 /// Most rows of one statement: both databases bound the values that one may have.
 const ROWS: usize = 1000;
@@ -29,16 +30,19 @@ impl SqlStore {
         act: &Act,
         new: &[NewUser],
         mode: ImportMode,
-    ) -> StoreResult<Vec<Imported>> {
+    ) -> StoreResult<Option<Vec<Imported>>> {
         if new.len() > MAX_BATCH {
             return Err(refused(format_args!("a batch has at most {MAX_BATCH} users")));
         }
         let tx = match mode {
             ImportMode::Check => self.snapshot().await?,
             // Whoever makes users is alone, so that what is free now is free until the end.
-            ImportMode::Write => self.writing(Lock::HeadAlone).await?,
+            ImportMode::Write => match self.changing(act).await? {
+                Some(tx) => tx,
+                None => return Ok(None),
+            },
         };
-        let outcomes = Judge::of(&tx, new).await?.judge_all(new);
+        let outcomes = Judge::of(&tx, act, new).await?.judge_all(new);
         let added: Vec<&NewUser> = new
             .iter()
             .zip(&outcomes)
@@ -52,7 +56,7 @@ impl SqlStore {
             audit::write(&tx, &[told(event, &added)]).await?;
             commit(tx).await?;
         }
-        Ok(outcomes)
+        Ok(Some(outcomes))
     }
 }
 
@@ -83,14 +87,14 @@ struct Judge {
     names: HashMap<String, Uuid>,
     /// Subjects that somebody has or had.
     subjects: HashSet<Uuid>,
-    /// Roles that there are.
-    roles: HashSet<String>,
+    /// Roles that there are, and whether they may be given.
+    roles: HashMap<RoleName, bool>,
     /// Names of earlier users of the batch.
     promised: HashSet<String>,
 }
 
 impl Judge {
-    async fn of(tx: &Transaction, new: &[NewUser]) -> StoreResult<Self> {
+    async fn of(tx: &Transaction, act: &Act, new: &[NewUser]) -> StoreResult<Self> {
         let names: Vec<&str> = new
             .iter()
             .flat_map(|user| &user.names)
@@ -110,20 +114,10 @@ impl Judge {
             .all(tx)
             .await
             .map_err(store_error)?;
-        let roles = if new.iter().all(|user| user.user.roles.is_empty()) {
-            Vec::new()
-        } else {
-            // There are fewer of them than a batch may name.
-            roles::Entity::find()
-                .limit(crate::users::MAX_ROLES)
-                .all(tx)
-                .await
-                .map_err(store_error)?
-        };
         Ok(Self {
             names: names.into_iter().map(|row| (row.name, row.subject)).collect(),
             subjects: subjects.into_iter().collect(),
-            roles: roles.into_iter().map(|row| row.name).collect(),
+            roles: roles_of(tx, act, new).await?,
             promised: HashSet::new(),
         })
     }
@@ -149,15 +143,44 @@ impl Judge {
             let is_username = username.as_ref() == Some(name);
             return Imported::Taken(if is_username { "username" } else { "email" });
         }
-        let known = |role: &RoleName| self.roles.contains(role.as_str());
+        let known = |role: &RoleName| self.roles.contains_key(role);
         if !new.user.roles.iter().all(known) {
             return Imported::Unknown("role");
+        }
+        if new.user.roles.iter().any(|role| !self.roles[role]) {
+            return Imported::Beyond;
         }
         self.subjects.insert(subject);
         let names = new.names.iter().map(|name| name.as_str().to_owned());
         self.promised.extend(names);
         Imported::Added
     }
+}
+
+/// Those that there are of the roles that a batch names, and whether they may be given.
+async fn roles_of(tx: &Transaction, act: &Act, new: &[NewUser]) -> StoreResult<HashMap<RoleName, bool>> {
+    let named: HashSet<&str> = new
+        .iter()
+        .flat_map(|new| &new.user.roles)
+        .map(RoleName::as_str)
+        .collect();
+    if named.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // There are fewer of them than a batch may name.
+    let rows = roles::Entity::find().limit(MAX_ROLES).all(tx).await;
+    let known: Vec<RoleName> = rows
+        .map_err(store_error)?
+        .iter()
+        .filter(|row| named.contains(row.name.as_str()))
+        .map(|row| parse(&row.name, "a role name"))
+        .collect::<StoreResult<_>>()?;
+    let mut scopes = role_scopes_of(tx, known.iter().collect()).await?;
+    let may_be_given = |role: RoleName| {
+        let scope = scopes.remove(&role).into_iter().flatten().collect();
+        (role, may_handle(act, &scope))
+    };
+    Ok(known.into_iter().map(may_be_given).collect())
 }
 
 async fn insert(tx: &Transaction, added: &[&NewUser]) -> StoreResult<()> {

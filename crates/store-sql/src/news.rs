@@ -101,7 +101,7 @@ fn is_earlier(applied: Head, head: Head) -> bool {
 
 /// Whether what was applied is not what is there. A log with another identity is another log, whatever its position; one
 /// that has gone back, or is back where the node was by another way, is another history.
-fn is_behind(applied: Head, head: Head) -> bool {
+pub(crate) fn is_behind(applied: Head, head: Head) -> bool {
     applied.log != head.log
         || applied.seq != head.seq
         || applied.facts != head.facts

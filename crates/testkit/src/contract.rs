@@ -23,6 +23,7 @@ pub mod sweeps;
 pub mod throttle;
 pub mod users;
 pub mod verifiers;
+pub mod warrants;
 mod watched;
 
 /// [`store_contract`](crate::store_contract) for stores that hold sessions alone.
@@ -130,9 +131,11 @@ macro_rules! store_contract {
             tokens_that_have_ended_are_swept,
         ]);
         $crate::store_contract!(@cases $make, idempotency, [
+            a_caller_has_so_many_keys,
             a_key_that_was_given_back_is_free,
             a_request_is_made_once_by_key,
             bodies_are_bounded,
+            bodies_of_a_caller_are_bounded,
             keys_are_swept_by_age,
             of_racing_requests_one_is_the_first,
         ]);
@@ -158,6 +161,10 @@ macro_rules! store_contract {
             every_change_leaves_its_event,
             of_those_who_have_seen_the_same_one_changes_it,
             who_means_a_new_record_replaces_none,
+        ]);
+        $crate::store_contract!(@cases $make, warrants, [
+            a_doing_judged_by_an_older_state_changes_nothing,
+            nobody_gives_or_takes_over_more_than_they_hold,
         ]);
         $crate::store_contract!(@cases $make, keys, [
             a_key_is_rewrapped_only_where_it_is_still_the_same,
@@ -206,6 +213,7 @@ macro_rules! store_contract {
         $crate::store_contract!(@cases $make, session_list, [
             sessions_are_counted_by_when_they_began,
             sessions_are_listed_the_latest_first,
+            sessions_are_listed_with_the_names_that_there_are,
             sessions_say_whether_they_were_ended,
             what_began_after_the_last_entry_goes_on,
         ]);

@@ -27,6 +27,8 @@ pub struct Accepted {
     pub client: Arc<Client>,
     /// The user on whose behalf, as they stand now; `None` where the client acts for itself.
     pub user: Option<Arc<User>>,
+    /// The revocations and facts by which it was accepted.
+    pub head: Head,
 }
 
 impl Service {
@@ -134,6 +136,7 @@ impl Service {
                     },
                     client: decision.client,
                     user: decision.user,
+                    head: decision.head,
                 });
             }
         }

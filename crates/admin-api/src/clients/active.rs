@@ -67,9 +67,12 @@ impl Api {
         } else {
             NewRevocation::client_blocked(&client.client_id)
         };
-        let admin = self.acting_as(caller.act_on(version(&client))?);
-        self.commit(admin.set_client_active(client.uid, active, &entry))
-            .await?;
+        let act = caller.act_on(version(&client))?;
+        let entry = &entry;
+        self.commit(caller, act, |admin| async move {
+            admin.set_client_active(client.uid, active, entry).await
+        })
+        .await?;
         let view = self.as_kept(Client { active, ..client }).await;
         Ok(tagged(Version::of(&view), &view))
     }

@@ -62,7 +62,11 @@ pub(crate) async fn create_client(
         ClientType::Public => None,
     };
     client.secrets = secret.iter().map(|secret| secret.hash.clone()).collect();
-    api.create(api.acting(&caller).add_client(&client, &lift)).await?;
+    let (made, lift) = (&client, &lift);
+    api.create(&caller, caller.act(), |admin| async move {
+        admin.add_client(made, lift).await
+    })
+    .await?;
     let view = api.as_kept(client).await;
     let (version, location) = (Version::of(&view), location("clients", &view.client_id));
     // A secret that is good for nothing is shown to nobody.

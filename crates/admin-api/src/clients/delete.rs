@@ -29,8 +29,11 @@ pub(crate) async fn delete_client(
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
     let client = api.client_for(&caller, &text).await?;
-    let entry = NewRevocation::client_deleted(&client.client_id, api.cutoff());
-    let admin = api.acting_as(caller.act_on(version(&client))?);
-    api.commit(admin.delete_client(client.uid, &entry)).await?;
+    let entry = &NewRevocation::client_deleted(&client.client_id, api.cutoff());
+    let act = caller.act_on(version(&client))?;
+    api.commit(&caller, act, |admin| async move {
+        admin.delete_client(client.uid, entry).await
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -116,32 +116,40 @@ impl ClientForm {
     /// The policy: the one way in, and within every rule.
     ///
     /// # Errors
-    /// The first field that breaks one.
+    /// Every field that breaks a rule of its own; or, where none does, the first rule between them that is broken.
     pub(crate) fn policy(&self, algorithms: &[SigningAlg]) -> Result<ClientPolicy, Problem> {
-        let client_type = self.client_type()?;
-        let usual = ClientPolicy::new(&self.name, client_type);
+        let mut faults = Faults::default();
+        let client_type = faults.value(self.client_type().map(Some));
+        let usual = ClientPolicy::new(&self.name, client_type.unwrap_or(ClientType::Confidential));
+        let grants = faults.value(list::<GrantType>("grants", &self.grants));
+        let origins = faults.value(list::<String>("cors_origins", &self.cors_origins));
+        let rotation = faults.value(optional::<RotationPolicy>("rotation", self.rotation.as_ref()));
         let policy = ClientPolicy {
             auth_methods: match &self.auth_methods {
-                Some(methods) => list::<AuthMethod>("auth_methods", methods)?.into_iter().collect(),
+                Some(methods) => faults
+                    .value(list::<AuthMethod>("auth_methods", methods))
+                    .into_iter()
+                    .collect(),
                 None => usual.auth_methods,
             },
-            grants: list::<GrantType>("grants", &self.grants)?.into_iter().collect(),
-            scope: text::<ScopeSet>("scope", &self.scope)?,
-            default_scope: text::<ScopeSet>("default_scope", &self.default_scope)?,
-            audiences: list::<ResourceIndicator>("audiences", &self.audiences)?,
-            serves: self.served()?,
+            grants: grants.into_iter().collect(),
+            scope: faults.value(text::<ScopeSet>("scope", &self.scope)),
+            default_scope: faults.value(text::<ScopeSet>("default_scope", &self.default_scope)),
+            audiences: faults.value(list::<ResourceIndicator>("audiences", &self.audiences)),
+            serves: faults.value(self.served(algorithms)),
             access_token_lifetime: self.access_token_lifetime,
             session_lifetime: self.session_lifetime,
             refresh_idle_lifetime: self.refresh_idle_lifetime,
-            rotation: optional::<RotationPolicy>("rotation", self.rotation.as_ref())?.unwrap_or_default(),
+            rotation: rotation.unwrap_or_default(),
             late_recoveries: self.late_recoveries,
-            signing_alg: optional("signing_alg", self.signing_alg.as_ref())?,
-            cors_origins: list::<String>("cors_origins", &self.cors_origins)?
-                .into_iter()
-                .collect(),
+            signing_alg: faults.value(algorithm("signing_alg", self.signing_alg.as_ref(), algorithms)),
+            cors_origins: origins.into_iter().collect(),
             ..usual
         };
-        check(&policy, algorithms)?;
+        faults.end()?;
+        policy
+            .validate()
+            .map_err(|error| Problem::invalid(error.field(), error))?;
         Ok(policy)
     }
 
@@ -157,7 +165,7 @@ impl ClientForm {
         }
     }
 
-    fn served(&self) -> Result<Vec<ServedAudience>, Problem> {
+    fn served(&self, algorithms: &[SigningAlg]) -> Result<Vec<ServedAudience>, Problem> {
         let audiences: Vec<_> = self.serves.iter().map(|served| served.audience.clone()).collect();
         let indicators = list::<ResourceIndicator>("serves", &audiences)?;
         (0..)
@@ -166,7 +174,7 @@ impl ClientForm {
                 let field = format!("serves[{index}].signing_alg");
                 Ok(ServedAudience {
                     indicator,
-                    signing_alg: optional(&field, form.signing_alg.as_ref())?,
+                    signing_alg: algorithm(&field, form.signing_alg.as_ref(), algorithms)?,
                     access_token_lifetime: form.access_token_lifetime,
                 })
             })
@@ -206,23 +214,31 @@ impl From<ClientView> for ClientForm {
     }
 }
 
-/// Holds a policy to every rule; the server must have a key for each algorithm in it.
-///
-/// # Errors
-/// The first field that breaks one.
-fn check(policy: &ClientPolicy, algorithms: &[SigningAlg]) -> Result<(), Problem> {
-    policy
-        .validate()
-        .map_err(|error| Problem::invalid(error.field(), error))?;
-    has_key(policy.signing_alg, "signing_alg", algorithms)?;
-    for (index, served) in policy.serves.iter().enumerate() {
-        has_key(
-            served.signing_alg,
-            &format!("serves[{index}].signing_alg"),
-            algorithms,
-        )?;
+/// Fields that break a rule, of which none hides another.
+#[derive(Default)]
+struct Faults(Option<Problem>);
+
+impl Faults {
+    /// What was read of a field; where it breaks a rule, something that nobody goes by.
+    fn value<T: Default>(&mut self, read: Result<T, Problem>) -> T {
+        read.unwrap_or_else(|problem| {
+            self.0 = Some(match self.0.take() {
+                None => problem,
+                Some(mut first) => {
+                    first.detail = format!("{}; {}", first.detail, problem.detail);
+                    first.errors.extend(problem.errors);
+                    first
+                }
+            });
+            T::default()
+        })
     }
-    Ok(())
+
+    /// # Errors
+    /// What was wrong.
+    fn end(self) -> Result<(), Problem> {
+        self.0.map_or(Ok(()), Err)
+    }
 }
 
 /// Refuses an algorithm that the server has no key for.
@@ -241,6 +257,16 @@ pub(crate) fn has_key(
             format_args!("the server has no {alg} key: add the algorithm to `keys.algorithms` first"),
         )),
     }
+}
+
+fn algorithm(
+    field: &str,
+    given: Option<&String>,
+    algorithms: &[SigningAlg],
+) -> Result<Option<SigningAlg>, Problem> {
+    let alg = optional(field, given)?;
+    has_key(alg, field, algorithms)?;
+    Ok(alg)
 }
 
 fn text<T: FromStr<Err: Display>>(field: &str, text: &str) -> Result<T, Problem> {
@@ -381,6 +407,30 @@ mod tests {
             let named: Vec<_> = problem.errors.iter().map(|error| error.field.as_str()).collect();
             assert_eq!((problem.status, &named[..]), (422, &[field][..]), "{value}");
         }
+    }
+
+    #[test]
+    fn no_refusal_hides_another() {
+        let change = json!({
+            "type": "secret", "grants": ["a"], "scope": "\u{1b}", "audiences": ["b"], "signing_alg": "RS256",
+            "serves": [{ "audience": "c" }], "name": "",
+        });
+        let problem = form(change).unwrap_err();
+        let named: Vec<_> = problem.errors.iter().map(|error| error.field.as_str()).collect();
+        let broken = [
+            "type",
+            "grants[0]",
+            "scope",
+            "audiences[0]",
+            "serves[0]",
+            "signing_alg",
+        ];
+        assert_eq!(named, broken);
+        assert!(
+            broken
+                .iter()
+                .all(|field| problem.detail.contains(&format!("{field}: ")))
+        );
     }
 
     #[test]

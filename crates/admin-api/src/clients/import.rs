@@ -22,7 +22,8 @@ use super::secrets::ShownSecret;
 use crate::api::Api;
 use crate::change::made;
 use crate::extract::{Body, Caller, Why};
-use crate::problem::Problem;
+use crate::idempotency::changes_nothing;
+use crate::problem::{Problem, ProblemKind};
 
 /// Most clients of one import.
 const MAX_IMPORT: usize = 500;
@@ -91,7 +92,7 @@ pub enum ClientOutcome {
     Exists,
     /// The server failed at it: look whether it is there before you try again.
     Failed,
-    /// The server failed before its turn came.
+    /// The server failed, or the token was revoked, before its turn came.
     NotTried,
     /// Refused.
     Refused,
@@ -125,12 +126,20 @@ pub(crate) async fn import_clients(
     let clients = if import.dry_run {
         make(&mut Forecast::new(&api), drafts).await?
     } else {
-        make(&mut Store(api.acting(&caller)), drafts).await?
+        let mut store = Store {
+            api: &api,
+            caller: &caller,
+        };
+        make(&mut store, drafts).await?
     };
     let count = |outcome| clients.iter().filter(|client| client.outcome == outcome).count();
+    let added = count(ClientOutcome::Added);
+    if import.dry_run || added == 0 {
+        changes_nothing();
+    }
     Ok(Json(ClientsImported {
         dry_run: import.dry_run,
-        added: count(ClientOutcome::Added),
+        added,
         existing: count(ClientOutcome::Exists),
         refused: count(ClientOutcome::Refused),
         clients,
@@ -174,11 +183,16 @@ impl Book for Forecast<'_> {
     }
 }
 
-struct Store(Box<dyn AdminStore>);
+struct Store<'a> {
+    api: &'a Api,
+    caller: &'a Caller,
+}
 
-impl Book for Store {
+impl Book for Store<'_> {
     async fn add(&mut self, draft: &Draft) -> Result<Came, Problem> {
-        Came::of(self.0.add_client(&draft.client, &draft.lift).await?)
+        let change =
+            |admin: Box<dyn AdminStore>| async move { admin.add_client(&draft.client, &draft.lift).await };
+        Came::of(self.api.change(self.caller, self.caller.act(), change).await?)
     }
 
     fn added(draft: Draft) -> ImportedClient {
@@ -217,7 +231,8 @@ async fn make<B: Book>(
                 told.push(B::added(draft));
             }
             Ok(Came::Exists) => told.push(draft.told(ClientOutcome::Exists)),
-            Err(problem) if problem.status < 500 => {
+            // Whoever may not go on is refused all that is left.
+            Err(problem) if problem.status < 500 && problem.status != ProblemKind::Unauthorized.status() => {
                 told.push(draft.told(ClientOutcome::Refused).because(problem));
             }
             Err(problem) if is_any_made => {
@@ -263,7 +278,6 @@ mod tests {
     use symbolon_testkit::confidential_client;
 
     use super::*;
-    use crate::problem::ProblemKind;
 
     /// Takes so many clients and then fails.
     struct Failing(usize);

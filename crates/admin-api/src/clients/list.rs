@@ -9,9 +9,9 @@ use symbolon_core::view::ClientView;
 use utoipa::IntoParams;
 
 use crate::api::Api;
-use crate::extract::Query;
+use crate::extract::{Query, check_text};
 use crate::page::{Page, PageQuery};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 
 /// The name that cursors of this list are made for.
 const LIST: &str = "clients";
@@ -36,21 +36,17 @@ pub(crate) struct ClientFilter {
     path = "/clients",
     tag = "clients",
     params(ClientFilter, PageQuery),
-    responses((status = 200, description = "A page of clients", body = Page<ClientView>)),
+    responses(
+        (status = 200, description = "A page of clients", body = Page<ClientView>),
+        (status = 422, description = "A parameter breaks a rule", body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 pub(crate) async fn list_clients(
     State(api): State<Arc<Api>>,
     Query(filter): Query<ClientFilter>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<ClientView>>, Problem> {
-    if filter
-        .prefix
-        .as_ref()
-        .is_some_and(|prefix| prefix.len() > ClientId::MAX_BYTES)
-    {
-        let rule = format!("a client id has at most {} bytes", ClientId::MAX_BYTES);
-        return Err(Problem::new(ProblemKind::Malformed, &rule).at("prefix", &rule));
-    }
+    check_text("prefix", filter.prefix.as_deref(), ClientId::MAX_BYTES)?;
     let cursors = &api.parts.cursors;
     // By just this filter: positions of others mean something else.
     let list = format!("{LIST} {:?} {:?}", filter.prefix, filter.active);

@@ -52,8 +52,11 @@ impl Api {
         client: &Client,
         secrets: &[ClientSecretHash],
     ) -> Result<(), Problem> {
-        let admin = self.acting_as(caller.act_on(version(client))?);
-        self.commit(admin.set_client_secrets(client.uid, secrets)).await
+        let act = caller.act_on(version(client))?;
+        self.commit(caller, act, |admin| async move {
+            admin.set_client_secrets(client.uid, secrets).await
+        })
+        .await
     }
 }
 

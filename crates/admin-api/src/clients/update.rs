@@ -69,8 +69,12 @@ pub(crate) async fn update_client(
     let policy = form.policy(&api.parts.algorithms)?;
     caller.principal.may_handle(&policy.scope)?;
     let changed = Client { policy, ..client };
-    let admin = api.acting_as(caller.act_on(version)?);
-    api.commit(admin.set_client_policy(&changed)).await?;
+    let act = caller.act_on(version)?;
+    let wanted = &changed;
+    api.commit(&caller, act, |admin| async move {
+        admin.set_client_policy(wanted).await
+    })
+    .await?;
     let view = api.as_kept(changed).await;
     Ok(tagged(Version::of(&view), &view))
 }

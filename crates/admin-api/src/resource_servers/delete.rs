@@ -40,8 +40,11 @@ pub(crate) async fn delete_resource_server(
     let mut policy = client.policy.clone();
     policy.serves.retain(|served| served.indicator != indicator);
     policy.validate().map_err(|error| refused(error, &client))?;
-    let changed = Client { policy, ..client };
-    api.commit(api.acting_as(act).set_client_policy(&changed)).await?;
+    let changed = &Client { policy, ..client };
+    api.commit(&caller, act, |admin| async move {
+        admin.set_client_policy(changed).await
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

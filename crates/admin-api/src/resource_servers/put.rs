@@ -89,8 +89,11 @@ pub(crate) async fn put_resource_server(
     let view = ResourceServerView::new(&served, &client);
     let policy = serving(&client.policy, served);
     policy.validate().map_err(refused)?;
-    let changed = Client { policy, ..client };
-    api.commit(api.acting_as(act).set_client_policy(&changed)).await?;
+    let changed = &Client { policy, ..client };
+    api.commit(&caller, act, |admin| async move {
+        admin.set_client_policy(changed).await
+    })
+    .await?;
     Ok(put(seen, &location("resource-servers", &view.audience), &view))
 }
 

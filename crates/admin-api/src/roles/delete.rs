@@ -22,10 +22,11 @@ pub(crate) async fn delete_role(
     Path(text): Path<String>,
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
-    let name = name(&text)?;
-    let role = api.role(&name).await?.ok_or_else(|| Problem::not_found("role"))?;
+    let name = &name(&text)?;
+    let role = api.role(name).await?.ok_or_else(|| Problem::not_found("role"))?;
     caller.principal.may_handle(&role.scope)?;
     let act = caller.act_on(Version::of(&RoleView::from(&role)))?;
-    api.commit(api.acting_as(act).delete_role(&role.name)).await?;
+    api.commit(&caller, act, |admin| async move { admin.delete_role(name).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -52,7 +52,7 @@ pub(crate) async fn put_role(
     if scope.is_empty() {
         return Err(Problem::invalid("scope", "give at least one scope"));
     }
-    let role = Role { name, scope };
+    let role = &Role { name, scope };
     caller.principal.may_handle(&role.scope)?;
     let present = api.role(&role.name).await?;
     if let Some(present) = &present {
@@ -60,7 +60,8 @@ pub(crate) async fn put_role(
     }
     let before = present.map(|present| Version::of(&RoleView::from(&present)));
     let act = caller.act_on(before)?;
-    api.commit(api.acting_as(act).put_role(&role)).await?;
-    let view = RoleView::from(&role);
+    api.commit(&caller, act, |admin| async move { admin.put_role(role).await })
+        .await?;
+    let view = RoleView::from(role);
     Ok(put(before, &location("roles", &view.name), &view))
 }

@@ -23,7 +23,13 @@ pub(crate) async fn delete_scope(
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
     let scope = api.registered_scope(&name(&text)?).await?;
+    let name = &scope.name;
     let act = caller.act_on(Version::of(&ScopeView::from(&scope)))?;
-    api.commit(api.acting_as(act).delete_scope(&scope.name)).await?;
+    api.commit(
+        &caller,
+        act,
+        |admin| async move { admin.delete_scope(name).await },
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -47,7 +47,7 @@ pub(crate) async fn put_scope(
     caller: Caller,
     Body(wanted): Body<ScopePut>,
 ) -> Result<Response, Problem> {
-    let scope = RegisteredScope::new(name(&text)?, &wanted.description)
+    let scope = &RegisteredScope::new(name(&text)?, &wanted.description)
         .map_err(|error| Problem::invalid("description", error))?;
     let scopes = api.reading().scopes().await?;
     let present = scopes.iter().find(|present| present.name == scope.name);
@@ -59,7 +59,8 @@ pub(crate) async fn put_scope(
             format_args!("there are {MAX_SCOPES} scopes on the register: delete one first"),
         ));
     }
-    api.commit(api.acting_as(act).put_scope(&scope)).await?;
-    let view = ScopeView::from(&scope);
+    api.commit(&caller, act, |admin| async move { admin.put_scope(scope).await })
+        .await?;
+    let view = ScopeView::from(scope);
     Ok(put(before, &location("scopes", &view.name), &view))
 }

@@ -50,13 +50,15 @@ pub(crate) async fn enable_user(
 async fn set_active(api: &Api, subject: Uuid, caller: &Caller, active: bool) -> Result<Response, Problem> {
     let user = api.user(subject).await?;
     caller.principal.may_handle(&user.scope)?;
-    let entry = if active {
+    let entry = &if active {
         NewRevocation::subject_lifted(user.subject, api.cutoff())
     } else {
         NewRevocation::subject_blocked(user.subject)
     };
-    let admin = api.acting_as(caller.act_on(version(&user))?);
-    api.commit(admin.set_user_active(user.subject, active, &entry))
-        .await?;
+    let act = caller.act_on(version(&user))?;
+    api.commit(caller, act, |admin| async move {
+        admin.set_user_active(user.subject, active, entry).await
+    })
+    .await?;
     Ok(shown(&User { active, ..user }))
 }

@@ -68,9 +68,12 @@ pub(crate) async fn create_user(
     let held = api.roles_to_hold(profile.roles()).await?;
     caller.principal.may_handle(&held.scope)?;
     let hash = api.hash(password).await?;
-    caller.may_go_on(&api).await?;
     let new = profile.into_new_user(body.active, hash, api.parts.clock.now(), &*api.parts.rng);
-    api.create(api.acting(&caller).add_user(&new)).await?;
+    let made = &new;
+    api.create(&caller, caller.act(), |admin| async move {
+        admin.add_user(made).await
+    })
+    .await?;
     let user = User {
         roles: held.names,
         scope: held.scope,

@@ -27,8 +27,11 @@ pub(crate) async fn delete_user(
 ) -> Result<StatusCode, Problem> {
     let user = api.user(subject).await?;
     caller.principal.may_handle(&user.scope)?;
-    let entry = NewRevocation::subject_deleted(user.subject, api.cutoff());
-    let admin = api.acting_as(caller.act_on(version(&user))?);
-    api.commit(admin.delete_user(user.subject, &entry)).await?;
+    let entry = &NewRevocation::subject_deleted(user.subject, api.cutoff());
+    let act = caller.act_on(version(&user))?;
+    api.commit(&caller, act, |admin| async move {
+        admin.delete_user(user.subject, entry).await
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

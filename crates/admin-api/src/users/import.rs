@@ -17,7 +17,9 @@ use zeroize::Zeroizing;
 
 use super::{HeldRoles, UserCreate};
 use crate::api::Api;
+use crate::change::beyond_rights;
 use crate::extract::{Body, Caller, Why};
+use crate::idempotency::changes_nothing;
 use crate::problem::Problem;
 
 /// Users of another system.
@@ -141,11 +143,19 @@ pub(crate) async fn import_users(
         numbers.push(number);
         new.push(api.new_user(line, mode, &caller).await?);
     }
-    caller.may_go_on(&api).await?;
-    let came = api.acting(&caller).import_users(&new, mode).await?;
-    let stored = numbers.into_iter().zip(&new).zip(came);
+    let new = &new;
+    let came = api
+        .warranted(&caller, caller.act(), |admin| async move {
+            admin.import_users(new, mode).await
+        })
+        .await?;
+    let stored = numbers.into_iter().zip(new).zip(came);
     let stored = stored.map(|((line, user), came)| ImportedUser::stored(line, user, came, mode));
-    Ok(Json(ImportReport::of(refused.into_iter().chain(stored), mode)))
+    let report = ImportReport::of(refused.into_iter().chain(stored), mode);
+    if report.dry_run || report.added == 0 {
+        changes_nothing();
+    }
+    Ok(Json(report))
 }
 
 /// A batch as it was read.
@@ -253,6 +263,9 @@ impl ImportedUser {
             Imported::Added => {
                 let made = (mode == ImportMode::Write).then_some(user.user.subject.0);
                 (ImportOutcome::Added, made)
+            }
+            Imported::Beyond => {
+                return Self::refused(line, LineError::of("roles", beyond_rights("").detail));
             }
             Imported::Exists => (ImportOutcome::Exists, None),
             Imported::Taken(field) => {

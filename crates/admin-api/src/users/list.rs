@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use symbolon_core::ports::UserQuery;
-use symbolon_core::user::RoleName;
+use symbolon_core::user::{LoginName, RoleName};
 use symbolon_core::view::UserView;
 use utoipa::IntoParams;
 
 use crate::api::Api;
-use crate::extract::Query;
+use crate::extract::{Query, check_text};
 use crate::page::{Page, PageQuery};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 
 /// Which users are listed.
 #[derive(Debug, Deserialize, IntoParams, Serialize)]
@@ -35,9 +35,11 @@ impl UserFilter {
     }
 
     fn query(self) -> Result<UserQuery, Problem> {
+        check_text("prefix", self.prefix.as_deref(), LoginName::MAX_BYTES)?;
+        check_text("role", self.role.as_deref(), 64)?;
         let role = |name: String| {
             name.parse::<RoleName>()
-                .map_err(|error| Problem::new(ProblemKind::Malformed, error).at("role", error))
+                .map_err(|error| Problem::invalid("role", error))
         };
         Ok(UserQuery {
             prefix: self.prefix,
@@ -56,7 +58,10 @@ impl UserFilter {
     path = "/users",
     tag = "users",
     params(UserFilter, PageQuery),
-    responses((status = 200, description = "A page of users", body = Page<UserView>)),
+    responses(
+        (status = 200, description = "A page of users", body = Page<UserView>),
+        (status = 422, description = "A parameter breaks a rule", body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 pub(crate) async fn list_users(
     State(api): State<Arc<Api>>,

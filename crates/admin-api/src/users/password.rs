@@ -48,10 +48,11 @@ pub(crate) async fn set_user_password(
     let hash = api
         .hash(Concealed::read(body.password, body.password_hash)?)
         .await?;
-    caller.may_go_on(&api).await?;
-    let entry = NewRevocation::subject(user.subject, api.cutoff());
-    let admin = api.acting_as(caller.act_on(version(&user))?);
-    api.commit(admin.set_password(user.subject, &hash, &entry))
-        .await?;
+    let (hash, entry) = (&hash, &NewRevocation::subject(user.subject, api.cutoff()));
+    let act = caller.act_on(version(&user))?;
+    api.commit(&caller, act, |admin| async move {
+        admin.set_password(user.subject, hash, entry).await
+    })
+    .await?;
     Ok(shown(&user))
 }

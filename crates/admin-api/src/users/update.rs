@@ -58,11 +58,14 @@ pub(crate) async fn update_user(
     let user = api.user(subject).await?;
     caller.principal.may_handle(&user.scope)?;
     let wanted = patch.apply(&UserUpdate::from(&user))?;
-    let profile = Profile::new(wanted.username, wanted.email, role_names(&wanted.roles)?)?;
+    let profile = &Profile::new(wanted.username, wanted.email, role_names(&wanted.roles)?)?;
     let held = api.roles_to_hold(profile.roles()).await?;
     caller.principal.may_handle(&held.scope)?;
-    let admin = api.acting_as(caller.act_on(version(&user))?);
-    api.commit(admin.update_user(user.subject, &profile)).await?;
+    let act = caller.act_on(version(&user))?;
+    api.commit(&caller, act, |admin| async move {
+        admin.update_user(user.subject, profile).await
+    })
+    .await?;
     Ok(shown(&User {
         username: profile.username().to_owned(),
         email: profile.email().map(str::to_owned),

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
+use symbolon_oauth_types::ScopeSet;
 use uuid::Uuid;
 
+use crate::revocation::Head;
 use crate::time::rfc3339;
 use crate::view::Version;
 use crate::{ClientId, RequestInfo, Subject, UnixMillis};
@@ -73,6 +75,19 @@ pub struct Act {
     pub reason: String,
     /// The record must be as they say, or nothing changes.
     pub expected: Option<Expected>,
+    /// By what they may; `None` for whoever may do everything: the server, and who works on the database itself.
+    pub warrant: Option<Warrant>,
+}
+
+/// By what somebody may make a change: they were judged before, and the store makes sure under its lock that this still
+/// holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Warrant {
+    /// What was known of revocations and facts when they were judged. Where there is more, or something else, nothing
+    /// changes: they may have been revoked by it.
+    pub judged: Head,
+    /// The scope that they hold: what they may give, and take over ([`beyond`](crate::rights::beyond)).
+    pub scope: ScopeSet,
 }
 
 /// How a record must be for a change to be made
@@ -113,6 +128,7 @@ impl Act {
             address: None,
             reason: reason.chars().take(MAX_REASON).collect(),
             expected: None,
+            warrant: None,
         }
     }
 

@@ -36,17 +36,21 @@ impl Gate for TokenGate {
             // Nothing was said of the token.
             Err(error) => return Err(Denied::Unavailable(StoreError::Unavailable(error.to_string()))),
         };
-        let client = &accepted.client.client_id;
+        let (client, uid) = (&accepted.client.client_id, accepted.client.uid);
         Ok(match &accepted.user {
             Some(user) => Principal {
                 actor: Actor::user(Subject(user.subject.0)),
                 via: Some(client.clone()),
+                client: Some(uid),
                 scope: accepted.claims.scope,
+                judged: Some(accepted.head),
             },
             None => Principal {
                 actor: Actor::client(client),
                 via: None,
+                client: Some(uid),
                 scope: accepted.claims.scope,
+                judged: Some(accepted.head),
             },
         })
     }
@@ -68,7 +72,9 @@ impl OperatorGate {
             principal: Principal {
                 actor: operator,
                 via: None,
+                client: None,
                 scope,
+                judged: None,
             },
         })
     }

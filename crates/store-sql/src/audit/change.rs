@@ -5,13 +5,17 @@ use serde_json::Value;
 use symbolon_core::audit::{Act, AuditEvent, EventKind, Target};
 use symbolon_core::client::Client;
 use symbolon_core::ports::StoreResult;
+use symbolon_core::rights::beyond;
 use symbolon_core::user::{Role, User};
 use symbolon_core::view::{ClientView, RoleView, UserView, Version};
+use symbolon_oauth_types::ScopeSet;
 
 use super::write;
 use crate::SqlStore;
 use crate::convert::corrupt;
-use crate::transaction::Transaction;
+use crate::log::head;
+use crate::news::is_behind;
+use crate::transaction::{Lock, Transaction};
 
 /// A record that administrators see and change.
 pub(crate) trait Recorded {
@@ -67,7 +71,24 @@ pub(crate) fn is_stale<R: Recorded>(act: &Act, record: Option<&R>) -> bool {
     act.expected.is_some_and(|expected| !expected.is_met_by(version))
 }
 
+/// Whether whoever does it holds all admin scope in this, and so may give it, and take over what has it.
+pub(crate) fn may_handle(act: &Act, scope: &ScopeSet) -> bool {
+    let warrant = act.warrant.as_ref();
+    warrant.is_none_or(|warrant| beyond(&warrant.scope, scope).is_empty())
+}
+
 impl SqlStore {
+    /// A transaction for somebody's doing, beside which nobody changes the log or a fact; `None` where either has moved on
+    /// since they were judged.
+    pub(crate) async fn changing(&self, act: &Act) -> StoreResult<Option<Transaction>> {
+        let tx = self.writing(Lock::HeadAlone).await?;
+        let is_late = match &act.warrant {
+            Some(warrant) => is_behind(warrant.judged, head(&tx).await?),
+            None => false,
+        };
+        Ok((!is_late).then_some(tx))
+    }
+
     /// Writes the event of a change, with the record as it was and as it is: one that was made has not been before, one
     /// that was deleted is no more.
     pub(crate) async fn write_change<R: Recorded>(

@@ -5,7 +5,7 @@ mod read;
 mod searched;
 mod sweep;
 
-pub(crate) use change::{Recorded, is_stale};
+pub(crate) use change::{Recorded, is_stale, may_handle};
 
 use std::time::Duration;
 

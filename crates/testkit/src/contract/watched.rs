@@ -141,12 +141,12 @@ impl AdminStore for Watched<'_> {
             .await
     }
 
-    async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Vec<Imported>> {
+    async fn import_users(&self, users: &[NewUser], mode: ImportMode) -> StoreResult<Option<Vec<Imported>>> {
         let change = self.admin.import_users(users, mode);
         let (outcomes, event) = self.event(EventKind::UsersImported, change).await;
         let added = users
             .iter()
-            .zip(&outcomes)
+            .zip(outcomes.iter().flatten())
             .filter(|(_, outcome)| **outcome == Imported::Added);
         let added: Vec<_> = added.map(|(new, _)| new.user.subject.to_string()).collect();
         assert_eq!(event["count"], added.len());

@@ -16,7 +16,7 @@ use symbolon_core::tokens::{AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::user::ADMIN_SCOPES;
 use symbolon_jose::SigningAlg;
 use symbolon_oauth_types::AccessTokenClaims;
-use symbolon_testkit::password_hash;
+use symbolon_testkit::{fresh_client_uid, password_hash};
 use uuid::Uuid;
 
 /// The token that the gate admits.
@@ -55,6 +55,11 @@ impl FakeGate {
         self.holding(&held.join(" "));
     }
 
+    /// The client was deleted, and another one of its name calls from now on.
+    pub(crate) fn as_namesake(&self) {
+        self.principal.lock().unwrap().client = Some(fresh_client_uid());
+    }
+
     /// Another client calls from now on.
     pub(crate) fn as_client(&self, client_id: &str) {
         self.principal.lock().unwrap().actor = Actor::client(&client_id.parse().unwrap());
@@ -67,7 +72,9 @@ impl Default for FakeGate {
             principal: Mutex::new(Principal {
                 actor: Actor::client(&"console".parse().unwrap()),
                 via: None,
+                client: Some(fresh_client_uid()),
                 scope: ADMIN_SCOPES.join(" ").parse().unwrap(),
+                judged: None,
             }),
             left: AtomicUsize::new(usize::MAX),
         }
