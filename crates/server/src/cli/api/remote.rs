@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use reqwest::{Certificate, Client, Response, Url};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use symbolon_admin_api::{Access, PREFIX};
@@ -27,7 +27,10 @@ const MAX_SMALL: usize = 64 * 1024;
 /// A running server, and the client that commands act as there.
 #[derive(Clone)]
 pub(in crate::cli) struct Remote {
+    /// For https, through the proxy that the environment names: it sees a tunnel.
     http: Client,
+    /// For plain http, which goes through no proxy: that would see what is sent.
+    direct: Client,
     server: Url,
     login: Arc<Login>,
     token: Arc<Mutex<Option<SecretString>>>,
@@ -69,10 +72,13 @@ impl Remote {
     /// The URL is none that secrets may be sent to, or the certificates can't be read.
     pub(in crate::cli) fn new(login: Login) -> Result<Self, CliError> {
         let server = secure_url(&login.server)?;
-        let mut http = Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .redirect(reqwest::redirect::Policy::none());
+        let client = || {
+            Client::builder()
+                .connect_timeout(CONNECT)
+                .timeout(ANSWER)
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        let mut http = client();
         if let Some(path) = &login.ca_file {
             let unusable = |error: &dyn std::fmt::Display| {
                 CliError::refused(
@@ -85,11 +91,11 @@ impl Remote {
                 http = http.add_root_certificate(certificate);
             }
         }
-        let http = http.build().map_err(|error| {
-            CliError::failed(format_args!("no HTTP client: {error}"), "report this as a fault")
-        })?;
+        let no_client =
+            |error| CliError::failed(format_args!("no HTTP client: {error}"), "report this as a fault");
         Ok(Self {
-            http,
+            http: http.build().map_err(no_client)?,
+            direct: client().no_proxy().build().map_err(no_client)?,
             server,
             login: Arc::new(login),
             token: Arc::default(),
@@ -114,6 +120,15 @@ impl Remote {
         Ok((*self.login).clone())
     }
 
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let http = if url.scheme() == "https" {
+            &self.http
+        } else {
+            &self.direct
+        };
+        http.request(method, url)
+    }
+
     pub(super) async fn send(&self, call: &Call) -> Result<Raw, CliError> {
         let (token, is_new) = self.token().await?;
         let answer = self.send_as(call, &token).await?;
@@ -131,7 +146,6 @@ impl Remote {
             .join(&call.target())
             .map_err(|error| CliError::failed(format_args!("no URL: {error}"), "report this as a fault"))?;
         let mut request = self
-            .http
             .request(call.method.clone(), url)
             .bearer_auth(token.expose_secret());
         if let Some(body) = &call.body {
@@ -177,7 +191,7 @@ impl Remote {
             .server
             .join(&target)
             .map_err(|error| self.unreachable(&error, false))?;
-        let (status, _, bytes) = self.small(self.http.get(url)).await?;
+        let (status, _, bytes) = self.small(self.request(Method::GET, url)).await?;
         let access: Option<Access> = serde_json::from_slice(&bytes).ok();
         match access.filter(|_| status.is_success()) {
             Some(access) => Ok(access.token_endpoint),
@@ -211,7 +225,7 @@ impl Remote {
             ("client_id", self.login.client_id.as_str()),
             ("client_secret", self.login.client_secret.expose_secret()),
         ];
-        let mut request = self.http.post(endpoint).form(&form);
+        let mut request = self.request(Method::POST, endpoint).form(&form);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -245,10 +259,7 @@ impl Remote {
         ))
     }
 
-    async fn small(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> Result<(StatusCode, Route, Vec<u8>), CliError> {
+    async fn small(&self, request: RequestBuilder) -> Result<(StatusCode, Route, Vec<u8>), CliError> {
         let response = request
             .send()
             .await
@@ -322,7 +333,7 @@ mod tests {
     use axum::Json;
     use axum::extract::State;
     use axum::routing::{get, post};
-    use http::{HeaderMap, Method};
+    use http::HeaderMap;
     use serde_json::{Value, json};
     use tokio::net::TcpListener;
 
@@ -392,6 +403,30 @@ mod tests {
             assert_eq!(remote.send(&call).await.unwrap().status, StatusCode::UNAUTHORIZED);
             assert_eq!(miser.given.load(Relaxed), given);
         }
+    }
+
+    /// The environment belongs to the process: another one runs the test above, and would fail where the proxy is asked.
+    #[test]
+    fn plain_http_goes_through_no_proxy() {
+        let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", proxy.local_addr().unwrap());
+        std::thread::spawn(move || proxy.incoming().for_each(drop));
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+        tests.args([
+            "--exact",
+            &format!("{module}::a_token_that_ends_in_the_middle_is_replaced_once"),
+        ]);
+        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+            tests.env(name, &url);
+        }
+        let ran = tests
+            .env_remove("no_proxy")
+            .env_remove("NO_PROXY")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains("1 passed"), "{said}");
     }
 
     #[test]
