@@ -24,6 +24,7 @@ pub mod rights;
 pub mod rng;
 pub mod rotation;
 pub mod secret;
+pub mod text;
 pub mod throttle;
 pub mod time;
 pub mod tokens;

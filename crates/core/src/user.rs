@@ -7,6 +7,7 @@ use symbolon_oauth_types::{ScopeSet, ScopeToken};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::password::PasswordHash;
+use crate::text::is_unseen;
 use crate::{Subject, UnixMillis};
 
 /// The scopes that open the admin API. No client has one by default, and a user only through a role that names it.
@@ -82,17 +83,12 @@ impl FromStr for LoginName {
             return Err(NameError);
         }
         let name: String = text.nfkc().flat_map(char::to_lowercase).nfkc().collect();
-        let bad = |c: char| c.is_control() || c.is_whitespace() || invisible(c);
+        let bad = |c: char| c.is_control() || c.is_whitespace() || is_unseen(c);
         if name.is_empty() || name.len() > Self::MAX_BYTES || name.chars().any(bad) {
             return Err(NameError);
         }
         Ok(Self(name))
     }
-}
-
-/// Format characters that make two names look alike: zero-width, joiners, direction marks, byte-order mark.
-fn invisible(c: char) -> bool {
-    matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 /// The text can't be a login name.
@@ -169,6 +165,12 @@ mod tests {
             "a\u{1b}[0m",
             "a\u{200b}",
             "a\u{202e}b",
+            "ali\u{61c}ce",
+            "ali\u{3164}ce",
+            "ali\u{ffa0}ce",
+            "ali\u{fe0f}ce",
+            "ali\u{e0041}ce",
+            "ali\u{fffa}ce",
             &long,
             &"ﷺ".repeat(100),
         ] {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
+use symbolon_core::text::is_unseen;
 
 use super::error::{CliError, output_failed};
 
@@ -151,11 +152,9 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}{dots}\"", escape(&short, false))
 }
 
-/// Control characters, and format characters that hide or turn around what stands beside them.
+/// Control characters, and those that hide or turn around what stands beside them.
 fn obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+    c.is_control() || is_unseen(c)
 }
 
 /// Rows under headers, in columns of equal width, without a line feed at the end.
