@@ -15,7 +15,7 @@ use super::api::Call;
 use super::args::PageArgs;
 use super::context::ApiContext;
 use super::error::{CliError, output_failed};
-use super::output::{Output, escape, fields, more, quoted, table};
+use super::output::{Output, escape, fields, more, new_file, quoted, table};
 pub use verify::AuditVerify;
 pub(super) use verify::run_on_export;
 
@@ -198,7 +198,7 @@ async fn checkpoint(context: &ApiContext<'_>, out: &mut Output<'_>) -> Result<()
 async fn export(context: &ApiContext<'_>, out: &mut Output<'_>, args: &AuditExport) -> Result<(), CliError> {
     let mut file = match &args.out {
         None => None,
-        Some(path) => Some(std::fs::File::create_new(path).map_err(|error| {
+        Some(path) => Some(new_file(path).map_err(|error| {
             CliError::refused(
                 format_args!("{} can't be made: {error}", quoted(&path.to_string_lossy())),
                 "name a file that does not exist",

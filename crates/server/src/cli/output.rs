@@ -2,7 +2,9 @@
 //! is escaped, so that no stored name can move the cursor, colour the screen or forge a line.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -129,6 +131,18 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<String, CliError> {
     }
     line.push('\n');
     Ok(line)
+}
+
+/// A new file, for its owner alone: what commands write to files says who is in the database.
+///
+/// # Errors
+/// It is there already, or can't be made.
+pub(super) fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Text with every character that a terminal would obey rather than show written as `\u{..}`; line feeds stay where

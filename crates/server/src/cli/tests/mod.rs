@@ -1,6 +1,7 @@
 //! Commands over a real store, from the arguments to the exit code and what is written.
 
 mod apply;
+mod audit;
 mod client_files;
 mod clients;
 mod evidence;

@@ -1,6 +1,6 @@
 //! `user import`: users of another system, as JSON lines.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use symbolon_core::import::{EarlierNames, LineError, LinePassword, MAX_LINE_BYTE
 use super::super::context::{ApiContext, Console};
 use super::super::error::CliError;
 use super::super::import::{self, Came, Job, Lines, Source, Weight};
-use super::super::output::{Output, json_line, quoted};
+use super::super::output::{Output, json_line, new_file, quoted};
 use super::super::progress::Progress;
 use super::UserImport;
 
@@ -120,13 +120,8 @@ impl Lines for Users {
     }
 }
 
-/// A new file, for its owner alone: it says who is in the database.
 fn new_report(path: &Path) -> Result<BufWriter<File>, CliError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(BufWriter::new).map_err(|error| {
+    new_file(path).map(BufWriter::new).map_err(|error| {
         CliError::failed(
             format_args!(
                 "the report {} can't be made: {error}",

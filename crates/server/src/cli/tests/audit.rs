@@ -1,0 +1,29 @@
+//! `audit`, as it writes to files and to terminals.
+
+use super::*;
+
+/// A trail that says who was made, under a reason that a terminal would obey.
+async fn with_a_record(bench: &Bench) {
+    let args = ["role", "put", "staff", "--scope", "a", "--reason", HOSTILE];
+    let made = bench.run_args(&mut Script::default(), &args).await;
+    assert_eq!(made.error, None);
+}
+
+/// None of it is a control character of ASCII, which JSON escapes by itself.
+const HOSTILE: &str = "\u{202e}turned\u{200b}\u{e0041}";
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_export_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let bench = Bench::new().await;
+    with_a_record(&bench).await;
+    let file = bench.dir.path().join("trail");
+    let line = format!("audit export --out {}", file.display());
+    assert_eq!(bench.run(&line).await.error, None);
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&file).unwrap().contains(HOSTILE));
+    bench.run(&line).await.refused(2, "can't be made");
+}
