@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use super::api::Call;
 use super::args::PageArgs;
-use super::context::ApiContext;
+use super::context::{ApiContext, Console};
 use super::error::{CliError, output_failed};
-use super::output::{Output, escape, fields, more, new_file, quoted, table};
+use super::output::{Output, escape, escape_json, fields, more, new_file, quoted, table};
 pub use verify::AuditVerify;
 pub(super) use verify::run_on_export;
 
@@ -106,12 +106,13 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
 /// [`CliError`].
 pub async fn run(
     context: &ApiContext<'_>,
+    console: &dyn Console,
     out: &mut Output<'_>,
     command: AuditCommand,
 ) -> Result<(), CliError> {
     match command {
         AuditCommand::Checkpoint => checkpoint(context, out).await,
-        AuditCommand::Export(args) => export(context, out, &args).await,
+        AuditCommand::Export(args) => export(context, console, out, &args).await,
         AuditCommand::Keys => {
             let keys: Value = context.api.read(&["audit", "keys"]).await?;
             out.result(&keys, &keys.to_string())
@@ -195,7 +196,12 @@ async fn checkpoint(context: &ApiContext<'_>, out: &mut Output<'_>) -> Result<()
     out.result(&last, &last.signed)
 }
 
-async fn export(context: &ApiContext<'_>, out: &mut Output<'_>, args: &AuditExport) -> Result<(), CliError> {
+async fn export(
+    context: &ApiContext<'_>,
+    console: &dyn Console,
+    out: &mut Output<'_>,
+    args: &AuditExport,
+) -> Result<(), CliError> {
     let mut file = match &args.out {
         None => None,
         Some(path) => Some(new_file(path).map_err(|error| {
@@ -215,7 +221,8 @@ async fn export(context: &ApiContext<'_>, out: &mut Output<'_>, args: &AuditExpo
         after = last;
         match &mut file {
             Some(file) => file.write_all(lines.as_bytes()).map_err(output_failed)?,
-            // Bodies are one line of JSON each, in which control characters are escaped.
+            None if console.shows_results() => out.write(&escape_json(&lines))?,
+            // Byte for byte, as the hashes cover it.
             None => out.write(&lines)?,
         }
     }

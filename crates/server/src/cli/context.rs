@@ -74,6 +74,9 @@ pub trait Console {
     /// Whether progress is shown: standard error is a terminal.
     fn shows_progress(&self) -> bool;
 
+    /// Whether results are shown to a person: standard output is a terminal.
+    fn shows_results(&self) -> bool;
+
     /// Asks for a text that is not shown while it is typed.
     ///
     /// # Errors

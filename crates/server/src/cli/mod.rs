@@ -60,7 +60,7 @@ pub async fn on_api(
 ) -> Result<(), CliError> {
     match command {
         ApiCommand::Apply(args) => apply::run(context, console, out, &args).await,
-        ApiCommand::Audit(command) => audit::run(context, out, command).await,
+        ApiCommand::Audit(command) => audit::run(context, console, out, command).await,
         ApiCommand::Client(command) => client::run(context, console, out, command).await,
         ApiCommand::Keys(command) => keys::run(context, console, out, command).await,
         ApiCommand::ResourceServer(command) => resource_server::run(context, console, out, command).await,

@@ -118,19 +118,23 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<String, CliError> {
             "report this as a fault",
         )
     })?;
-    let mut line = String::with_capacity(text.len() + 1);
-    for c in text.chars() {
-        if obeyed(c) {
-            // Outside strings JSON has ASCII alone, so that this is inside one.
+    Ok(escape_json(&text) + "\n")
+}
+
+/// Lines of JSON that mean the same, without characters that a terminal obeys.
+pub(super) fn escape_json(lines: &str) -> String {
+    let mut shown = String::with_capacity(lines.len() + 1);
+    for c in lines.chars() {
+        if obeyed(c) && c != '\n' {
+            // Outside strings JSON has ASCII alone, and of that only white space is obeyed: this is inside one.
             for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(line, "\\u{unit:04x}");
+                let _ = write!(shown, "\\u{unit:04x}");
             }
         } else {
-            line.push(c);
+            shown.push(c);
         }
     }
-    line.push('\n');
-    Ok(line)
+    shown
 }
 
 /// A new file, for its owner alone: what commands write to files says who is in the database.

@@ -44,6 +44,10 @@ impl Console for Terminal {
         io::stderr().is_terminal()
     }
 
+    fn shows_results(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     fn ask_hidden(&mut self, prompt: &str) -> io::Result<SecretString> {
         rpassword::prompt_password(prompt).map(SecretString::from)
     }

@@ -12,6 +12,32 @@ async fn with_a_record(bench: &Bench) {
 /// None of it is a control character of ASCII, which JSON escapes by itself.
 const HOSTILE: &str = "\u{202e}turned\u{200b}\u{e0041}";
 
+#[tokio::test]
+async fn an_export_is_raw_but_for_a_terminal() {
+    let bench = Bench::new().await;
+    with_a_record(&bench).await;
+    let raw = bench.run("audit export").await;
+    assert!(raw.out.contains(HOSTILE), "{}", raw.out);
+
+    let mut terminal = Script {
+        terminal: true,
+        ..Script::default()
+    };
+    let shown = bench.run_with(&mut terminal, "audit export").await;
+    assert_eq!((&raw.error, &shown.error), (&None, &None));
+    assert!(
+        shown.out.contains(r"\u202eturned\u200b\udb40\udc41"),
+        "{}",
+        shown.out
+    );
+    assert!(!shown.out.contains(['\u{202e}', '\u{200b}', '\u{e0041}']));
+    let objects = |text: &str| -> Vec<Value> {
+        let lines = text.lines();
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert_eq!(objects(&shown.out), objects(&raw.out), "it means the same");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn an_export_is_for_its_owner_alone() {

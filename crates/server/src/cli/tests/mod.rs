@@ -94,6 +94,10 @@ impl Console for Script {
         false
     }
 
+    fn shows_results(&self) -> bool {
+        self.terminal
+    }
+
     fn ask_hidden(&mut self, prompt: &str) -> io::Result<SecretString> {
         self.ask(prompt).map(SecretString::from)
     }
