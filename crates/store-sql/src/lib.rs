@@ -30,6 +30,7 @@ mod error;
 mod facts;
 mod idempotency;
 mod import;
+mod inspect;
 mod key_schedule;
 mod keys;
 mod lane;
@@ -50,6 +51,7 @@ mod transaction;
 mod users;
 mod verifiers;
 
+pub use inspect::{PostgresFacts, sqlite_journal_mode};
 pub use postgres::URL_PARAMETERS;
 pub use schema::MigrationState;
 

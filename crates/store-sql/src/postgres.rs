@@ -68,7 +68,8 @@ pub(crate) async fn open(config: &SqlConfig) -> StoreResult<(Pools, Source)> {
     Ok((pools, Source::Server(Box::new(options))))
 }
 
-fn options(config: &SqlConfig) -> StoreResult<PgConnectOptions> {
+/// How connections are made.
+pub(crate) fn options(config: &SqlConfig) -> StoreResult<PgConnectOptions> {
     let parameters = config
         .url
         .split_once('?')

@@ -100,7 +100,7 @@ async fn ask(patient: &Patient, store: &SqlStore, checks: &mut Vec<Check>) {
             Name::DatabaseFile,
             "PostgreSQL looks after its own files",
         ));
-        postgres::look(&settings.database, checks).await;
+        postgres::look(settings, checks).await;
     } else {
         checks.push(Check::ok(Name::DatabaseConnection, "the file can be opened"));
     }

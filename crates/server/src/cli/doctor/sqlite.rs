@@ -4,8 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, statvfs};
-use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::sqlx::{ConnectOptions as _, Connection as _, Error, query_scalar};
+use symbolon_store_sql::sqlite_journal_mode;
 
 use super::check::{Check, LONGEST, Name, blocking, late, within};
 
@@ -177,7 +176,7 @@ fn mode(metadata: &std::fs::Metadata) -> u32 {
 /// How the file is written now. The server switches it to write-ahead logging at its start, for good.
 async fn durability(path: &Path) -> Check {
     let name = Name::DatabaseDurability;
-    let mode = within(LONGEST, journal_mode(path)).await;
+    let mode = within(LONGEST, sqlite_journal_mode(path)).await;
     match mode {
         None => late(name),
         Some(Ok(mode)) if mode == "wal" => Check::ok(name, "it is written ahead (WAL)"),
@@ -194,22 +193,11 @@ async fn durability(path: &Path) -> Check {
     }
 }
 
-async fn journal_mode(path: &Path) -> Result<String, Error> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(true)
-        .create_if_missing(false)
-        .disable_statement_logging();
-    let mut connection = options.connect().await?;
-    let mode = query_scalar("PRAGMA journal_mode")
-        .fetch_one(&mut connection)
-        .await?;
-    connection.close().await?;
-    Ok(mode)
-}
-
 #[cfg(test)]
 mod tests {
+    use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+    use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
+
     use super::super::check::Outcome;
     use super::*;
 
