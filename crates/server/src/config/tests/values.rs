@@ -350,12 +350,12 @@ fn the_management_listener_is_known_without_anything_else() {
     ] {
         assert_eq!(listen(file, environment).unwrap().to_string(), expected);
     }
-    for file in [
-        "management.listen = \"here\"",
-        "management.listen = 8081",
-        "= no TOML",
+    for (file, says) in [
+        ("management.listen = \"here\"", "management.listen"),
+        ("management.listen = 8081", "management.listen"),
+        ("= no TOML", "it is not TOML"),
     ] {
-        let errors = listen(file, &[]).unwrap_err();
-        assert_eq!(errors.findings().len(), 1, "{file}: {errors}");
+        let errors = listen(file, &[]).unwrap_err().to_string();
+        assert!(errors.contains(says), "{file}: {errors}");
     }
 }
