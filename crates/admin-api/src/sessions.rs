@@ -57,19 +57,16 @@ pub struct SessionView {
     pub ends_ms: u64,
 }
 
-impl Api {
-    /// The session as people see it, with the names that it goes by.
-    async fn session_view(&self, detail: SessionDetail) -> Result<SessionView, Problem> {
-        let (listed, facts) = (detail.listed, &self.parts.facts);
-        let client = facts.client_by_uid(listed.client).await?;
-        let user = facts.user(listed.subject).await?;
+impl From<SessionDetail> for SessionView {
+    fn from(detail: SessionDetail) -> Self {
+        let listed = detail.listed;
         let began = listed.session.moment();
-        Ok(SessionView {
+        Self {
             sid: listed.session.0,
             subject: listed.subject.0,
-            username: user.map(|user| user.username),
+            username: detail.username,
             client_uid: listed.client.0,
-            client_id: client.map(|client| client.client_id.to_string()),
+            client_id: detail.client_id,
             scope: detail.scope,
             address: detail.address,
             user_agent: detail.user_agent,
@@ -78,9 +75,11 @@ impl Api {
             began_ms: began.0,
             ends: rfc3339(listed.ends),
             ends_ms: listed.ends.0,
-        })
+        }
     }
+}
 
+impl Api {
     /// The session of that id, where it has not reached its absolute end.
     async fn live_session(&self, sid: Uuid) -> Result<SessionDetail, Problem> {
         let of = SessionsOf::Session(SessionId(sid));

@@ -62,6 +62,10 @@ pub struct ListedSession {
 pub struct SessionDetail {
     /// What decides.
     pub listed: ListedSession,
+    /// The user name of its subject; `None` where there is no such user any more.
+    pub username: Option<String>,
+    /// The client's name on the wire; `None` where there is no such client any more.
+    pub client_id: Option<String>,
     /// The scope that was granted.
     pub scope: String,
     /// Where the login came from.

@@ -1,6 +1,6 @@
 //! What people look up of the list of sessions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -17,9 +17,9 @@ use uuid::Uuid;
 use crate::SqlStore;
 use crate::admin::{cut, position};
 use crate::convert::{from_ms, number, to_ms};
-use crate::entity::clients;
 use crate::entity::revocation_log::{self, Column as LogColumn};
 use crate::entity::sessions::{Column, Entity, Model};
+use crate::entity::{clients, users};
 use crate::error::store_error;
 use crate::log::effect;
 use crate::transaction::{Transaction, commit};
@@ -41,11 +41,14 @@ impl SessionLookup for SqlStore {
         rows.truncate(limit);
         let next = rows.last().filter(|_| has_more).map(|row| row.sid.to_string());
         let judge = Judge::of(&tx, &rows, now).await?;
+        let names = usernames(&tx, &rows).await?;
         commit(tx).await?;
         let items = rows.into_iter().map(|row| {
             Ok(SessionDetail {
                 ended: judge.has_ended(&row),
                 listed: listed(&row)?,
+                username: names.get(&row.subject).cloned(),
+                client_id: judge.clients.get(&row.client_uid).cloned(),
                 scope: row.scope,
                 address: row.address,
                 user_agent: row.user_agent,
@@ -115,6 +118,23 @@ fn listed(row: &Model) -> StoreResult<ListedSession> {
     })
 }
 
+/// User names of the subjects that there are, by one query.
+async fn usernames(tx: &Transaction, rows: &[Model]) -> StoreResult<HashMap<Uuid, String>> {
+    let names: Vec<(Uuid, String)> = users::Entity::find()
+        .select_only()
+        .columns([users::Column::Subject, users::Column::Username])
+        .filter(users::Column::Subject.is_in(distinct(rows, |row| row.subject)))
+        .into_tuple()
+        .all(tx)
+        .await
+        .map_err(store_error)?;
+    Ok(names.into_iter().collect())
+}
+
+fn distinct(rows: &[Model], of: impl Fn(&Model) -> Uuid) -> BTreeSet<Uuid> {
+    rows.iter().map(of).collect()
+}
+
 /// What decides whether sessions of a page have ended.
 struct Judge {
     /// Client ids of the clients that there are.
@@ -124,13 +144,10 @@ struct Judge {
 
 impl Judge {
     async fn of(tx: &Transaction, rows: &[Model], now: UnixMillis) -> StoreResult<Self> {
-        let mut uids: Vec<Uuid> = rows.iter().map(|row| row.client_uid).collect();
-        uids.sort_unstable();
-        uids.dedup();
         let clients: Vec<(Uuid, String)> = clients::Entity::find()
             .select_only()
             .columns([clients::Column::Uid, clients::Column::ClientId])
-            .filter(clients::Column::Uid.is_in(uids))
+            .filter(clients::Column::Uid.is_in(distinct(rows, |row| row.client_uid)))
             .into_tuple()
             .all(tx)
             .await

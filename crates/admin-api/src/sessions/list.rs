@@ -55,10 +55,7 @@ pub(crate) async fn list_sessions(
         .sessions
         .sessions(&of, now, after.as_deref(), page.limit)
         .await?;
-    let mut items = Vec::with_capacity(found.items.len());
-    for detail in found.items {
-        items.push(api.session_view(detail).await?);
-    }
+    let items = found.items.into_iter().map(SessionView::from).collect();
     let next = found
         .next
         .map(|position| api.parts.cursors.seal(&list, &position));

@@ -21,6 +21,5 @@ pub(crate) async fn show_session(
     State(api): State<Arc<Api>>,
     Path(sid): Path<Uuid>,
 ) -> Result<Json<SessionView>, Problem> {
-    let detail = api.live_session(sid).await?;
-    Ok(Json(api.session_view(detail).await?))
+    Ok(Json(api.live_session(sid).await?.into()))
 }

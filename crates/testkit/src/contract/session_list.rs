@@ -42,6 +42,8 @@ async fn begin(fixture: &Fixture, subject: Subject, client: &Client, at: UnixMil
             client: client.uid,
             ends: new.ends,
         },
+        username: None,
+        client_id: Some(client.client_id.to_string()),
         scope: new.scope,
         address: Some("2001:db8::1".into()),
         user_agent: Some("browser".into()),
@@ -122,6 +124,54 @@ pub async fn sessions_are_listed_the_latest_first(fixture: &Fixture) {
         .lookup
         .sessions(&SessionsOf::All, NOW, Some("' OR 1=1 --"), 2);
     assert!(forged.await.is_err());
+}
+
+/// Users and clients that are gone have no names any more.
+pub async fn sessions_are_listed_with_the_names_that_there_are(fixture: &Fixture) {
+    let (app, spa) = (client(fixture, "app").await, client(fixture, "spa").await);
+    let mut subjects = Vec::new();
+    for name in ["alice", "bob"] {
+        let new = user(name).build_new();
+        fixture.admin.add_user(&new).await.unwrap();
+        subjects.push(new.user.subject);
+        for client in [&app, &spa, &app] {
+            begin(fixture, new.user.subject, client, NOW).await;
+        }
+    }
+    let names = async || {
+        let found = list(fixture, &SessionsOf::All, NOW.plus(1), 100).await;
+        let shown = found.into_iter().map(|it| (it.username, it.client_id));
+        let mut names: Vec<_> = shown
+            .map(|(user, client)| {
+                format!(
+                    "{} {}",
+                    user.as_deref().unwrap_or("-"),
+                    client.as_deref().unwrap_or("-")
+                )
+            })
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(
+        names().await,
+        [
+            "alice app",
+            "alice app",
+            "alice spa",
+            "bob app",
+            "bob app",
+            "bob spa"
+        ]
+    );
+    let entry = NewRevocation::subject_deleted(subjects[0], NOW);
+    fixture.admin.delete_user(subjects[0], &entry).await.unwrap();
+    let entry = NewRevocation::client_deleted(&spa.client_id, NOW);
+    fixture.admin.delete_client(spa.uid, &entry).await.unwrap();
+    assert_eq!(
+        names().await,
+        ["- -", "- app", "- app", "bob -", "bob app", "bob app"]
+    );
 }
 
 /// At or before a moment, and not ended by what is revoked already.
