@@ -4,6 +4,7 @@ use symbolon_core::audit::{AuditFilter, EventKind};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use crate::extract::check_text;
 use crate::problem::Problem;
 
 /// Which records.
@@ -39,6 +40,14 @@ impl AuditQuery {
     /// # Errors
     /// A value breaks a rule.
     pub(super) fn filter(self) -> Result<AuditFilter, Problem> {
+        for (name, text, max) in [
+            ("event", &self.event, 1000),
+            ("actor", &self.actor, 200),
+            ("target_kind", &self.target_kind, 32),
+            ("target", &self.target, 600),
+        ] {
+            check_text(name, text.as_deref(), max)?;
+        }
         let kinds = self.event.iter().flat_map(|names| names.split(','));
         let kinds: Result<Vec<EventKind>, _> = kinds.map(|name| name.trim().parse()).collect();
         let target = match (self.target_kind, self.target) {

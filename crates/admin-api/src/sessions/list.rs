@@ -3,12 +3,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use symbolon_core::ClientId;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::SessionView;
 use crate::api::Api;
-use crate::extract::Query;
+use crate::extract::{Query, check_text};
 use crate::page::{Page, PageQuery};
 use crate::problem::Problem;
 
@@ -37,7 +38,7 @@ pub(crate) struct Whose {
     responses(
         (status = 200, description = "The sessions", body = Page<SessionView>),
         (status = 404, description = "There is no such client", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Subject and client were given", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Subject and client were given, or a parameter breaks a rule", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list_sessions(
@@ -45,6 +46,7 @@ pub(crate) async fn list_sessions(
     Query(whose): Query<Whose>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SessionView>>, Problem> {
+    check_text("client_id", whose.client_id.as_deref(), ClientId::MAX_BYTES)?;
     let of = api.sessions_of(whose.subject, whose.client_id.as_deref()).await?;
     // A cursor continues the list that it was made for, not another's.
     let list = format!("{LIST} of {of:?}");

@@ -79,6 +79,30 @@ async fn the_trail_is_searched_page_by_page_the_latest_first() {
     for bad in ["event=role.painted", "target=b", "outcome=maybe"] {
         Call::get(&format!("/audit?{bad}")).to(&bench).await.expect(422);
     }
+    for (parameter, beside, max) in [
+        ("event", "", 1000),
+        ("actor", "", 200),
+        ("target_kind", "", 32),
+        ("target", "&target_kind=role", 600),
+    ] {
+        for bad in [
+            "x".repeat(max + 1),
+            "a%00b".to_owned(),
+            "a%0Ab".to_owned(),
+            "a%C2%85b".to_owned(),
+        ] {
+            let call = Call::get(&format!("/audit?{parameter}={bad}{beside}"));
+            call.to(&bench).await.expect_fields(422, &[parameter]);
+        }
+        if parameter != "event" {
+            // In characters, not in bytes.
+            let longest = "%C3%BC".repeat(max);
+            Call::get(&format!("/audit?{parameter}={longest}{beside}"))
+                .to(&bench)
+                .await
+                .expect(200);
+        }
+    }
     for forged in ["x", "MTIz", "'+OR+1=1--"] {
         Call::get(&format!("/audit?after={forged}"))
             .to(&bench)

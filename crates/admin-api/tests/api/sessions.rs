@@ -105,6 +105,10 @@ async fn sessions_are_listed_shown_and_ended() {
         .to(&bench)
         .await
         .expect(404);
+    for bad in ["a".repeat(129), "a%00".to_owned()] {
+        let call = Call::get(&format!("/sessions?client_id={bad}"));
+        call.to(&bench).await.expect_fields(422, &["client_id"]);
+    }
     Call::get(&format!("/sessions?client_id=app&subject={}", bob.subject))
         .to(&bench)
         .await

@@ -48,15 +48,11 @@ async fn clients_are_found_by_prefix_and_state() {
 #[tokio::test]
 async fn what_makes_no_page_is_refused() {
     let bench = bench().await;
-    let long = format!("?prefix={}", "a".repeat(129));
-    for query in [
-        "?limit=0",
-        "?limit=501",
-        "?limit=x",
-        "?active=1",
-        "?after=x",
-        &long,
-    ] {
+    for query in ["?limit=0", "?limit=501", "?limit=x", "?active=1", "?after=x"] {
         list(&bench, query).await.expect(400);
+    }
+    for prefix in ["a".repeat(129), "a%00".to_owned()] {
+        let refused = list(&bench, &format!("?prefix={prefix}")).await;
+        refused.expect_fields(422, &["prefix"]);
     }
 }
