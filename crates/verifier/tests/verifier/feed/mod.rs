@@ -1,5 +1,7 @@
 //! The revocation feed: its rules, hostile documents, and verifiers that follow it.
 
+mod catching_up;
+mod distrust;
 mod documents;
 mod following;
 mod histories;
@@ -12,7 +14,7 @@ mod wire;
 use serde_json::{Value, json};
 use symbolon_jose::{PrivateKey, SigningAlg};
 use symbolon_verifier::feed::{Batch, Digest, Effect, FeedEntry, Head, Lookup, Snapshot, Tip};
-use symbolon_verifier::{Revocable, RevocationKind, UnixMillis, Uuid};
+use symbolon_verifier::{Refused, Revocable, RevocationKind, UnixMillis, Uuid};
 
 use crate::support::{ISSUER, NOW, SESSION, SUBJECT, TOKEN, es256, key};
 
@@ -149,6 +151,14 @@ pub(crate) fn entry(kind: RevocationKind, value: &str, effect: Effect) -> FeedEn
 pub(crate) fn block(kind: RevocationKind, value: &str) -> FeedEntry {
     entry(kind, value, Effect::Block)
 }
+
+/// Blocks the session of the tests' token.
+pub(crate) fn session() -> FeedEntry {
+    block(RevocationKind::Session, SESSION)
+}
+
+pub(crate) const REVOKED: Option<Refused> = Some(Refused::Revoked(RevocationKind::Session));
+pub(crate) const UNKNOWN: Option<Refused> = Some(Refused::RevocationUnknown);
 
 /// Blocks a session that no test has.
 pub(crate) fn stranger(number: u128) -> FeedEntry {

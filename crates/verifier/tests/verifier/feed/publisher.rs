@@ -100,6 +100,14 @@ impl Publisher {
         }
     }
 
+    /// One with streams, which beat by themselves, or one without.
+    pub(crate) fn that_streams(streams: bool) -> Self {
+        match streams {
+            true => Self::with_streams(),
+            false => Self::new(),
+        }
+    }
+
     /// One with streams, which beat by themselves.
     pub(crate) fn with_streams() -> Self {
         let publisher = Self::new();
@@ -190,6 +198,21 @@ impl Publisher {
 
     pub(crate) async fn verifier(&self) -> Verifier {
         self.builder().build().await.unwrap()
+    }
+
+    /// A verifier, and what its metrics are told.
+    pub(crate) async fn observed(&self) -> (Verifier, Told) {
+        let told = Told::default();
+        let builder = self.builder().metrics(told.clone());
+        (builder.build().await.unwrap(), told)
+    }
+
+    /// One with streams, a verifier that follows it, and a token that is good at this time.
+    pub(crate) async fn followed() -> (Self, Verifier, String) {
+        let publisher = Self::with_streams();
+        let verifier = publisher.verifier().await;
+        let token = publisher.token();
+        (publisher, verifier, token)
     }
 
     /// A token that is good at this time.
