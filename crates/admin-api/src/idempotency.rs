@@ -1,5 +1,6 @@
 //! Requests that are repeated under one key have one effect.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use symbolon_core::ports::Idempotent;
+use symbolon_oauth_types::ScopeToken;
 
 use crate::access::Principal;
 use crate::api::Api;
@@ -62,16 +64,22 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 impl Once {
     async fn answer(&self, key: &str, request: Request, next: Next) -> Result<Response, Problem> {
         let parts = &self.api.parts;
+        // The guard before every operation puts it there.
         let caller = request.extensions().get::<Principal>();
-        let actor = caller.map_or("", |principal| principal.actor.as_str());
-        let via = caller
-            .and_then(|principal| principal.via.as_ref())
-            .map_or("", |via| via.as_str());
+        let nobody = || Problem::new(ProblemKind::Internal, "nobody was admitted");
+        let caller = caller.ok_or_else(nobody)?.clone();
+        // Not the name of the client, which another one may have after it.
+        let client = caller.client.map(|uid| uid.0.to_string());
+        let client = client.unwrap_or_default();
         let cursors = &parts.cursors;
         // Keyed: a body may hold a password, which nobody is to guess from what is kept.
         let key = cursors.digest(
             "idempotency-key",
-            &[actor.as_bytes(), via.as_bytes(), key.as_bytes()],
+            &[
+                caller.actor.as_str().as_bytes(),
+                client.as_bytes(),
+                key.as_bytes(),
+            ],
         );
         let (head, content) = request.into_parts();
         let content = body(Request::from_parts(head.clone(), content), parts.max_body_bytes).await?;
@@ -81,7 +89,11 @@ impl Once {
             .get(IF_MATCH)
             .map(HeaderValue::as_bytes)
             .unwrap_or_default();
+        // An answer that was for more scope is none for less.
+        let scope: BTreeSet<&str> = caller.scope.iter().map(ScopeToken::as_str).collect();
+        let scope = Vec::from_iter(scope).join(" ");
         let asked = [
+            scope.as_bytes(),
             head.method.as_str().as_bytes(),
             target.as_bytes(),
             condition,
@@ -104,7 +116,7 @@ impl Once {
             Idempotent::Reused => {
                 return Err(Problem::new(
                     ProblemKind::KeyReused,
-                    "give each request a key of its own: this one was used with another path or body",
+                    "give each request a key of its own: this one was used with another path, body or scope",
                 ));
             }
             Idempotent::Answered { status, body } => return Ok(replayed(status, body)),

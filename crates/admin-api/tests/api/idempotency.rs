@@ -57,6 +57,33 @@ async fn a_key_belongs_to_one_caller() {
 }
 
 #[tokio::test]
+async fn a_client_gets_no_answer_of_one_that_had_its_name() {
+    let bench = Bench::new().await;
+    let made = make("alice").key("k1").to(&bench).await.expect(201);
+    bench.gate.as_namesake();
+    let refused = make("alice").key("k1").to(&bench).await.expect(409);
+    assert_eq!(refused.kind(), "taken", "it was tried by itself");
+    assert!(!refused.text.contains(made.body["subject"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn an_answer_is_for_the_scope_that_it_was_made_for() {
+    let bench = Bench::new().await;
+    bench.gate.holding("users:read users:write");
+    make("alice").key("k1").to(&bench).await.expect(201);
+    let after = bench.state().await;
+    for other in ["users:write", "users:read users:write roles:read"] {
+        bench.gate.holding(other);
+        let answer = make("alice").key("k1").to(&bench).await.expect(422);
+        assert_eq!(answer.kind(), "idempotency-key-reused");
+    }
+    bench.gate.holding("users:write users:read");
+    let again = make("alice").key("k1").to(&bench).await.expect(201);
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(bench.state().await, after);
+}
+
+#[tokio::test]
 async fn a_refused_request_leaves_its_key_free() {
     let bench = Bench::new().await;
     bench.gate.holding("users:write");
