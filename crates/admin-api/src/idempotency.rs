@@ -1,5 +1,6 @@
 //! Requests that are repeated under one key have one effect.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,8 +22,22 @@ use crate::problem::{Problem, ProblemKind};
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key, in bytes.
 const MAX_KEY: usize = 255;
+/// Most keys that a caller may have at a time.
+const MAX_KEYS: u32 = 10_000;
 /// Longest answer that is kept, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
+
+tokio::task_local! {
+    /// Whether the request that is under way has said that it changes nothing.
+    static UNCHANGED: Cell<bool>;
+}
+
+/// Says that the request that is under way changes nothing, whatever it answers: there is no effect that could be had twice,
+/// so that its key stays free.
+pub(crate) fn changes_nothing() {
+    // Outside of a request with a key nobody asks.
+    let _ = UNCHANGED.try_with(|unchanged| unchanged.set(true));
+}
 
 /// What sees to it.
 #[derive(Clone)]
@@ -73,14 +88,14 @@ impl Once {
         let client = client.unwrap_or_default();
         let cursors = &parts.cursors;
         // Keyed: a body may hold a password, which nobody is to guess from what is kept.
-        let key = cursors.digest(
-            "idempotency-key",
-            &[
-                caller.actor.as_str().as_bytes(),
-                client.as_bytes(),
-                key.as_bytes(),
-            ],
-        );
+        let whose = [
+            caller.actor.as_str().as_bytes(),
+            client.as_bytes(),
+            key.as_bytes(),
+        ];
+        let mut key = cursors.digest("idempotency-key", &whose);
+        // Keys of a caller begin alike, so that they can be counted.
+        key[..16].copy_from_slice(&cursors.digest("idempotency-caller", &whose[..2])[..16]);
         let (head, content) = request.into_parts();
         let content = body(Request::from_parts(head.clone(), content), parts.max_body_bytes).await?;
         let target = head.uri.path_and_query().map_or("", |target| target.as_str());
@@ -102,7 +117,7 @@ impl Once {
         let asked = cursors.digest("idempotent-request", &asked);
         match parts
             .idempotency
-            .begin_once(key, asked, parts.clock.now())
+            .begin_once(key, asked, parts.clock.now(), MAX_KEYS)
             .await?
         {
             Idempotent::First => {}
@@ -113,6 +128,15 @@ impl Once {
                      repeat it under another key",
                 ));
             }
+            Idempotent::Full => {
+                return Err(Problem::new(
+                    ProblemKind::KeysFull,
+                    format_args!(
+                        "you have {MAX_KEYS} keys, each of which is kept for a day: leave the header out, or wait; nothing \
+                         was changed"
+                    ),
+                ));
+            }
             Idempotent::Reused => {
                 return Err(Problem::new(
                     ProblemKind::KeyReused,
@@ -121,17 +145,21 @@ impl Once {
             }
             Idempotent::Answered { status, body } => return Ok(replayed(status, body)),
         }
-        let response = next
-            .run(Request::from_parts(head, Body::from(Bytes::from_owner(content))))
-            .await;
-        self.keep(key, response).await
+        let request = Request::from_parts(head, Body::from(Bytes::from_owner(content)));
+        let operation = async {
+            let response = next.run(request).await;
+            (response, UNCHANGED.with(Cell::get))
+        };
+        let (response, is_unchanged) = UNCHANGED.scope(Cell::new(false), operation).await;
+        self.keep(key, response, is_unchanged).await
     }
 
-    /// Keeps what came of it. A refusal changed nothing, so that the request may be made again; of a fault nothing is known.
-    async fn keep(&self, key: [u8; 32], response: Response) -> Result<Response, Problem> {
+    /// Keeps what came of it. Where nothing was changed, as by a refusal, the request may be made again; of a fault nothing is
+    /// known.
+    async fn keep(&self, key: [u8; 32], response: Response, is_unchanged: bool) -> Result<Response, Problem> {
         let store = &self.api.parts.idempotency;
         let status = response.status();
-        if status.is_client_error() {
+        if status.is_client_error() || (is_unchanged && status.is_success()) {
             store.gave_up(key).await?;
             return Ok(response);
         }
@@ -157,7 +185,7 @@ fn replayed(status: u16, body: Option<String>) -> Response {
     let Some(body) = body else {
         return Problem::new(
             ProblemKind::Conflict,
-            "the first request with this key was done; its answer held a secret, or was long, and was not kept",
+            "the first request with this key was done; its answer held a secret, or there was no room for it, and was not kept",
         )
         .into_response();
     };

@@ -30,6 +30,7 @@ use utoipa_axum::routes;
 
 use crate::api::Api;
 use crate::extract::Caller;
+use crate::idempotency::changes_nothing;
 use crate::operation::{Operation, needs};
 use crate::problem::{Problem, ProblemKind};
 
@@ -61,6 +62,7 @@ impl Api {
         let act = doing(caller)?;
         let keys = &self.parts.keys;
         if dry_run {
+            changes_nothing();
             return Ok(Json(keys.plan(order).await?));
         }
         let plan = keys.carry_out(order, &act).await?;

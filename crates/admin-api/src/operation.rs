@@ -325,6 +325,9 @@ fn complete(item: &mut PathItem, path: &str, scope: &'static str, can_be_tried: 
                 StatusCode::UNPROCESSABLE_ENTITY,
             ]);
         }
+        if matches!(method, HttpMethod::Post) {
+            statuses.push(StatusCode::TOO_MANY_REQUESTS);
+        }
         if described.request_body.is_some() {
             statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
         }

@@ -68,6 +68,8 @@ problems! {
     Stale = "stale", PRECONDITION_FAILED, "The record is not as the request expects it";
     /// A name is taken.
     Taken = "taken", CONFLICT, "The name is taken";
+    /// The caller has too many idempotency keys.
+    KeysFull = "too-many-idempotency-keys", TOO_MANY_REQUESTS, "You have too many idempotency keys";
     /// The body is too large.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// No token, or not a good one.

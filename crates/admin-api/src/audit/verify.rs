@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::checkpoints::sealed;
 use crate::api::Api;
 use crate::extract::Body;
+use crate::idempotency::changes_nothing;
 use crate::problem::{Problem, ProblemKind};
 use crate::trail::{Report, Retention, VerifyError, verify};
 
@@ -100,6 +101,7 @@ pub(crate) async fn verify_audit(
     State(api): State<Arc<Api>>,
     Body(request): Body<VerificationRequest>,
 ) -> Result<Json<Verification>, Problem> {
+    changes_nothing();
     if request.checkpoints.len() > MAX_GIVEN {
         return Err(Problem::invalid(
             "checkpoints",

@@ -9,6 +9,7 @@ use super::doing;
 use super::view::KeysRewrapped;
 use crate::api::Api;
 use crate::extract::{Body, Caller, Why};
+use crate::idempotency::changes_nothing;
 use crate::problem::Problem;
 
 /// Whether it is done.
@@ -38,5 +39,8 @@ pub(crate) async fn rewrap_keys(
     Body(rewrap): Body<KeysRewrap>,
 ) -> Result<Json<KeysRewrapped>, Problem> {
     let act = doing(&caller)?;
+    if rewrap.dry_run {
+        changes_nothing();
+    }
     Ok(Json(api.parts.keys.rewrap(rewrap.dry_run, &act).await?))
 }

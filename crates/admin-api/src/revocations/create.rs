@@ -13,6 +13,7 @@ use super::plan::Target;
 use super::view::{RevocationsMade, RevokedTarget, reached};
 use crate::api::Api;
 use crate::extract::{Body, Caller};
+use crate::idempotency::changes_nothing;
 use crate::problem::Problem;
 
 /// What is to be revoked, and why.
@@ -121,6 +122,7 @@ impl Api {
             targets: targets.iter().map(Target::planned).collect(),
         };
         if request.dry_run {
+            changes_nothing();
             return Ok(Json(made).into_response());
         }
         let act = caller.act();

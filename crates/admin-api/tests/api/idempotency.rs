@@ -83,6 +83,66 @@ async fn an_answer_is_for_the_scope_that_it_was_made_for() {
     assert_eq!(bench.state().await, after);
 }
 
+/// Neither is kept: the database would grow by each, and there is no effect that could be had twice.
+#[tokio::test]
+async fn what_changes_nothing_leaves_its_key_free() {
+    let bench = Bench::new().await;
+    let line = |name: &str| json!({ "username": name, "password_hash": "x" });
+    let good = json!({ "username": "alice", "password": "correct horse" });
+    for (path, body) in [
+        ("/users/import", json!({ "users": [line("alice"), line("bob")] })),
+        ("/users/import", json!({ "users": [good], "dry_run": true })),
+        ("/clients/import", json!({ "clients": [{ "client_id": "app" }] })),
+        (
+            "/revocations",
+            json!({ "filter": { "all": {} }, "reason": "x", "dry_run": true }),
+        ),
+        ("/audit/verify", json!({})),
+    ] {
+        let ask = || Call::post(path).json(&body).key("k1").to(&bench);
+        for _ in 0..2 {
+            let answer = ask().await.expect(200);
+            assert!(!answer.headers.contains_key("idempotency-replayed"), "{path}");
+        }
+    }
+    make("alice").key("k1").to(&bench).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_import_that_adds_somebody_has_one_effect() {
+    let bench = Bench::new().await;
+    let good = json!({ "username": "alice", "password": "correct horse" });
+    let body = json!({ "users": [good, { "username": "bob" }] });
+    let ask = || Call::post("/users/import").json(&body).key("k1").to(&bench);
+    let first = ask().await.expect(200);
+    let again = ask().await.expect(200);
+    assert_eq!((&again.body, &again.body["added"]), (&first.body, &json!(1)));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+}
+
+#[tokio::test]
+async fn a_caller_has_ten_thousand_keys_at_a_time() {
+    let bench = Bench::new().await;
+    make("alice").key("k1").to(&bench).await.expect(201);
+    bench
+        .sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
+             INSERT INTO idempotency_keys (key, request, begun_ms) \
+             SELECT unhex(substr(hex(key), 1, 32) || printf('%032d', i)), request, begun_ms \
+             FROM idempotency_keys, n",
+        )
+        .await;
+    let after = bench.state().await;
+    let refused = make("bob").key("k2").to(&bench).await.expect(429);
+    assert_eq!(refused.kind(), "too-many-idempotency-keys");
+    assert_eq!(bench.state().await, after);
+    let again = make("alice").key("k1").to(&bench).await.expect(201);
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    make("bob").to(&bench).await.expect(201);
+    bench.gate.as_client("other");
+    make("carol").key("k2").to(&bench).await.expect(201);
+}
+
 #[tokio::test]
 async fn a_refused_request_leaves_its_key_free() {
     let bench = Bench::new().await;
