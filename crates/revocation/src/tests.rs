@@ -4,7 +4,6 @@ mod fences;
 mod following;
 mod histories;
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,12 +11,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use symbolon_core::cluster::{Fenced, Raised, RecordFence, SessionRecords};
 use symbolon_core::facts::Revocations;
-use symbolon_core::ports::{Appended, KilledSession, NewSession, RevocationLog, StoreError, StoreResult};
-use symbolon_core::revocation::{Head, Logged, NewRevocation, Reach, Tip};
+use symbolon_core::ports::{KilledSession, NewSession, RevocationLog, StoreResult};
+use symbolon_core::revocation::{Head, NewRevocation, Reach};
 use symbolon_core::rotation::{Rotation, RotationRequest};
 use symbolon_core::{Clock, SessionId, Subject, UnixMillis};
-use symbolon_oauth_types::revocation::Digest;
-use symbolon_testkit::FakeClock;
+use symbolon_testkit::{FakeClock, HeadAnswer, MemoryLog};
 use uuid::Uuid;
 
 use crate::{FencedLog, LiveLog};
@@ -33,88 +31,6 @@ fn head(seq: u64, facts: u64) -> Head {
     }
 }
 
-fn down() -> StoreError {
-    StoreError::Unavailable("it is down".into())
-}
-
-/// A log whose head can be out of reach.
-struct Log {
-    head: Mutex<Head>,
-    answers: Mutex<VecDeque<Answer>>,
-    looks: AtomicUsize,
-}
-
-enum Answer {
-    Fails,
-    FailsLate(Duration),
-    Late(Duration),
-}
-
-impl Log {
-    fn at(head: Head) -> Arc<Self> {
-        Arc::new(Self {
-            head: Mutex::new(head),
-            answers: Mutex::default(),
-            looks: AtomicUsize::new(0),
-        })
-    }
-
-    fn next(&self, answer: Answer) {
-        self.answers.lock().unwrap().push_back(answer);
-    }
-}
-
-#[async_trait]
-impl RevocationLog for Log {
-    async fn head(&self) -> StoreResult<Head> {
-        self.looks.fetch_add(1, Ordering::SeqCst);
-        let answer = self.answers.lock().unwrap().pop_front();
-        match answer {
-            None => {}
-            Some(Answer::Fails) => return Err(down()),
-            Some(Answer::FailsLate(time)) => {
-                tokio::time::sleep(time).await;
-                return Err(down());
-            }
-            Some(Answer::Late(time)) => tokio::time::sleep(time).await,
-        }
-        Ok(*self.head.lock().unwrap())
-    }
-
-    async fn entries(&self, _: u64, _: UnixMillis, _: u32) -> StoreResult<Vec<Logged>> {
-        Ok(Vec::new())
-    }
-
-    async fn tip_at(&self, _: u64) -> StoreResult<Option<Tip>> {
-        Ok(None)
-    }
-
-    async fn append(&self, _: &NewRevocation, _: UnixMillis) -> StoreResult<Appended> {
-        let mut head = self.head.lock().unwrap();
-        head.seq += 1;
-        Ok(Appended {
-            head: *head,
-            reach: Reach::Everywhere,
-        })
-    }
-
-    async fn promise(&self, _: Option<Subject>, _: Head) -> StoreResult<Reach> {
-        Ok(Reach::Everywhere)
-    }
-
-    async fn confirms(&self, _: Head) -> StoreResult<bool> {
-        Ok(false)
-    }
-
-    async fn live_tokens(&self, _: Digest, _: UnixMillis) -> StoreResult<u64> {
-        Ok(0)
-    }
-
-    async fn sweep_log(&self, _: UnixMillis, _: u32) -> StoreResult<u64> {
-        Ok(0)
-    }
-}
-
 /// Records of which only the head and the fences matter.
 #[derive(Default)]
 struct Records {
@@ -122,13 +38,13 @@ struct Records {
     down: AtomicBool,
     rebuilt: AtomicUsize,
     /// The log moves to it while fences are put up.
-    meanwhile: Mutex<Option<(Arc<Log>, Head)>>,
+    meanwhile: Mutex<Option<(Arc<MemoryLog>, Head)>>,
 }
 
 impl Records {
     fn reach(&self) -> StoreResult<()> {
         if self.down.load(Ordering::SeqCst) {
-            return Err(down());
+            return Err(MemoryLog::down());
         }
         Ok(())
     }
@@ -170,7 +86,7 @@ impl SessionRecords for Records {
         self.rebuilt.fetch_add(1, Ordering::SeqCst);
         self.head.lock().unwrap().get_or_insert(to);
         if let Some((log, head)) = self.meanwhile.lock().unwrap().take() {
-            *log.head.lock().unwrap() = head;
+            log.with(|written| written.head = head);
         }
         tokio::task::yield_now().await;
         Ok(())
@@ -191,7 +107,7 @@ impl SessionRecords for Records {
 }
 
 struct Site {
-    log: Arc<Log>,
+    log: Arc<MemoryLog>,
     records: Arc<Records>,
     clock: Arc<FakeClock>,
     node: LiveLog,
@@ -200,7 +116,7 @@ struct Site {
 /// A node that has applied all of a log, whose head Redis knows.
 async fn site() -> Site {
     let (log, records, clock) = (
-        Log::at(head(3, 5)),
+        Arc::new(MemoryLog::at(head(3, 5))),
         Arc::new(Records::default()),
         Arc::new(FakeClock::new()),
     );
@@ -228,18 +144,18 @@ impl Site {
 #[tokio::test(start_paused = true)]
 async fn redis_confirms_that_nothing_has_changed_while_the_log_can_not_be_read() {
     let site = site().await;
-    site.log.next(Answer::Fails);
+    site.log.next(HeadAnswer::Fails);
     assert!(site.looks().await.unwrap());
     // One that is late is not waited for; what it says is not lost, and nobody asks twice meanwhile.
-    site.log.next(Answer::Late(2 * SECOND));
-    *site.log.head.lock().unwrap() = head(4, 5);
-    let (before, looks) = (tokio::time::Instant::now(), site.log.looks.load(Ordering::SeqCst));
+    site.log.next(HeadAnswer::Late(2 * SECOND));
+    site.log.with(|written| written.head = head(4, 5));
+    let (before, looks) = (tokio::time::Instant::now(), site.log.looks());
     for _ in 0..3 {
         assert!(site.looks().await.unwrap());
         assert_eq!(site.node.applied().head, head(3, 5));
     }
     assert!(before.elapsed() < SECOND);
-    assert_eq!(site.log.looks.load(Ordering::SeqCst) - looks, 1);
+    assert_eq!(site.log.looks() - looks, 1);
     tokio::time::sleep(2 * SECOND).await;
     assert!(site.looks().await.unwrap());
     assert_eq!(site.node.applied().head, head(4, 5));
@@ -250,12 +166,12 @@ async fn a_log_that_is_always_late_is_applied_though_redis_confirms() {
     let site = site().await;
     let read_at_first = site.node.applied().read;
     for seq in 4..10 {
-        *site.log.head.lock().unwrap() = head(seq, 5);
-        site.log.next(Answer::Late(SECOND / 2));
+        site.log.with(|written| written.head = head(seq, 5));
+        site.log.next(HeadAnswer::Late(SECOND / 2));
         assert!(site.looks().await.unwrap(), "the lease goes on");
         tokio::time::sleep(SECOND).await;
         // What the look before this one said is applied; this one is late again.
-        site.log.next(Answer::Late(SECOND / 2));
+        site.log.next(HeadAnswer::Late(SECOND / 2));
         assert!(site.looks().await.unwrap());
         assert_eq!(site.node.applied().head, head(seq, 5));
         tokio::time::sleep(SECOND).await;
@@ -270,7 +186,7 @@ async fn only_the_log_itself_counts_as_read() {
     let read = site.node.applied().read;
     assert_eq!(read, site.clock.monotonic());
     for _ in 0..3 {
-        site.log.next(Answer::Fails);
+        site.log.next(HeadAnswer::Fails);
         assert!(site.looks().await.unwrap());
         assert_eq!(site.node.applied().read, read);
     }
@@ -287,23 +203,27 @@ async fn redis_confirms_nothing_that_it_can_not_know() {
     for told in [Some(head(4, 5)), Some(head(3, 6)), Some(elsewhere), None] {
         let site = site().await;
         *site.records.head.lock().unwrap() = told;
-        site.log.next(Answer::Fails);
+        site.log.next(HeadAnswer::Fails);
         assert!(site.looks().await.is_err(), "{told:?}");
         // A log that is only late is waited for.
-        site.log.next(Answer::Late(2 * SECOND));
+        site.log.next(HeadAnswer::Late(2 * SECOND));
         let before = tokio::time::Instant::now();
         assert!(site.looks().await.unwrap());
         assert!(before.elapsed() >= 2 * SECOND, "{told:?}");
     }
     let site = site().await;
     site.records.down.store(true, Ordering::SeqCst);
-    site.log.next(Answer::Fails);
+    site.log.next(HeadAnswer::Fails);
     let error = site.looks().await.unwrap_err();
-    assert_eq!(error.to_string(), down().to_string(), "the log's own words");
+    assert_eq!(
+        error.to_string(),
+        MemoryLog::down().to_string(),
+        "the log's own words"
+    );
     // Behind what the node knows is not beyond it.
     site.records.down.store(false, Ordering::SeqCst);
     *site.records.head.lock().unwrap() = Some(head(2, 4));
-    site.log.next(Answer::Fails);
+    site.log.next(HeadAnswer::Fails);
     assert!(site.looks().await.unwrap());
 }
 
@@ -316,9 +236,9 @@ async fn those_who_wait_for_a_log_that_does_not_answer_wait_together() {
         node,
     } = site().await;
     records.down.store(true, Ordering::SeqCst);
-    let (node, looks) = (Arc::new(node), log.looks.load(Ordering::SeqCst));
+    let (node, looks) = (Arc::new(node), log.looks());
     for _ in 0..3 {
-        log.next(Answer::FailsLate(2 * SECOND));
+        log.next(HeadAnswer::FailsLate(2 * SECOND));
     }
     let ask = || {
         let node = node.clone();
@@ -336,11 +256,7 @@ async fn those_who_wait_for_a_log_that_does_not_answer_wait_together() {
     for other in others {
         assert!(other.await.unwrap().is_err());
     }
-    assert_eq!(
-        log.looks.load(Ordering::SeqCst) - looks,
-        2,
-        "one for the first, one for all others"
-    );
+    assert_eq!(log.looks() - looks, 2, "one for the first, one for all others");
     assert_eq!(before.elapsed(), 4 * SECOND);
     // Who asks later is told how it is then.
     clock.advance(SECOND);
@@ -352,24 +268,29 @@ async fn those_who_wait_for_a_log_that_does_not_answer_wait_together() {
 #[tokio::test(start_paused = true)]
 async fn a_revocation_says_whether_redis_was_told() {
     let site = site().await;
+    let on_log = |seq: u64| {
+        let head = site.log.with(|written| written.head);
+        assert_eq!((head.seq, head.facts), (seq, 5));
+        head
+    };
     let revocation = NewRevocation::session(SessionId(Uuid::from_u128(9)), FakeClock::START.plus(1000));
     assert_eq!(
         site.node.revoke(revocation.clone()).await.unwrap(),
         Reach::Everywhere
     );
-    assert_eq!(*site.records.head.lock().unwrap(), Some(head(4, 5)));
+    assert_eq!(*site.records.head.lock().unwrap(), Some(on_log(4)));
     site.records.down.store(true, Ordering::SeqCst);
     assert_eq!(site.node.revoke(revocation.clone()).await.unwrap(), Reach::Logged);
-    assert_eq!(site.node.applied().head, head(5, 5), "it is on the log");
+    assert_eq!(site.node.applied().head, on_log(5), "it is on the log");
     // Asking again does not make it so.
     assert_eq!(site.node.promise(None).await.unwrap(), Reach::Logged);
     site.records.down.store(false, Ordering::SeqCst);
     assert_eq!(site.node.promise(None).await.unwrap(), Reach::Everywhere);
-    assert_eq!(*site.records.head.lock().unwrap(), Some(head(5, 5)));
+    assert_eq!(*site.records.head.lock().unwrap(), Some(on_log(5)));
     // What was emptied is put up again first.
     *site.records.head.lock().unwrap() = None;
     assert_eq!(site.node.revoke(revocation).await.unwrap(), Reach::Everywhere);
-    assert_eq!(*site.records.head.lock().unwrap(), Some(head(6, 5)));
+    assert_eq!(*site.records.head.lock().unwrap(), Some(on_log(6)));
     assert_eq!(site.records.rebuilt.load(Ordering::SeqCst), 2);
 }
 
@@ -395,7 +316,9 @@ impl Clock for Spread {
 async fn a_cutoff_reaches_beyond_every_clock_and_returns_once_all_have_passed_it() {
     let fake = Arc::new(FakeClock::new());
     let clock = Arc::new(Spread(fake.clone()));
-    let node = LiveLog::open(Log::at(head(3, 5)), clock.clone()).await.unwrap();
+    let node = LiveLog::open(Arc::new(MemoryLog::at(head(3, 5))), clock.clone())
+        .await
+        .unwrap();
     let asked = fake.now();
     let subject = Subject(Uuid::from_u128(2));
     let reach = node.revoke(NewRevocation::subject(subject, clock.cutoff())).await;

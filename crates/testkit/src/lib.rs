@@ -9,6 +9,7 @@ mod client_mother;
 mod clock;
 pub mod contract;
 mod fixture;
+mod memory_log;
 mod rng;
 pub mod servers;
 mod user_mother;
@@ -16,6 +17,7 @@ mod user_mother;
 pub use client_mother::{ClientMother, confidential_client, public_client, resource_server};
 pub use clock::FakeClock;
 pub use fixture::Fixture;
+pub use memory_log::{HeadAnswer, MemoryLog, Written};
 pub use rng::SeqRng;
 pub use user_mother::{UserMother, password_hash, user};
 

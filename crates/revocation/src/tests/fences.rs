@@ -11,7 +11,7 @@ fn restored(seq: u64) -> Head {
 
 #[tokio::test]
 async fn a_node_that_slept_does_not_put_the_old_log_back() {
-    let (log, records) = (Log::at(restored(1)), Arc::new(Records::default()));
+    let (log, records) = (Arc::new(MemoryLog::at(restored(1))), Arc::new(Records::default()));
     *records.head.lock().unwrap() = Some(restored(1));
     let fenced = FencedLog::new(log.clone(), records.clone());
     let error = fenced.raise(None, head(3, 5)).await.unwrap_err();
@@ -19,7 +19,7 @@ async fn a_node_that_slept_does_not_put_the_old_log_back() {
     assert_eq!(fenced.promise(None, head(3, 5)).await.unwrap(), Reach::Logged);
     assert_eq!(*records.head.lock().unwrap(), Some(restored(1)));
     // Nor while it can't ask the database.
-    log.next(Answer::Fails);
+    log.next(HeadAnswer::Fails);
     assert!(fenced.raise(None, head(3, 5)).await.is_err());
     assert_eq!(*records.head.lock().unwrap(), Some(restored(1)));
 }
@@ -27,7 +27,7 @@ async fn a_node_that_slept_does_not_put_the_old_log_back() {
 /// The command that gave the log its new identity may not have reached Redis.
 #[tokio::test]
 async fn a_node_that_has_read_the_new_log_replaces_the_old_ones_fences() {
-    let (log, records) = (Log::at(restored(1)), Arc::new(Records::default()));
+    let (log, records) = (Arc::new(MemoryLog::at(restored(1))), Arc::new(Records::default()));
     *records.head.lock().unwrap() = Some(head(3, 5));
     let fenced = FencedLog::new(log, records.clone());
     fenced.raise(None, restored(1)).await.unwrap();
@@ -36,7 +36,7 @@ async fn a_node_that_has_read_the_new_log_replaces_the_old_ones_fences() {
 
 #[tokio::test]
 async fn fences_that_were_put_up_behind_the_log_are_raised_to_it() {
-    let (log, records) = (Log::at(head(3, 5)), Arc::new(Records::default()));
+    let (log, records) = (Arc::new(MemoryLog::at(head(3, 5))), Arc::new(Records::default()));
     *records.meanwhile.lock().unwrap() = Some((log.clone(), head(4, 5)));
     let fences = crate::cluster::Fences::new(records.clone(), log);
     fences.rebuild().await.unwrap();
@@ -45,7 +45,7 @@ async fn fences_that_were_put_up_behind_the_log_are_raised_to_it() {
 
 #[tokio::test]
 async fn all_who_miss_fences_put_them_up_once() {
-    let (log, records) = (Log::at(head(3, 5)), Arc::new(Records::default()));
+    let (log, records) = (Arc::new(MemoryLog::at(head(3, 5))), Arc::new(Records::default()));
     let fences = Arc::new(crate::cluster::Fences::new(records.clone(), log));
     let ask = || {
         let fences = fences.clone();

@@ -9,7 +9,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// A node that looks at the log once an hour, unless it is told.
 struct Follower {
-    log: Arc<Log>,
+    log: Arc<MemoryLog>,
     node: Arc<LiveLog>,
     moved: Arc<Notify>,
     _following: JoinHandle<()>,
@@ -18,7 +18,7 @@ struct Follower {
 impl Follower {
     /// After its first look.
     async fn start(every: Duration) -> Self {
-        let log = Log::at(head(3, 5));
+        let log = Arc::new(MemoryLog::at(head(3, 5)));
         let node = LiveLog::open(log.clone(), Arc::new(FakeClock::new())).await;
         let (node, moved) = (Arc::new(node.unwrap()), Arc::new(Notify::new()));
         let (follower, told) = (node.clone(), moved.clone());
@@ -33,7 +33,7 @@ impl Follower {
     }
 
     fn looks(&self) -> usize {
-        self.log.looks.load(Ordering::SeqCst)
+        self.log.looks()
     }
 }
 
@@ -43,7 +43,7 @@ async fn a_word_is_a_look() {
     let (before, looks) = (tokio::time::Instant::now(), it.looks());
     let mut heads = it.node.heads();
     for seq in 4..10 {
-        *it.log.head.lock().unwrap() = head(seq, 5);
+        it.log.with(|written| written.head = head(seq, 5));
         it.moved.notify_one();
         heads.changed().await.unwrap();
         assert_eq!(it.node.applied().head, head(seq, 5));
@@ -56,7 +56,7 @@ async fn a_word_is_a_look() {
 async fn a_word_during_a_look_is_another_look() {
     let it = Follower::start(HOUR).await;
     let looks = it.looks();
-    it.log.next(Answer::Late(SECOND / 10));
+    it.log.next(HeadAnswer::Late(SECOND / 10));
     it.moved.notify_one();
     tokio::time::sleep(SECOND / 20).await;
     assert_eq!(it.looks() - looks, 1, "it is under way");

@@ -2,43 +2,34 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use symbolon_core::ClientUid;
 use symbolon_core::evidence::{Report, Verifier};
 use symbolon_core::lookup::RecordedRevocation;
-use symbolon_core::ports::Appended;
-use symbolon_core::revocation::{Head, Logged, NewRevocation, Reach, Tip, UNKNOWN_TIP};
-use symbolon_core::{ClientUid, Subject};
+use symbolon_core::revocation::{Logged, NewRevocation};
 use symbolon_oauth_types::revocation::Digest;
-use symbolon_testkit::{FakeClock, SeqRng};
+use symbolon_testkit::{FakeClock, MemoryLog, SeqRng};
 
 use super::*;
 use crate::trail::tests::MemoryTrail;
 
-const LOG: Uuid = Uuid::from_u128(7);
-
 /// A log and what verifiers say of it.
 #[derive(Default)]
 struct World {
-    log: Mutex<Option<Uuid>>,
-    entries: Mutex<Vec<(u64, UnixMillis)>>,
+    log: Arc<MemoryLog>,
     verifiers: Mutex<BTreeMap<String, Verifier>>,
 }
 
 impl World {
-    fn log(&self) -> Uuid {
-        self.log.lock().unwrap().unwrap_or(LOG)
-    }
-
     fn revoke(&self, at: UnixMillis) {
-        let mut entries = self.entries.lock().unwrap();
-        let seq = entries.len() as u64 + 1;
-        entries.push((seq, at));
+        self.log
+            .with(|written| written.append(&NewRevocation::all(at), at));
     }
 
     fn report(&self, name: &str, seq: u64, at: UnixMillis) {
         let report = Report {
             client: ClientUid(Uuid::from_u128(1)),
             name: name.parse().unwrap(),
-            log: self.log(),
+            log: self.log.id(),
             seq,
             as_of: at,
             kids: BTreeSet::new(),
@@ -59,18 +50,13 @@ impl RevocationRecords for World {
     }
 
     async fn revocations(&self, before: Option<u64>, limit: u32) -> StoreResult<Vec<RecordedRevocation>> {
-        let entries = self.entries.lock().unwrap();
+        let entries = self.log.with(|written| written.entries.clone());
         let earlier = entries
             .iter()
             .rev()
-            .filter(|(seq, _)| before.is_none_or(|before| *seq < before));
-        let recorded = |(seq, at): &(u64, UnixMillis)| RecordedRevocation {
-            logged: Logged {
-                seq: *seq,
-                entry: NewRevocation::all(*at).entry,
-                at: *at,
-                tip: None,
-            },
+            .filter(|logged| before.is_none_or(|before| logged.seq < before));
+        let recorded = |logged: &Logged| RecordedRevocation {
+            logged: *logged,
             reason: String::new(),
             actor: "server".to_owned(),
         };
@@ -78,46 +64,6 @@ impl RevocationRecords for World {
     }
 
     async fn last_revocation_of(&self, _digest: Digest) -> StoreResult<Option<RecordedRevocation>> {
-        unreachable!("not asked for")
-    }
-}
-
-#[async_trait]
-impl RevocationLog for World {
-    async fn head(&self) -> StoreResult<Head> {
-        Ok(Head {
-            log: self.log(),
-            seq: self.entries.lock().unwrap().len() as u64,
-            facts: 0,
-            tip: UNKNOWN_TIP,
-        })
-    }
-
-    async fn entries(&self, _after: u64, _now: UnixMillis, _limit: u32) -> StoreResult<Vec<Logged>> {
-        unreachable!("not asked for")
-    }
-
-    async fn tip_at(&self, _seq: u64) -> StoreResult<Option<Tip>> {
-        unreachable!("not asked for")
-    }
-
-    async fn append(&self, _revocation: &NewRevocation, _now: UnixMillis) -> StoreResult<Appended> {
-        unreachable!("not asked for")
-    }
-
-    async fn promise(&self, _whose: Option<Subject>, _to: Head) -> StoreResult<Reach> {
-        unreachable!("not asked for")
-    }
-
-    async fn confirms(&self, _applied: Head) -> StoreResult<bool> {
-        unreachable!("not asked for")
-    }
-
-    async fn live_tokens(&self, _owner: Digest, _now: UnixMillis) -> StoreResult<u64> {
-        unreachable!("not asked for")
-    }
-
-    async fn sweep_log(&self, _before: UnixMillis, _limit: u32) -> StoreResult<u64> {
         unreachable!("not asked for")
     }
 }
@@ -159,7 +105,7 @@ impl Cluster {
     fn node(&self) -> Confirmations {
         Confirmations::new(ConfirmParts {
             audit: self.trail.clone(),
-            log: self.world.clone(),
+            log: self.world.log.clone(),
             records: self.world.clone(),
             reports: self.world.clone(),
             clock: self.clock.clone(),
@@ -263,8 +209,10 @@ async fn another_log_begins_anew() {
     }
     world.report("v", 3, cluster.after(1));
     assert_eq!(node.look().await.unwrap(), 3);
-    *world.log.lock().unwrap() = Some(Uuid::from_u128(8));
-    world.entries.lock().unwrap().truncate(1);
+    world.log.with(|written| {
+        written.replace();
+        written.cut(1);
+    });
     assert_eq!(node.look().await.unwrap(), 0, "v follows the other log");
     world.report("v", 1, cluster.after(1));
     assert_eq!(node.look().await.unwrap(), 1);

@@ -139,7 +139,7 @@ async fn there_is_404_where_nothing_is_behind_a_position() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_said_before_the_first_publication() {
-    let site = Site::opened(MemoryLog::new()).await;
+    let site = Site::opened(MemoryLog::default()).await;
     let batch = format!("/batches/{}/0", site.log.id());
     for path in ["/head", "/snapshot", &batch, "/stream"] {
         let reply = site.get(path).await;

@@ -1,7 +1,6 @@
 //! The feed over a log in memory, by its real router.
 
 mod endpoints;
-mod log;
 mod merging;
 mod publishing;
 mod reader;
@@ -18,14 +17,13 @@ use http_body_util::BodyExt as _;
 use symbolon_core::facts::Revocations as _;
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::secret::ServerSecret;
-use symbolon_core::{SessionId, SystemRng, UnixMillis};
-use symbolon_testkit::FakeClock;
+use symbolon_core::{Clock as _, SessionId, SystemRng, UnixMillis};
+use symbolon_testkit::{FakeClock, MemoryLog};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use self::log::MemoryLog;
 use super::{Feed, FeedConfig, FeedKeys, router};
 
 const ISSUER: &str = "https://as.example";
@@ -72,7 +70,7 @@ fn session(number: usize) -> NewRevocation {
 impl Site {
     /// A node that has published what is on the log.
     async fn start() -> Self {
-        Self::over(MemoryLog::new()).await
+        Self::over(MemoryLog::default()).await
     }
 
     async fn over(log: MemoryLog) -> Self {
@@ -111,9 +109,24 @@ impl Site {
     /// Logs and reads entries.
     async fn revoke(&self, revocations: impl IntoIterator<Item = NewRevocation>) {
         for revocation in revocations {
-            self.log.push(&revocation, self.clock.as_ref());
+            let now = self.clock.now();
+            self.log.with(|written| written.append(&revocation, now));
         }
         self.look().await;
+    }
+
+    /// The last entries are gone, as from a database that loses what it had committed.
+    fn lose(&self, count: usize) {
+        self.log
+            .with(|written| written.cut(written.entries.len() - count));
+    }
+
+    /// A backup was restored: another log with the first entries of this one.
+    fn restore(&self, count: usize) {
+        self.log.with(|written| {
+            written.replace();
+            written.cut(count);
+        });
     }
 
     /// Reads the log a moment later.

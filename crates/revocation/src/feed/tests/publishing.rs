@@ -7,14 +7,19 @@ use super::*;
 
 /// What the whole log comes to.
 fn of_log(site: &Site) -> Cutoffs {
-    let entries: Vec<_> = site.log.all().iter().map(Logged::on_feed).collect();
+    let entries: Vec<_> = site
+        .log
+        .with(|written| written.entries.clone())
+        .iter()
+        .map(Logged::on_feed)
+        .collect();
     folded(&entries)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_on_the_log_before_the_start_is_published() {
-    let log = MemoryLog::new();
-    (0..10).for_each(|n| log.push(&session(n), &FakeClock::new()));
+    let log = MemoryLog::default();
+    log.with(|written| (0..10).for_each(|n| written.append(&session(n), FakeClock::START)));
     let site = Site::over(log).await;
     assert_eq!(in_force(&site.read().await), in_force(&of_log(&site)));
     // A verifier that followed another node until then need not begin anew.
@@ -143,7 +148,7 @@ async fn of_a_log_that_lost_entries_the_feed_goes_on_from_there_and_takes_nothin
     let site = Site::start().await;
     site.revoked((0..5).map(session)).await;
     let (log, before) = (site.log.id(), site.head().await);
-    site.log.lose(2);
+    site.lose(2);
     site.look().await;
     site.published().await;
     let head = site.head().await;
@@ -165,7 +170,7 @@ async fn another_log_takes_the_place_of_everything() {
     let site = Site::start().await;
     site.revoked((0..5).map(session)).await;
     let old = site.log.id();
-    site.log.restore(2);
+    site.restore(2);
     site.look().await;
     site.published().await;
     let (head, snapshot) = (site.head().await, site.snapshot().await);

@@ -184,7 +184,7 @@ async fn who_has_a_position_that_is_not_kept_is_sent_to_the_snapshot() {
     }
     let mut stream = site.stream(Some("")).await;
     assert_eq!(stream.head().await.seq, 5, "an empty one says nothing");
-    site.log.lose(1);
+    site.lose(1);
     site.look().await;
     site.published().await;
     site.stream(Some(&site.id(2))).await.resync().await;
@@ -196,7 +196,7 @@ async fn streams_go_on_when_the_log_is_another() {
     let site = Site::start().await;
     let mut stream = site.stream(None).await;
     stream.head().await;
-    site.log.restore(0);
+    site.restore(0);
     site.revoked([session(1)]).await;
     let head = stream.head().await;
     assert_eq!(
