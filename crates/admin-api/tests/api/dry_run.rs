@@ -107,7 +107,6 @@ async fn what_is_only_tried_changes_nothing() {
     assert!(bench.told.take().is_empty());
     assert_eq!(seen, operations().0);
 
-
     // In earnest each of them is done.
     for (operation, call) in good() {
         let bench = self::bench().await;
@@ -122,7 +121,10 @@ async fn what_is_only_tried_changes_nothing() {
 async fn the_answer_is_the_record_as_it_would_be() {
     let bench = bench().await;
     let new = with(app(), json!({ "client_id": "new" }));
-    let would_be = tried(Call::post("/clients").json(&new)).to(&bench).await.expect(200);
+    let would_be = tried(Call::post("/clients").json(&new))
+        .to(&bench)
+        .await
+        .expect(200);
     assert_eq!(would_be.body["client_secret"], Value::Null);
     assert_eq!(would_be.body["secret_id"], Value::Null);
     let is = Call::post("/clients").json(&new).to(&bench).await.expect(201);
@@ -171,7 +173,10 @@ async fn what_would_be_refused_is_refused_alike() {
         (403, make(json!({ "client_id": "new", "scope": "keys:rotate" }))),
         (404, Call::patch("/clients/nobody", &json!({}))),
         (422, Call::patch("/clients/app", &json!({ "type": "public" }))),
-        (403, Call::patch("/clients/app", &json!({ "scope": "keys:rotate" }))),
+        (
+            403,
+            Call::patch("/clients/app", &json!({ "scope": "keys:rotate" })),
+        ),
         (403, Call::patch("/clients/rotator", &json!({ "name": "Mine" }))),
         (
             412,
@@ -181,12 +186,24 @@ async fn what_would_be_refused_is_refused_alike() {
         (404, Call::delete("/clients/nobody")),
         (412, Call::delete("/clients/app").if_match(&old)),
         (422, put("/scopes/new", json!({ "description": "a\nb" }))),
-        (412, put("/scopes/old", json!({ "description": "x" })).if_match(&old)),
+        (
+            412,
+            put("/scopes/old", json!({ "description": "x" })).if_match(&old),
+        ),
         (404, Call::delete("/scopes/nobody")),
         (412, Call::delete("/scopes/old").if_match(&old)),
-        (409, put("/resource-servers/urn:orders", json!({ "client_id": "app" }))),
-        (422, put("/resource-servers/urn:new", json!({ "client_id": "nobody" }))),
-        (403, put("/resource-servers/urn:new", json!({ "client_id": "rotator" }))),
+        (
+            409,
+            put("/resource-servers/urn:orders", json!({ "client_id": "app" })),
+        ),
+        (
+            422,
+            put("/resource-servers/urn:new", json!({ "client_id": "nobody" })),
+        ),
+        (
+            403,
+            put("/resource-servers/urn:new", json!({ "client_id": "rotator" })),
+        ),
         (403, Call::delete("/resource-servers/urn:keys")),
         (409, Call::delete("/resource-servers/urn:orders")),
         (404, Call::delete("/resource-servers/urn:nobody")),
@@ -218,8 +235,14 @@ async fn what_can_not_be_tried_is_not_done_either() {
     let bench = bench().await;
     let before = bench.state().await;
     let (tried, others) = operations();
-    assert!(others.contains("delete_user") && others.contains("rotate_keys"), "{others:?}");
-    for listed in catalogue().into_iter().filter(|listed| others.contains(&listed.id)) {
+    assert!(
+        others.contains("delete_user") && others.contains("rotate_keys"),
+        "{others:?}"
+    );
+    for listed in catalogue()
+        .into_iter()
+        .filter(|listed| others.contains(&listed.id))
+    {
         let path = listed.path.replace(['{', '}'], "");
         for asked in ["true", "false"] {
             let call = Call::new(listed.method.clone(), &format!("{path}?dry_run={asked}"));
@@ -227,7 +250,10 @@ async fn what_can_not_be_tried_is_not_done_either() {
             assert!(answer.text.contains("no parameter dry_run"), "{}", answer.text);
         }
     }
-    for listed in catalogue().into_iter().filter(|listed| tried.contains(&listed.id)) {
+    for listed in catalogue()
+        .into_iter()
+        .filter(|listed| tried.contains(&listed.id))
+    {
         let path = listed.path.replace(['{', '}'], "");
         for asked in ["dry_run=", "dry_run=1", "dry_run=true&dry_run=false"] {
             let call = Call::new(listed.method.clone(), &format!("{path}?{asked}"));
@@ -243,7 +269,10 @@ async fn what_can_not_be_tried_is_not_done_either() {
 #[tokio::test]
 async fn a_try_takes_no_idempotency_key() {
     let bench = bench().await;
-    let body = with(orders(), json!({ "client_id": "new", "serves": [{ "audience": "urn:new" }] }));
+    let body = with(
+        orders(),
+        json!({ "client_id": "new", "serves": [{ "audience": "urn:new" }] }),
+    );
     let make = || Call::post("/clients").json(&body).key("k1");
     for _ in 0..2 {
         let answer = tried(make()).to(&bench).await.expect(200);

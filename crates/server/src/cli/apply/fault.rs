@@ -53,7 +53,8 @@ impl Fault {
         }
     }
 
-    fn text(&self) -> String {
+    /// For people.
+    pub(super) fn text(&self) -> String {
         match &self.place {
             Place::Line { file, line } => format!("{file}:{line}: {}", self.rule),
             Place::Record { kind, name } => format!("{kind} {}: {}", quoted(name), self.rule),
@@ -61,15 +62,11 @@ impl Fault {
     }
 }
 
-/// Writes the faults, and returns the error that they are; `what` says of how many.
+/// Writes the faults, and returns the error that they are, of that many things.
 ///
 /// # Errors
 /// Standard error can't be written.
-pub(super) fn tell(
-    out: &mut Output<'_>,
-    faults: &[Fault],
-    what: impl FnOnce(usize) -> String,
-) -> Result<CliError, CliError> {
+pub(super) fn tell(out: &mut Output<'_>, faults: &[Fault], what: &str) -> Result<CliError, CliError> {
     for fault in faults.iter().take(SHOWN) {
         out.aside(&fault.object(), &fault.text())?;
     }
@@ -78,9 +75,9 @@ pub(super) fn tell(
         0..=SHOWN => String::new(),
         _ => format!(", of which {SHOWN} are shown"),
     };
-    let them = if count == 1 { "it" } else { "them" };
+    let (s, them) = if count == 1 { ("", "it") } else { ("s", "them") };
     Ok(CliError::refused(
-        what(count) + &shown,
+        format_args!("{count} fault{s} in {what}{shown}"),
         format!("mend {them}; nothing was changed"),
     ))
 }

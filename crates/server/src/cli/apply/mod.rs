@@ -77,8 +77,11 @@ pub async fn run(
     };
     let faults = maker.try_all(&plan).await?;
     if !faults.is_empty() {
-        let what = |count| format!("{count} of {} changes would be refused", lines.len());
-        return Err(fault::tell(out, &faults, what)?);
+        let what = match lines.len() {
+            1 => "the change that the files ask for".to_owned(),
+            count => format!("the {count} changes that the files ask for"),
+        };
+        return Err(fault::tell(out, &faults, &what)?);
     }
     if args.dry_run || lines.is_empty() {
         return out.result(&show::object(&plan, &lines, None), &forecast(&plan, &lines));

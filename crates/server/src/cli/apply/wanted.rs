@@ -73,11 +73,7 @@ pub(super) fn read(out: &mut Output<'_>, sources: &[Source]) -> Result<Wanted, C
     }
     let Reader { wanted, faults, .. } = reader;
     if !faults.is_empty() {
-        let what = |count| match count {
-            1 => "1 fault in the files".to_owned(),
-            _ => format!("{count} faults in the files"),
-        };
-        return Err(fault::tell(out, &faults, what)?);
+        return Err(fault::tell(out, &faults, "the files")?);
     }
     if wanted.clients.is_empty() && wanted.scopes.is_empty() {
         return Err(CliError::refused(

@@ -287,7 +287,7 @@ async fn what_would_be_refused_is_told_with_file_and_line_and_nothing_is_made() 
     assert_eq!(files.apply(&bench, " --yes").await.error, None);
     files.put(
         "bad.toml",
-        "[[client]]\nclient_id = \"bad\"\nname = \"Bad\"\ngrants = [\n  \"refresh_token\",\n  \"implicit\",\n]\n",
+        "[[client]]\nclient_id = \"bad\"\nname = \"Bad\"\ngrants = [\n  \"refresh_token\",\n  \"implicit\",\n]\nrotation = \"never ever\"\n",
     );
     let servers = SERVERS.replace("name = \"Orders\"", "name = \"Orders\"\nsigning_alg = \"RS256\"");
     files.put(
@@ -297,7 +297,7 @@ async fn what_would_be_refused_is_told_with_file_and_line_and_nothing_is_made() 
     files.put(
         "more.yml",
         "client:\n  - client_id: lost\n    name: Lost\n    grants: [client_credentials]\n    scope: a\n    audiences:\n\
-         \x20     - urn:orders\n      - urn:nowhere\n  - client_id: thief\n    name: Thief\n    serves:\n\
+         \x20     - urn:orders\n      - urn:nowhere\n      - urn:nothing\n  - client_id: thief\n    name: Thief\n    serves:\n\
          \x20     - audience: urn:orders\n  - client_id: idle\n    name: Idle\n  - client_id: good\n    name: Good\n\
          \x20   serves: [{ audience: urn:good }]\n",
     );
@@ -306,7 +306,7 @@ async fn what_would_be_refused_is_told_with_file_and_line_and_nothing_is_made() 
         let outcome = files.apply(&bench, flags).await;
         outcome.refused(
             2,
-            "6 of 7 changes would be refused; mend them; nothing was changed",
+            "8 faults in the 7 changes that the files ask for; mend them; nothing was changed",
         );
         let told: Vec<_> = outcome
             .err
@@ -316,11 +316,13 @@ async fn what_would_be_refused_is_told_with_file_and_line_and_nothing_is_made() 
         let expected = [
             ("z-servers.toml:17: ", "description: "),
             ("bad.toml:6: ", "grants[1]: "),
-            ("more.yml:13: ", "grants: "),
+            ("bad.toml:8: ", "rotation: "),
+            ("more.yml:14: ", "grants: "),
             ("more.yml:8: ", "audiences[1]: nobody serves it"),
+            ("more.yml:9: ", "audiences[2]: nobody serves it"),
             ("z-servers.toml:5: ", "signing_alg: the server has no RS256 key"),
             (
-                "more.yml:12: ",
+                "more.yml:13: ",
                 "serves[0].audience: the client \"orders\" serves it",
             ),
         ];
@@ -331,7 +333,7 @@ async fn what_would_be_refused_is_told_with_file_and_line_and_nothing_is_made() 
         assert_eq!(state(&bench).await, before);
     }
     let outcome = files.apply(&bench, " --yes --json").await;
-    outcome.refused(2, "would be refused");
+    outcome.refused(2, "faults in the");
     let told = outcome
         .err
         .lines()
@@ -373,7 +375,7 @@ async fn what_the_same_run_makes_is_counted_on() {
     assert_eq!(dry.error, None, "{}", dry.err);
     files.put("apps/b.yaml", &SHOP.replace("shop", "stall"));
     let outcome = files.apply(&bench, " --yes").await;
-    outcome.refused(2, "1 of 2 changes would be refused");
+    outcome.refused(2, "1 fault in the 2 changes");
     assert!(
         outcome.err.contains("b.yaml:8: audiences[0]: nobody serves it"),
         "{}",
@@ -391,7 +393,7 @@ async fn more_scopes_than_the_register_holds_are_refused() {
     files.put("many.yaml", &format!("scope:\n{scopes}"));
     let before = state(&bench).await;
     let outcome = files.apply(&bench, " --yes").await;
-    outcome.refused(2, "1 of 1001 changes would be refused");
+    outcome.refused(2, "1 fault in the 1001 changes");
     assert!(outcome.err.contains("many.yaml:2002: with it"), "{}", outcome.err);
     assert_eq!(state(&bench).await, before);
 }
@@ -411,7 +413,7 @@ async fn audiences_that_change_hands_both_ways_are_refused() {
     files.put("both.yaml", &serving("2", "1"));
     let before = state(&bench).await;
     let outcome = files.apply(&bench, " --yes").await;
-    outcome.refused(2, "would be refused");
+    outcome.refused(2, "1 fault in the 2 changes");
     assert!(
         outcome.err.contains("both.yaml:4: serves[0].audience: "),
         "{}",
