@@ -1,11 +1,13 @@
 //! `client import`: clients as JSON lines.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use symbolon_admin_api::{ClientOutcome, ClientsImported, ImportedClient};
+use symbolon_core::ClientId;
 use symbolon_core::import::LineError;
 
 use super::super::args::WhyArgs;
@@ -21,7 +23,7 @@ pub struct ClientImport {
     /// A file with one JSON object per line, or `-` for standard input.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Only say what would come of it; of 500 lines at a time, as if none before them were there.
+    /// Only say what would come of it; of audiences by 500 lines at a time, as if those before them served none.
     #[arg(long)]
     pub dry_run: bool,
     /// Why.
@@ -42,12 +44,15 @@ pub(super) async fn import(
         dry_run: args.dry_run,
         reason: args.why.reason.as_deref(),
     };
-    import::import(job, source, Clients { has_shown: false }, out).await
+    import::import(job, source, Clients::default(), out).await
 }
 
+#[derive(Default)]
 struct Clients {
     /// Whether a secret was shown.
     has_shown: bool,
+    /// On which line each client id stands first.
+    earlier: HashMap<ClientId, u32>,
 }
 
 impl Lines for Clients {
@@ -61,11 +66,18 @@ impl Lines for Clients {
         "correct them and import the file again: clients that are there are left as they are";
     type Answer = ClientsImported;
 
-    fn check(&mut self, _number: u32, text: &[u8]) -> Result<Weight, LineError> {
-        match serde_json::from_slice::<Value>(text) {
-            Ok(_) => Ok(Weight::Light),
-            Err(error) => Err(LineError::whole(format!("it is no JSON: {error}"))),
+    fn check(&mut self, number: u32, text: &[u8]) -> Result<Weight, LineError> {
+        let client: Value = serde_json::from_slice(text)
+            .map_err(|error| LineError::whole(format!("it is no JSON: {error}")))?;
+        // What can't be a client id is the server's to refuse.
+        let id = client.get("client_id").and_then(Value::as_str);
+        if let Some(id) = id.and_then(|id| id.parse::<ClientId>().ok()) {
+            let first = *self.earlier.entry(id).or_insert(number);
+            if first != number {
+                return Err(LineError::of("client_id", format!("is on line {first} already")));
+            }
         }
+        Ok(Weight::Light)
     }
 
     fn came(answer: ClientsImported) -> (bool, Vec<Came>) {

@@ -52,6 +52,9 @@ impl Bench {
 #[tokio::test]
 async fn every_line_is_reported_and_holds_no_other_up() {
     let bench = Bench::new().await;
+    bench
+        .json("", "client add --name There --client-id there --serves urn:there")
+        .await;
     let mut known = server("known");
     known["client_secret"] = json!(SECRET);
     let lines = [
@@ -66,15 +69,16 @@ async fn every_line_is_reported_and_holds_no_other_up() {
         app("lost", "urn:nowhere").to_string(),
         format!("{{\"name\":\"{}\"}}", "x".repeat(100_000)),
         server("orders").to_string(),
+        server("there").to_string(),
     ];
     let done = bench.import_clients(&lines, "").await;
     let (kind, said) = done.error.clone().unwrap();
     assert_eq!((kind.exit_code(), kind.as_str()), (6, "incomplete"));
-    assert!(said.starts_with("5 of 9 lines were refused; "), "{said}");
+    assert!(said.starts_with("6 of 10 lines were refused; "), "{said}");
     let mut told = objects(&done.out);
     assert_eq!(
         told.pop().unwrap(),
-        json!({ "dry_run": false, "lines": 9, "added": 3, "existing": 1, "refused": 5 })
+        json!({ "dry_run": false, "lines": 10, "added": 3, "existing": 1, "refused": 6 })
     );
     told.sort_by_key(|line| line["line"].as_u64());
     let expected = [
@@ -86,7 +90,14 @@ async fn every_line_is_reported_and_holds_no_other_up() {
         (7, "refused", json!("typo"), json!("nam"), "unknown field"),
         (8, "refused", json!("lost"), json!("audiences"), "nobody serves"),
         (9, "refused", json!(null), json!(null), "at most 60000 bytes"),
-        (10, "exists", json!("orders"), json!(null), ""),
+        (
+            10,
+            "refused",
+            json!(null),
+            json!("client_id"),
+            "is on line 6 already",
+        ),
+        (11, "exists", json!("there"), json!(null), ""),
     ];
     assert_eq!(told.len(), expected.len());
     for (line, (number, outcome, id, field, rule)) in told.iter().zip(expected) {
@@ -208,6 +219,28 @@ async fn a_large_file_goes_in_requests_that_fit() {
     let numbers: Vec<_> = told.iter().filter_map(|line| line["line"].as_u64()).collect();
     assert!((1..=600).eq(numbers));
     assert_eq!(bench.client_ids().await.len(), 600);
+}
+
+/// More than one request holds.
+#[tokio::test]
+async fn who_is_in_another_batch_is_seen_all_the_same() {
+    let bench = Bench::new().await;
+    let mut lines: Vec<_> = (1..=600).map(|n| server(&format!("c{n}")).to_string()).collect();
+    lines.push(server("c1").to_string());
+    for (options, is_dry) in [(" --dry-run", true), ("", false)] {
+        let done = bench.import_clients(&lines, options).await;
+        assert_eq!(done.error.clone().unwrap().0.exit_code(), 6);
+        let mut told = objects(&done.out);
+        assert_eq!(
+            told.pop().unwrap(),
+            json!({ "dry_run": is_dry, "lines": 601, "added": 600, "existing": 0, "refused": 1 })
+        );
+        let refused = told.iter().find(|line| line["outcome"] == "refused").unwrap();
+        assert_eq!(
+            (&refused["line"], &refused["field"], &refused["rule"]),
+            (&json!(601), &json!("client_id"), &json!("is on line 1 already"))
+        );
+    }
 }
 
 #[tokio::test]
