@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use symbolon_admin_api::{Access, PREFIX};
@@ -71,14 +71,19 @@ impl Remote {
     /// # Errors
     /// The URL is none that secrets may be sent to, or the certificates can't be read.
     pub(in crate::cli) fn new(login: Login) -> Result<Self, CliError> {
+        Self::through(client(), login)
+    }
+
+    /// The same without the proxy that the environment names.
+    ///
+    /// # Errors
+    /// As [`Remote::new`].
+    pub(in crate::cli) fn without_proxy(login: Login) -> Result<Self, CliError> {
+        Self::through(client().no_proxy(), login)
+    }
+
+    fn through(mut http: ClientBuilder, login: Login) -> Result<Self, CliError> {
         let server = secure_url(&login.server)?;
-        let client = || {
-            Client::builder()
-                .connect_timeout(CONNECT)
-                .timeout(ANSWER)
-                .redirect(reqwest::redirect::Policy::none())
-        };
-        let mut http = client();
         if let Some(path) = &login.ca_file {
             let unusable = |error: &dyn std::fmt::Display| {
                 CliError::refused(
@@ -290,6 +295,13 @@ impl Remote {
         };
         CliError::failed(format_args!("{} does not answer: {causes}", self.server), remedy)
     }
+}
+
+fn client() -> ClientBuilder {
+    Client::builder()
+        .connect_timeout(CONNECT)
+        .timeout(ANSWER)
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 /// A body of at most so many bytes.
