@@ -8,7 +8,10 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
 use symbolon_admin_api::{Listed, PREFIX, catalogue};
+use symbolon_core::ports::ClientQuery;
 use symbolon_core::rights::{ADMIN_AUDIENCE, admin_audience};
 use symbolon_core::user::ADMIN_SCOPES;
 use symbolon_tests::{ClientSpec, Harness, TestClient};
@@ -108,4 +111,54 @@ async fn every_operation_refuses_every_token_that_is_not_good_for_it() {
         status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN,
         "{status}"
     );
+}
+
+/// How many clients there are whose id begins with `shop`.
+async fn shops(h: &Harness) -> usize {
+    let query = ClientQuery {
+        prefix: Some("shop".to_owned()),
+        active: None,
+    };
+    h.admin().clients(&query, None, 500).await.unwrap().items.len()
+}
+
+#[tokio::test]
+async fn whoever_was_disabled_makes_nothing_more_by_a_request_that_is_under_way() {
+    const MANY: usize = 300;
+    let h = Harness::start().await;
+    let robot = robot(&h, "robot").await;
+    let good = token(&h, &robot, "clients:write").await;
+    let shop = |n| {
+        json!({
+            "client_id": format!("shop{n}"), "name": "Shop", "type": "confidential",
+            "grants": ["client_credentials"], "audiences": [ADMIN_AUDIENCE], "scope": "clients:write",
+        })
+    };
+    let clients: Vec<_> = (0..MANY).map(shop).collect();
+    let request = Request::post(format!("{PREFIX}/clients/import"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::AUTHORIZATION, format!("Bearer {good}"))
+        .body(Body::from(json!({ "clients": clients }).to_string()))
+        .unwrap();
+    let import = tokio::spawn(h.node.admin_router().oneshot(request));
+    while shops(&h).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    h.disable_client(&robot).await;
+    let made = shops(&h).await;
+    let response = import.await.unwrap().unwrap();
+    assert_eq!(shops(&h).await, made);
+
+    assert_eq!(response.status(), StatusCode::OK);
+    let answer = response.into_body().collect().await.unwrap().to_bytes();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let clients = answer["clients"].as_array().unwrap();
+    let came = |outcome: &str| {
+        clients
+            .iter()
+            .filter(|client| client["outcome"] == outcome)
+            .count()
+    };
+    assert_eq!((came("added"), came("failed")), (made, 1));
+    assert_eq!(came("not_tried"), MANY - made - 1);
 }

@@ -44,6 +44,55 @@ async fn who_is_revoked_while_passwords_are_hashed_has_no_more_of_them_hashed() 
 }
 
 #[tokio::test]
+async fn who_is_revoked_during_an_import_of_clients_makes_no_more_of_them() {
+    let bench = Bench::new().await;
+    let client = |n| {
+        json!({
+            "client_id": format!("shop{n}"), "name": "Shop", "type": "confidential",
+            "grants": ["client_credentials"], "audiences": ["urn:symbolon:admin"], "scope": "users:read",
+        })
+    };
+    let clients: Vec<_> = (0..4).map(client).collect();
+    // The head of the request, all of it, and two of the clients.
+    bench.gate.turning_after(4);
+    let import = Call::post("/clients/import").json(&json!({ "clients": clients }));
+    let answer = import.to(&bench).await.expect(200);
+    let told = |member: &str| -> Vec<_> {
+        let clients = answer.body["clients"].as_array().unwrap().iter();
+        clients.map(|client| client[member].clone()).collect()
+    };
+    assert_eq!(told("outcome"), ["added", "added", "failed", "not_tried"]);
+    // What was made is good for something: its secret is nowhere else.
+    assert!(told("client_secret")[..2].iter().all(|secret| secret.is_string()));
+    assert_eq!(
+        bench
+            .admin()
+            .clients(&Default::default(), None, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        2
+    );
+    assert_eq!(bench.refusals(), ["no_longer_admitted"]);
+}
+
+#[tokio::test]
+async fn what_an_import_asks_for_beyond_rights_goes_on_the_trail() {
+    let bench = Bench::new().await;
+    bench.role("root", "keys:rotate").await;
+    bench.gate.holding("users:write clients:write");
+    let users = json!({ "users": [{ "username": "eve", "password": "correct horse", "roles": ["root"] }] });
+    let clients = json!({ "clients": [{ "name": "Shop", "type": "confidential", "grants": ["client_credentials"],
+        "audiences": ["urn:symbolon:admin"], "scope": "keys:rotate" }] });
+    for (path, body) in [("/users/import", users), ("/clients/import", clients)] {
+        let answer = Call::post(path).json(&body).to(&bench).await.expect(200);
+        assert_eq!(answer.body["refused"], 1, "{path}");
+    }
+    assert_eq!(bench.refusals(), ["beyond_rights"; 2]);
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_its_token_loses_what_it_was_good_for() {
     type Turn = fn(&Bench);
     let turns: [Turn; 3] = [

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use symbolon_admin_api::trail::{CheckpointKeys, TrailStream};
 use symbolon_admin_api::{Api, ApiParts, HealthView, ServerInfo, ServerView, SettingView, document, router};
-use symbolon_core::audit::{AuditFilter, AuditStore as _, Order};
+use symbolon_core::audit::{AuditEvent, AuditFilter, AuditStore as _, EventKind, Order, Outcome};
 use symbolon_core::cursor::Cursors;
 use symbolon_core::lookup::{RecordedRevocation, RevocationRecords as _};
 use symbolon_core::ports::{AdminStore, AdminStores as _, FactStore as _, RevocationLog as _};
@@ -64,6 +64,15 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    /// Why requests of somebody who is known were refused so far, which is then forgotten.
+    pub(crate) fn refusals(&self) -> Vec<&'static str> {
+        let reason = |event: AuditEvent| match (event.kind, event.outcome) {
+            (EventKind::AdminRefused, Outcome::Refused(reason)) => Some(reason),
+            _ => None,
+        };
+        self.told.take().into_iter().filter_map(reason).collect()
+    }
+
     /// An empty database.
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
