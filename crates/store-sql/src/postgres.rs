@@ -197,7 +197,7 @@ fn unavailable(why: &str) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use symbolon_testkit::servers::postgres::Postgres;
+    use symbolon_testkit::servers::postgres::{Postgres, database_name};
 
     use super::*;
 
@@ -205,9 +205,11 @@ mod tests {
     async fn a_database_that_may_lose_commits_is_noticed() {
         let server = Postgres::shared();
         let url = server.fresh_database().await;
-        let name = url.rsplit('/').next().unwrap();
         for (set, loses) in [("off", true), ("on", false), ("remote_apply", false)] {
-            let alter = format!("ALTER DATABASE {name} SET synchronous_commit = {set}");
+            let alter = format!(
+                "ALTER DATABASE {} SET synchronous_commit = {set}",
+                database_name(&url)
+            );
             server.sql("postgres", &alter);
             let options = options(&SqlConfig::new(&*url)).unwrap();
             let mut connection = options.connect().await.unwrap();
