@@ -88,7 +88,7 @@ async fn in_memory() -> Fixture {
 }
 
 async fn on_postgres() -> Fixture {
-    Fixture::of(opened(&postgres::database().await).await, ())
+    Fixture::of(patient(&postgres::database().await).await, ())
 }
 
 fn config(url: &str) -> SqlConfig {
@@ -100,6 +100,17 @@ fn config(url: &str) -> SqlConfig {
 
 async fn opened(url: &str) -> SqlStore {
     opened_by(&config(url)).await
+}
+
+/// Gives a crowd that shares few connections the time that it takes to be served, however busy the machine is.
+async fn patient(url: &str) -> SqlStore {
+    let long = Duration::from_secs(120);
+    opened_by(&SqlConfig {
+        acquire_timeout: long,
+        statement_timeout: long,
+        ..config(url)
+    })
+    .await
 }
 
 async fn opened_by(config: &SqlConfig) -> SqlStore {
