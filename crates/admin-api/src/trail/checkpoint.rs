@@ -118,6 +118,9 @@ pub enum CheckpointError {
     /// The claims are not those of a checkpoint.
     #[error("its claims are not those of a checkpoint")]
     Claims,
+    /// What is kept beside it is not what it says.
+    #[error("position or moment beside it are not those that it says")]
+    Columns,
     /// It is another server's.
     #[error("it is that of another issuer")]
     Issuer,
@@ -138,6 +141,18 @@ impl TrailKeys {
             .map(PublicKey::from_jwk)
             .collect::<Result<_, _>>()?;
         Ok(Self { issuer: None, keys })
+    }
+
+    /// What a checkpoint that is kept says. Nothing that stands beside it counts unless it says the same.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn read_kept(&self, kept: &Checkpoint) -> Result<Statement, CheckpointError> {
+        let statement = self.read(&kept.signed)?;
+        if (statement.seq, statement.at) != (kept.seq, kept.at) {
+            return Err(CheckpointError::Columns);
+        }
+        Ok(statement)
     }
 
     /// What a checkpoint says, a compact JWS.
@@ -186,6 +201,15 @@ mod tests {
         let Checkpoint { signed, .. } = keys(1).sign(ISSUER, head, UnixMillis(5)).unwrap();
         let good = keys(1).public(ISSUER);
         assert_eq!(good.read(&signed).unwrap().hash, head.hash);
+        let kept = |seq, at| Checkpoint {
+            seq,
+            at: UnixMillis(at),
+            signed: signed.clone(),
+        };
+        assert_eq!(good.read_kept(&kept(7, 5)).unwrap().hash, head.hash);
+        for other in [kept(6, 5), kept(8, 5), kept(7, 4), kept(7, 6)] {
+            assert!(matches!(good.read_kept(&other), Err(CheckpointError::Columns)));
+        }
         let any = TrailKeys::from_jwks(&keys(1).jwks()).unwrap();
         assert_eq!(any.read(&signed).unwrap().seq, 7);
         assert!(matches!(

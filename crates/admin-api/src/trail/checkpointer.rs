@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use symbolon_core::Clock;
 use symbolon_core::audit::{AuditFilter, AuditHead, AuditStore, Checkpoint, Order};
 use symbolon_core::ports::StoreError;
+use symbolon_core::time::rfc3339;
+use symbolon_core::{Clock, UnixMillis};
 use symbolon_jose::SignError;
 use tokio::time::MissedTickBehavior;
 
-use super::checkpoint::{CheckpointError, CheckpointKeys};
+use super::checkpoint::{CheckpointError, CheckpointKeys, Statement};
 use super::walk::{Fault, Walk};
 
 /// A checkpoint is made no sooner than this after the last one.
@@ -45,9 +46,16 @@ pub enum Unsigned {
         /// What this process has signed.
         signed: u64,
     },
-    /// The last checkpoint is not this server's.
-    #[error("the last checkpoint was changed: {0}")]
-    Last(#[from] CheckpointError),
+    /// The last checkpoint is not what this server has signed.
+    #[error(
+        "the last checkpoint, kept as that of record {seq}, was changed: {error}; run `symbolon audit verify`"
+    )]
+    Last {
+        /// The position that stands beside it.
+        seq: u64,
+        /// What is wrong.
+        error: CheckpointError,
+    },
     /// OpenSSL failed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -104,22 +112,22 @@ impl Checkpointer {
         // In this order: the trail is never behind a checkpoint.
         let last = self.store.last_checkpoint().await?;
         let head = self.store.audit_head().await?;
+        let last = last.map(|last| self.read(&last)).transpose()?;
         let now = self.clock.now();
         let signed = self.signed.load(Ordering::Relaxed);
-        let kept = last.as_ref().map_or(0, |last| last.seq);
+        let kept = last.map_or(0, |last| last.seq);
         if kept < signed {
             return Err(Unsigned::Gone { kept, signed });
         }
-        if let Some(last) = &last {
+        if let Some(last) = last {
             if head.seq < last.seq {
                 return Err(Unsigned::Fault(Fault::cut_off(head.seq + 1)));
             }
-            let is_due = u128::from(now.since(last.at)) >= EVERY.as_millis();
-            if head.seq == last.seq || !is_due {
+            if head.seq == last.seq || !self.is_due(last, now) {
                 return Ok(None);
             }
         }
-        let begin = match &last {
+        let begin = match last {
             None => {
                 let anchor = self.store.audit_anchor().await?;
                 // Nothing is swept that no checkpoint covers.
@@ -128,13 +136,7 @@ impl Checkpointer {
                 }
                 anchor
             }
-            Some(last) => {
-                let statement = self.keys.public(&self.issuer).read(&last.signed)?;
-                AuditHead {
-                    seq: statement.seq,
-                    hash: statement.hash,
-                }
-            }
+            Some(Statement { seq, hash, .. }) => AuditHead { seq, hash },
         };
         let reached = self.follow(begin, head.seq).await?;
         if reached.seq == begin.seq {
@@ -146,6 +148,27 @@ impl Checkpointer {
         let Checkpoint { seq, signed, .. } = &checkpoint;
         tracing::info!(target: "symbolon::audit", seq, hash = %reached.hash, checkpoint = signed, "audit checkpoint");
         Ok(Some(checkpoint))
+    }
+
+    /// What the last checkpoint says, by its signature.
+    fn read(&self, last: &Checkpoint) -> Result<Statement, Unsigned> {
+        let read = self.keys.public(&self.issuer).read_kept(last);
+        read.map_err(|error| Unsigned::Last { seq: last.seq, error })
+    }
+
+    /// Whether the last one is old enough. One of a moment that no clock can have come to was made while a clock was wrong:
+    /// to wait for that moment would leave the trail without any until then.
+    fn is_due(&self, last: Statement, now: UnixMillis) -> bool {
+        if last.at > self.clock.cutoff() {
+            let at = rfc3339(last.at);
+            tracing::error!(
+                seq = last.seq,
+                at,
+                "the last audit checkpoint is of a moment to come: a clock was or is wrong"
+            );
+            return true;
+        }
+        u128::from(now.since(last.at)) >= EVERY.as_millis()
     }
 
     async fn follow(&self, begin: AuditHead, to: u64) -> Result<AuditHead, Unsigned> {
@@ -218,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_changed_before_is_not_signed() {
         type Tamper = fn(&MemoryTrail);
-        let faults: [(Tamper, &str); 4] = [
+        let faults: [(Tamper, &str); 6] = [
             (
                 |store| {
                     store.kept().records.remove(4);
@@ -235,7 +258,17 @@ mod tests {
             ),
             (
                 |store| store.kept().checkpoints[0].signed.insert(40, 'x'),
-                "the last checkpoint was changed",
+                "the last checkpoint, kept as that of record 3, was changed: its signature",
+            ),
+            (
+                // So that it is never old enough.
+                |store| store.kept().checkpoints[0].at = UnixMillis(4_102_444_800_000),
+                "kept as that of record 3, was changed: position or moment beside it",
+            ),
+            (
+                // So that the trail seems not to have moved.
+                |store| store.kept().checkpoints[0].seq = 7,
+                "kept as that of record 7, was changed: position or moment beside it",
             ),
         ];
         for (tamper, told) in faults {
@@ -248,6 +281,23 @@ mod tests {
             let error = checkpointer.sign().await.unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_of_a_moment_to_come_keeps_none_from_being_made() {
+        let (store, clock, checkpointer) = checkpointer();
+        store.record(&events(0..3)).await.unwrap();
+        let ahead = clock.now().plus(1);
+        let by_a_clock_that_was_ahead = keys(1).sign(ISSUER, store.kept().head(), ahead).unwrap();
+        store.add_checkpoint(&by_a_clock_that_was_ahead).await.unwrap();
+        assert_eq!(
+            checkpointer.sign().await.unwrap(),
+            None,
+            "the trail has not moved"
+        );
+        store.record(&events(3..4)).await.unwrap();
+        let next = checkpointer.sign().await.unwrap().unwrap();
+        assert_eq!((next.seq, next.at), (4, clock.now()));
     }
 
     #[tokio::test]

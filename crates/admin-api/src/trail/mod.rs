@@ -12,7 +12,8 @@ mod verify;
 mod walk;
 
 pub use checkpoint::{
-    CHECKPOINT_TYPE, CheckpointError, CheckpointKeyError, CheckpointKeys, Statement, TrailKeys, checkpoints_in,
+    CHECKPOINT_TYPE, CheckpointError, CheckpointKeyError, CheckpointKeys, Statement, TrailKeys,
+    checkpoints_in,
 };
 pub use checkpointer::{Checkpointer, Unsigned};
 pub use confirm::{ConfirmParts, Confirmations};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use symbolon_core::UnixMillis;
 use symbolon_core::audit::{
-    Act, AuditEvent, AuditFilter, AuditHead, AuditRecord, AuditStore, Checkpoint, EventKind, GENESIS, Order,
-    link,
+    Act, AuditEvent, AuditFilter, AuditHead, AuditRecord, AuditStore, Checkpoint, EventKind, GENESIS,
+    Genuine, Order, link,
 };
 use symbolon_core::ports::{StoreError, StoreResult};
 use symbolon_core::secret::ServerSecret;
@@ -143,7 +143,13 @@ impl AuditStore for MemoryTrail {
         Ok(self.open()?.checkpoints.last().cloned())
     }
 
-    async fn sweep_audit(&self, _now: UnixMillis, _retention: Duration, _limit: u32) -> StoreResult<u64> {
+    async fn sweep_audit(
+        &self,
+        _now: UnixMillis,
+        _retention: Duration,
+        _limit: u32,
+        _genuine: Genuine<'_>,
+    ) -> StoreResult<u64> {
         Ok(0)
     }
 }

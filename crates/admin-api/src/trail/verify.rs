@@ -231,19 +231,21 @@ impl Examination<'_> {
     fn compare(&mut self) -> Result<(), Stop> {
         let at = self.walk.at();
         while let Some(checkpoint) = self.kept.pop_front_if(|next| next.seq <= at.seq) {
-            let forged = Fault {
-                seq: checkpoint.seq,
-                wrong: Wrong::Forged,
-            };
-            match self.keys.read(&checkpoint.signed) {
-                Ok(statement) if statement.seq == checkpoint.seq => self.agree(statement, at)?,
-                Ok(_) | Err(_) => return Err(forged.into()),
-            }
+            let statement = self.read(&checkpoint)?;
+            self.agree(statement, at)?;
         }
         while let Some(statement) = self.given.pop_front_if(|next| next.seq <= at.seq) {
             self.agree(statement, at)?;
         }
         Ok(())
+    }
+
+    /// What a checkpoint that is kept says.
+    fn read(&self, kept: &Checkpoint) -> Result<Statement, Fault> {
+        self.keys.read_kept(kept).map_err(|_| Fault {
+            seq: kept.seq,
+            wrong: Wrong::Forged,
+        })
     }
 
     fn agree(&mut self, statement: Statement, at: AuditHead) -> Result<(), Stop> {
@@ -266,7 +268,11 @@ impl Examination<'_> {
         let at = self.walk.at();
         let fault = |seq, wrong| Err(Stop::Fault(Fault { seq, wrong }));
         let head = source.head().await?;
-        let mut ahead = !source.checkpoints(at.seq).await?.is_empty() || !self.given.is_empty();
+        let beyond = source.checkpoints(at.seq).await?;
+        for checkpoint in &beyond {
+            self.read(checkpoint)?;
+        }
+        let mut ahead = !beyond.is_empty() || !self.given.is_empty();
         if let Some(head) = head {
             if head.seq < at.seq {
                 return fault(head.seq + 1, Wrong::Inserted);

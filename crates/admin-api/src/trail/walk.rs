@@ -24,7 +24,7 @@ pub enum Wrong {
     Columns,
     /// The trail ended later once: its end was cut off, the record at this position first.
     CutOff,
-    /// A checkpoint that is kept here is not signed by this server.
+    /// A checkpoint that is kept here is not signed by this server, or for another position or moment.
     Forged,
     /// The head says another hash than the last record.
     Head,
@@ -94,7 +94,10 @@ impl fmt::Display for Fault {
                 "record {seq} is searched by something else than it says: its columns were changed"
             ),
             Wrong::CutOff => write!(f, "the end of the trail was cut off, from record {seq} on"),
-            Wrong::Forged => write!(f, "the checkpoint at {seq} is not signed by this server"),
+            Wrong::Forged => write!(
+                f,
+                "the checkpoint at {seq} is not one that this server has signed for that position and moment"
+            ),
             Wrong::Head => write!(f, "the head says another hash than record {seq}: it was changed"),
             Wrong::Inserted => write!(
                 f,

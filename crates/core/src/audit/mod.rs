@@ -67,6 +67,9 @@ pub struct Checkpoint {
     pub signed: String,
 }
 
+/// Whether a checkpoint that is kept is signed by this server, for the very position and moment that are kept beside it.
+pub type Genuine<'a> = &'a (dyn Fn(&Checkpoint) -> bool + Send + Sync);
+
 /// In which order records are read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Order {
@@ -119,7 +122,17 @@ pub trait AuditStore: Send + Sync {
     /// transaction it moves the anchor behind them, deletes the checkpoints of that age before it, and writes the [`Sweep`].
     /// Where less than `limit` are to go and every one of them tells of a sweep, nothing is deleted: another such record
     /// would take their place. Returns how many records went.
-    async fn sweep_audit(&self, now: UnixMillis, retention: Duration, limit: u32) -> StoreResult<u64>;
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`](crate::ports::StoreError::Corrupt) where that checkpoint is not `genuine`, or what comes next
+    /// does not follow: nothing was deleted.
+    async fn sweep_audit(
+        &self,
+        now: UnixMillis,
+        retention: Duration,
+        limit: u32,
+        genuine: Genuine<'_>,
+    ) -> StoreResult<u64>;
 }
 
 /// One of many events that are alike, as it is counted. Those that agree in all of this are kept as one, so that nothing in

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use symbolon_admin_api::trail::{
-    CheckpointKeys, Checkpointer, ConfirmParts, Confirmations, Journal, TrailStream,
+    CheckpointKeys, Checkpointer, ConfirmParts, Confirmations, Journal, TrailKeys, TrailStream,
 };
 use symbolon_admin_api::{Api, ApiParts};
 use symbolon_core::Rng;
@@ -35,6 +35,8 @@ pub(super) struct AdminSide {
     stream: Arc<TrailStream>,
     checkpointer: Arc<Checkpointer>,
     confirm: ConfirmParts,
+    /// By which sweepers tell checkpoints that are genuine.
+    trail_keys: TrailKeys,
     stores: Stores,
     retention: Duration,
 }
@@ -86,6 +88,7 @@ impl AdminSide {
             parts.keyring.clone(),
         );
         let signing = parts.checkpoints.clone();
+        let trail_keys = signing.public(&issuer);
         let checkpointer = Checkpointer::new(store.clone(), clock.clone(), issuer.clone(), signing);
         let confirm = ConfirmParts {
             records: store.clone(),
@@ -130,6 +133,7 @@ impl AdminSide {
             stream,
             checkpointer: Arc::new(checkpointer),
             confirm,
+            trail_keys,
             stores: stores.clone(),
             retention: settings.audit.retention,
         }
@@ -174,7 +178,7 @@ impl AdminSide {
                 .clone()
                 .run_until_cancelled_owned(async move { confirmations.keep_looking().await }),
         );
-        let sweeping = keep_sweeping(self.stores.clone(), self.retention);
+        let sweeping = keep_sweeping(self.stores.clone(), self.retention, self.trail_keys.clone());
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(sweeping));
     }
 }

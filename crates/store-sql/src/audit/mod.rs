@@ -14,7 +14,7 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::UnixMillis;
 use symbolon_core::audit::{
-    AuditEvent, AuditFilter, AuditHash, AuditHead, AuditRecord, AuditStore, Checkpoint, Order, link,
+    AuditEvent, AuditFilter, AuditHash, AuditHead, AuditRecord, AuditStore, Checkpoint, Genuine, Order, link,
 };
 use symbolon_core::ports::{StoreError, StoreResult};
 
@@ -98,8 +98,14 @@ impl AuditStore for SqlStore {
         row.map(TryInto::try_into).transpose()
     }
 
-    async fn sweep_audit(&self, now: UnixMillis, retention: Duration, limit: u32) -> StoreResult<u64> {
-        retried(|| self.sweep_records(now, retention, limit)).await
+    async fn sweep_audit(
+        &self,
+        now: UnixMillis,
+        retention: Duration,
+        limit: u32,
+        genuine: Genuine<'_>,
+    ) -> StoreResult<u64> {
+        retried(|| self.sweep_records(now, retention, limit, genuine)).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use symbolon_core::UnixMillis;
-use symbolon_core::audit::{AuditHead, EventKind, Sweep, link};
+use symbolon_core::audit::{AuditHead, EventKind, Genuine, Sweep, link};
 use symbolon_core::ports::StoreResult;
 
 use super::read::says_what_it_searches_by;
@@ -27,13 +27,15 @@ impl SqlStore {
         now: UnixMillis,
         retention: Duration,
         limit: u32,
+        genuine: Genuine<'_>,
     ) -> StoreResult<u64> {
         let age = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
         let before = to_ms(UnixMillis(now.since(UnixMillis(age))));
         let limit = u64::from(limit.min(MOST));
         let tx = self.writing(Lock::Rows).await?;
         let anchor = lock(&tx).await?.anchor;
-        let rows = aged(&tx, before, limit).await?;
+        let covered = covered(&tx, before, genuine).await?;
+        let rows = aged(&tx, before, covered, limit).await?;
         let (swept, broken) = follow(anchor, &rows);
         let count = swept.seq - anchor.seq;
         // What the trail holds of sweeps alone is not worth a record that would stand there in its place.
@@ -62,15 +64,27 @@ impl SqlStore {
     }
 }
 
-/// The earliest records of before that moment that a checkpoint of before it covers.
-async fn aged(tx: &Transaction, before: i64, limit: u64) -> StoreResult<Vec<audit_log::Model>> {
-    let covered = audit_checkpoints::Entity::find()
+/// How far the checkpoints of before that moment cover the trail.
+async fn covered(tx: &Transaction, before: i64, genuine: Genuine<'_>) -> StoreResult<i64> {
+    let row = audit_checkpoints::Entity::find()
         .filter(audit_checkpoints::Column::AtMs.lt(before))
         .order_by_desc(audit_checkpoints::Column::Seq)
         .one(tx)
         .await
-        .map_err(store_error)?
-        .map_or(0, |checkpoint| checkpoint.seq);
+        .map_err(store_error)?;
+    let Some(row) = row else { return Ok(0) };
+    let seq = row.seq;
+    if !genuine(&row.try_into()?) {
+        return Err(corrupt(format_args!(
+            "the checkpoint of the audit trail at {seq} is not what was signed: see `symbolon audit verify`; nothing was \
+             swept"
+        )));
+    }
+    Ok(seq)
+}
+
+/// The earliest records of before that moment, up to that position.
+async fn aged(tx: &Transaction, before: i64, covered: i64, limit: u64) -> StoreResult<Vec<audit_log::Model>> {
     let mut rows = audit_log::Entity::find()
         .filter(audit_log::Column::Seq.lte(covered))
         .order_by_asc(audit_log::Column::Seq)

@@ -19,6 +19,7 @@ use crate::transaction::{Lock, commit};
 on_each_database!(
     a_broken_record_is_not_swept,
     a_change_of_what_is_searched_by_is_found,
+    a_checkpoint_that_is_not_genuine_sweeps_nothing,
     a_trail_without_head_takes_nothing_more,
     an_event_that_is_not_committed_leaves_no_gap,
     records_that_were_taken_off_the_beginning_are_missed,
@@ -179,7 +180,10 @@ async fn records_that_were_taken_off_the_beginning_are_missed(place: &Place) {
     };
     store.add_checkpoint(&covered).await.unwrap();
     assert_eq!(
-        store.sweep_audit(NOW.plus(1), Duration::ZERO, 100).await.unwrap(),
+        store
+            .sweep_audit(NOW.plus(1), Duration::ZERO, 100, &|_| true)
+            .await
+            .unwrap(),
         1
     );
     assert_eq!(differ().await, None);
@@ -216,12 +220,18 @@ async fn a_broken_record_is_not_swept(place: &Place) {
     meddle(&store, "UPDATE audit_log SET at_ms = 0 WHERE seq = 3").await;
     let late = NOW.plus(1_000);
     assert_eq!(
-        store.sweep_audit(late, Duration::ZERO, 100).await.unwrap(),
+        store
+            .sweep_audit(late, Duration::ZERO, 100, &|_| true)
+            .await
+            .unwrap(),
         2,
         "those before it"
     );
     for _ in 0..2 {
-        let error = store.sweep_audit(late, Duration::ZERO, 100).await.unwrap_err();
+        let error = store
+            .sweep_audit(late, Duration::ZERO, 100, &|_| true)
+            .await
+            .unwrap_err();
         assert!(
             matches!(&error, StoreError::Corrupt(why) if why.contains("record 3")),
             "{error:?}"
@@ -229,12 +239,44 @@ async fn a_broken_record_is_not_swept(place: &Place) {
     }
     assert_eq!(records(&store).await.len(), 4, "and what tells of the sweep");
     meddle(&store, "DELETE FROM audit_log WHERE seq = 3").await;
-    let error = store.sweep_audit(late, Duration::ZERO, 100).await.unwrap_err();
+    let error = store
+        .sweep_audit(late, Duration::ZERO, 100, &|_| true)
+        .await
+        .unwrap_err();
     assert!(
         matches!(&error, StoreError::Corrupt(why) if why.contains("record 3")),
         "{error:?}"
     );
     assert_eq!(records(&store).await.len(), 3);
+}
+
+/// Nor does one behind it that has not come to its age; and who judges is told what is kept beside it.
+async fn a_checkpoint_that_is_not_genuine_sweeps_nothing(place: &Place) {
+    let store = with_records(place).await;
+    for (seq, at) in [(3, NOW), (5, NOW.plus(100))] {
+        let signed = format!("jws-of-{seq}");
+        let kept = Checkpoint { seq, at, signed };
+        store.add_checkpoint(&kept).await.unwrap();
+    }
+    let as_it_was_made = |kept: &Checkpoint| kept.signed == "jws-of-3" && (kept.seq, kept.at) == (3, NOW);
+    let sweep = || store.sweep_audit(NOW.plus(50), Duration::ZERO, 100, &as_it_was_made);
+    for (set, told) in [("at_ms = 0", "at 3"), ("seq = 4", "at 4")] {
+        meddle(
+            &store,
+            &format!("UPDATE audit_checkpoints SET {set} WHERE seq = 3"),
+        )
+        .await;
+        let error = sweep().await.unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Corrupt(why) if why.contains(told)),
+            "{error:?}"
+        );
+        let at = NOW.0;
+        let back = format!("UPDATE audit_checkpoints SET seq = 3, at_ms = {at} WHERE seq < 5");
+        meddle(&store, &back).await;
+    }
+    assert_eq!(records(&store).await.len(), 5);
+    assert_eq!(sweep().await.unwrap(), 3);
 }
 
 /// No change is made that can't be put on it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use symbolon_core::Clock as _;
 use symbolon_core::audit::{AuditFilter, AuditHash, GENESIS, Order, link};
+use symbolon_core::ports::StoreResult;
 use symbolon_store_sql::{SqlConfig, SqlStore};
 use symbolon_testkit::{FakeClock, SeqRng};
 
@@ -95,10 +96,14 @@ impl Room {
     }
 
     async fn sweep(&self, limit: u32) -> u64 {
-        self.store
-            .sweep_audit(self.clock.now(), DAY, limit)
-            .await
-            .unwrap()
+        self.try_to_sweep(limit).await.unwrap()
+    }
+
+    async fn try_to_sweep(&self, limit: u32) -> StoreResult<u64> {
+        let keys = keys(1).public(ISSUER);
+        let genuine = |kept: &Checkpoint| keys.read_kept(kept).is_ok();
+        let now = self.clock.now();
+        self.store.sweep_audit(now, DAY, limit, &genuine).await
     }
 
     /// Takes the earliest records away and says that they were swept, as whoever can write to the database can.
@@ -309,6 +314,35 @@ async fn a_checkpoint_by_another_key_or_for_another_position_is_forged() {
     ))
     .await;
     assert_eq!(room.fault().await, (800, Wrong::Forged));
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_kept_as_one_of_another_position_or_moment_is_forged() {
+    for (set, seq) in [
+        ("at_ms = 4102444800000 WHERE seq = 1100", 1100),
+        ("at_ms = 0 WHERE seq = 400", 400),
+        ("seq = 1101 WHERE seq = 1100", 1101),
+        ("seq = 1000000 WHERE seq = 1100", 1_000_000),
+        ("seq = 500 WHERE seq = 400", 500),
+    ] {
+        let room = Room::filled().await;
+        room.run(&format!("UPDATE audit_checkpoints SET {set}")).await;
+        assert_eq!(room.fault().await, (seq, Wrong::Forged), "{set}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_swept_by_a_moment_that_only_stands_beside_a_checkpoint() {
+    let room = Room::filled().await;
+    // The records are of age, and no checkpoint is.
+    room.clock.advance(DAY - Duration::from_secs(25));
+    assert_eq!(room.sweep(450).await, 0);
+    room.run("UPDATE audit_checkpoints SET at_ms = 0 WHERE seq = 400")
+        .await;
+    let error = room.try_to_sweep(450).await.unwrap_err().to_string();
+    assert!(error.contains("at 400 is not what was signed"), "{error}");
+    assert_eq!(room.store.audit_anchor().await.unwrap().seq, 0);
+    assert_eq!(room.fault().await, (400, Wrong::Forged));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use symbolon_core::audit::{AuditFilter, AuditStore as _, EventKind, Order};
+use symbolon_admin_api::trail::TrailKeys;
+use symbolon_core::audit::{AuditFilter, AuditStore as _, Checkpoint, EventKind, Genuine, Order};
 use symbolon_core::ports::{AdminTokens as _, IdempotencyStore as _, StoreResult};
 use symbolon_core::{Clock as _, UnixMillis};
 use symbolon_store_sql::SqlStore;
@@ -22,7 +23,8 @@ const KEY_AGE_MS: u64 = 24 * 3600 * 1000;
 const TRAIL_REST_MS: u64 = 3600 * 1000;
 
 /// Sweeps, for ever.
-pub(super) async fn keep_sweeping(stores: Stores, retention: Duration) {
+pub(super) async fn keep_sweeping(stores: Stores, retention: Duration, keys: TrailKeys) {
+    let genuine = |kept: &Checkpoint| keys.read_kept(kept).is_ok();
     let mut ticks = tokio::time::interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -33,7 +35,7 @@ pub(super) async fn keep_sweeping(stores: Stores, retention: Duration) {
             Ok(rows) => tracing::debug!(rows, "old records of the admin API were deleted"),
             Err(error) => tracing::error!(%error, "old records of the admin API could not be deleted"),
         }
-        match sweep_trail(store, now, retention).await {
+        match sweep_trail(store, now, retention, &genuine).await {
             Ok(0) => {}
             Ok(records) => tracing::info!(
                 records,
@@ -61,7 +63,12 @@ async fn sweep_tokens_and_keys(store: &SqlStore, now: UnixMillis) -> StoreResult
 
 /// The same for the trail, unless it was swept a short while ago. Two nodes that look at the same moment both sweep, which
 /// leaves a record more.
-async fn sweep_trail(store: &SqlStore, now: UnixMillis, retention: Duration) -> StoreResult<u64> {
+async fn sweep_trail(
+    store: &SqlStore,
+    now: UnixMillis,
+    retention: Duration,
+    genuine: Genuine<'_>,
+) -> StoreResult<u64> {
     let lately = AuditFilter {
         kinds: vec![EventKind::AuditSwept],
         from: Some(UnixMillis(now.0.saturating_sub(TRAIL_REST_MS))),
@@ -73,7 +80,7 @@ async fn sweep_trail(store: &SqlStore, now: UnixMillis, retention: Duration) -> 
     }
     let mut records = 0;
     loop {
-        let swept = store.sweep_audit(now, retention, SWEEP_BATCH).await?;
+        let swept = store.sweep_audit(now, retention, SWEEP_BATCH, genuine).await?;
         records += swept;
         if swept < u64::from(SWEEP_BATCH) {
             return Ok(records);
@@ -86,7 +93,7 @@ async fn sweep_trail(store: &SqlStore, now: UnixMillis, retention: Duration) -> 
 mod tests {
     use std::sync::Arc;
 
-    use symbolon_core::audit::{Act, Actor, AuditEvent, Checkpoint, Sweep};
+    use symbolon_core::audit::{Act, Actor, AuditEvent, Sweep};
     use symbolon_store_sql::SqlConfig;
     use symbolon_testkit::{FakeClock, SeqRng};
 
@@ -129,7 +136,11 @@ mod tests {
         store.migrate(&SeqRng::new()).await.unwrap();
         let batch = u64::from(SWEEP_BATCH);
         record(&store, &clock, 2 * batch + 7).await;
-        let sweep = async || sweep_trail(&store, clock.now(), RETENTION).await.unwrap();
+        let sweep = async || {
+            sweep_trail(&store, clock.now(), RETENTION, &|_| true)
+                .await
+                .unwrap()
+        };
         assert_eq!(sweep().await, 0, "none is of age");
         clock.advance(RETENTION);
         clock.advance(Duration::from_secs(1));
