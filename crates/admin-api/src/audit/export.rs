@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
-use symbolon_core::audit::{AuditFilter, Order};
 use utoipa::IntoParams;
 
 use crate::api::Api;
@@ -29,7 +28,7 @@ pub(crate) struct Part {
 
 /// Export the audit trail as JSON lines, the earliest first, byte for byte as its hashes cover it.
 ///
-/// The first part begins with a line that says what its first record follows from, where earlier records were swept. The
+/// Where records behind `after` were swept the part begins with a line that says what its first record follows from. The
 /// next part is behind the last `seq`; no line, no more records. `symbolon audit verify` reads the lines.
 #[utoipa::path(
     get,
@@ -50,16 +49,11 @@ pub(crate) async fn export_audit(
             format_args!("limit: give 1 to {MAX_LIMIT}"),
         ));
     }
-    let records = audit
-        .audit_records(&AuditFilter::default(), Order::Earliest, Some(part.after), limit)
-        .await?;
+    let (anchor, records) = audit.audit_part(part.after, limit).await?;
     let mut lines = String::new();
-    if part.after == 0 {
-        let anchor = audit.audit_anchor().await?;
-        if anchor.seq > 0 {
-            lines.push_str(&anchor_line(&anchor));
-            lines.push('\n');
-        }
+    if anchor.seq > part.after {
+        lines.push_str(&anchor_line(&anchor));
+        lines.push('\n');
     }
     for record in &records {
         lines.push_str(&record_line(record));

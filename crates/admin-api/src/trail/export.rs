@@ -135,7 +135,9 @@ impl<R: BufRead> Lines<R> {
         match self.read()? {
             None => Ok(None),
             Some(Read::Record(record)) => Ok(Some(record)),
-            Some(Read::Anchor(_)) => Err(self.malformed("an anchor stands before the first record only")),
+            Some(Read::Anchor(_)) => Err(self.malformed(
+                "an anchor stands before the first record only: what lies before this one was swept before it was exported",
+            )),
         }
     }
 

@@ -114,6 +114,12 @@ impl AuditStore for MemoryTrail {
         })
     }
 
+    async fn audit_part(&self, after: u64, limit: u32) -> StoreResult<(AuditHead, Vec<AuditRecord>)> {
+        let everything = AuditFilter::default();
+        let records = self.audit_records(&everything, Order::Earliest, Some(after), limit);
+        Ok((self.audit_anchor().await?, records.await?))
+    }
+
     async fn audit_columns_differ(&self, _after: u64, _limit: u32) -> StoreResult<Option<u64>> {
         self.open().map(|_| None)
     }

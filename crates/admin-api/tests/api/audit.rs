@@ -1,10 +1,13 @@
 //! `/audit` and `/server`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use symbolon_admin_api::trail::{CheckpointKeys, Checkpointer, verify_export};
+use symbolon_core::Clock as _;
+use symbolon_core::audit::AuditStore as _;
 use symbolon_core::cursor::Cursors;
 use symbolon_testkit::user;
 
@@ -190,6 +193,32 @@ async fn an_export_verifies_without_the_server_and_tampering_shows() {
         .to(&bench)
         .await
         .expect(422);
+}
+
+#[tokio::test]
+async fn a_part_of_an_export_begins_with_the_anchor_where_what_it_asks_for_was_swept() {
+    let bench = busy().await;
+    sign(&bench).await;
+    let day = Duration::from_secs(86_400);
+    bench.clock.advance(day + Duration::from_secs(1));
+    let swept = bench
+        .store
+        .sweep_audit(bench.clock.now(), day, 3, &|_| true)
+        .await;
+    assert_eq!(swept.unwrap(), 3);
+    for (after, first) in [
+        (0, r#"{"anchor":{"seq":3,"#),
+        (2, r#"{"anchor":{"seq":3,"#),
+        (3, r#"{"seq":4,"#),
+        (4, r#"{"seq":5,"#),
+    ] {
+        let response = bench
+            .send(Call::get(&format!("/audit/export?after={after}")))
+            .await;
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert!(text.starts_with(first), "{after}: {text}");
+    }
 }
 
 #[tokio::test]

@@ -99,6 +99,10 @@ pub trait AuditStore: Send + Sync {
         limit: u32,
     ) -> StoreResult<Vec<AuditRecord>>;
 
+    /// At most `limit` of the records behind `after`, the earliest first, and the anchor as it was at the same moment: what
+    /// the first of them follows from where it lies behind `after`.
+    async fn audit_part(&self, after: u64, limit: u32) -> StoreResult<(AuditHead, Vec<AuditRecord>)>;
+
     /// Compares what is kept beside the bodies for searching with the bodies themselves, and the earliest record that is
     /// still there with the anchor that was left when those before it were swept. Returns the position of the first
     /// record whose columns say something else than its body among the `limit` behind `after`.

@@ -54,6 +54,10 @@ impl AuditStore for SqlStore {
         self.find_records(filter, order, from, limit).await
     }
 
+    async fn audit_part(&self, after: u64, limit: u32) -> StoreResult<(AuditHead, Vec<AuditRecord>)> {
+        self.find_part(after, limit).await
+    }
+
     async fn audit_columns_differ(&self, after: u64, limit: u32) -> StoreResult<Option<u64>> {
         self.first_that_differs(after, limit).await
     }

@@ -1,7 +1,7 @@
 //! Searching the trail, and comparing it with itself.
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
-use symbolon_core::audit::{AuditFilter, AuditRecord, EventKind, Order, link};
+use symbolon_core::audit::{AuditFilter, AuditHead, AuditRecord, EventKind, Order, link};
 use symbolon_core::ports::StoreResult;
 
 use super::{HEAD_ID, Trail, position, searched};
@@ -33,7 +33,27 @@ impl SqlStore {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
+    pub(super) async fn find_part(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> StoreResult<(AuditHead, Vec<AuditRecord>)> {
+        let (trail, rows) = self.trail_and_rows(after, limit).await?;
+        let records: StoreResult<_> = rows.into_iter().map(TryInto::try_into).collect();
+        Ok((trail.anchor, records?))
+    }
+
     pub(super) async fn first_that_differs(&self, after: u64, limit: u32) -> StoreResult<Option<u64>> {
+        let (trail, rows) = self.trail_and_rows(after, limit).await?;
+        if after <= trail.anchor.seq && limit > 0 && !begins_well(&trail, rows.first()) {
+            return Ok(Some(trail.anchor.seq + 1));
+        }
+        let odd = rows.iter().find(|row| !says_what_it_searches_by(row));
+        Ok(odd.and_then(|row| u64::try_from(row.seq).ok()))
+    }
+
+    /// Of one moment.
+    async fn trail_and_rows(&self, after: u64, limit: u32) -> StoreResult<(Trail, Vec<Model>)> {
         let tx = self.snapshot().await?;
         let head = audit_head::Entity::find_by_id(HEAD_ID).one(&tx).await;
         let trail = Trail::of(head.map_err(store_error)?)?;
@@ -44,11 +64,7 @@ impl SqlStore {
             .all(&tx)
             .await
             .map_err(store_error)?;
-        if after <= trail.anchor.seq && limit > 0 && !begins_well(&trail, rows.first()) {
-            return Ok(Some(trail.anchor.seq + 1));
-        }
-        let odd = rows.iter().find(|row| !says_what_it_searches_by(row));
-        Ok(odd.and_then(|row| u64::try_from(row.seq).ok()))
+        Ok((trail, rows))
     }
 }
 

@@ -20,6 +20,7 @@ on_each_database!(
     a_broken_record_is_not_swept,
     a_change_of_what_is_searched_by_is_found,
     a_checkpoint_that_is_not_genuine_sweeps_nothing,
+    a_part_and_its_anchor_are_of_one_moment,
     a_trail_without_head_takes_nothing_more,
     an_event_that_is_not_committed_leaves_no_gap,
     records_that_were_taken_off_the_beginning_are_missed,
@@ -206,6 +207,40 @@ async fn records_that_were_taken_off_the_beginning_are_missed(place: &Place) {
     )
     .await;
     assert_eq!(differ().await, None, "only a checkpoint tells of it");
+}
+
+/// While sweeps go on, what is read first follows from the anchor that is read with it.
+async fn a_part_and_its_anchor_are_of_one_moment(place: &Place) {
+    const RECORDS: u64 = 200;
+    let (reader, sweeper) = (patient(&place.url).await, patient(&place.url).await);
+    sweeper.migrate(&SeqRng::new()).await.unwrap();
+    sweeper.record(&[0; RECORDS as usize].map(event)).await.unwrap();
+    let covered = Checkpoint {
+        seq: RECORDS,
+        at: NOW,
+        signed: "jws".into(),
+    };
+    sweeper.add_checkpoint(&covered).await.unwrap();
+    let sweeping = tokio::spawn(async move {
+        let sweep = || sweeper.sweep_audit(NOW.plus(1), Duration::ZERO, 2, &|_| true);
+        while sweep().await.unwrap() > 0 {}
+    });
+    loop {
+        let is_over = sweeping.is_finished();
+        let (anchor, part) = reader.audit_part(0, 3).await.unwrap();
+        let hash = link(&anchor.hash, anchor.seq + 1, &part[0].body);
+        assert_eq!((part[0].seq, part[0].hash), (anchor.seq + 1, hash));
+        assert_eq!(
+            reader.audit_part(anchor.seq, 1).await.unwrap().1.len(),
+            1,
+            "what tells of the sweep is there"
+        );
+        if is_over {
+            assert_eq!(anchor.seq, RECORDS);
+            break;
+        }
+    }
+    sweeping.await.unwrap();
 }
 
 /// What shows that somebody has changed the trail stays until somebody has looked.
