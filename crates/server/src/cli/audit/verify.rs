@@ -18,6 +18,8 @@ use super::super::output::{Output, fields, quoted};
 
 /// Longest file of checkpoints or keys that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// Seconds of a day.
+const DAY_S: u64 = 86_400;
 /// Most checkpoints that are compared at once.
 const MAX_GIVEN: usize = 1000;
 
@@ -99,18 +101,30 @@ async fn exported(export: &Path, keys: &Path, given: &[String]) -> Result<Verifi
     Ok(Verification::from(&report))
 }
 
-fn tell(out: &mut Output<'_>, found: &Verification) -> Result<(), CliError> {
+/// As people read it.
+fn text(found: &Verification) -> String {
     let signed = match (&found.signed, &found.signed_at) {
         (Some(seq), Some(at)) => format!("up to record {seq}, at {at}"),
         _ => "nowhere: no checkpoint covers it".to_owned(),
     };
-    let text = fields(&[
+    // In a form that the configuration takes, too.
+    let stayed = match found.swept_retention_s {
+        None => "-".to_owned(),
+        Some(seconds) if seconds.is_multiple_of(DAY_S) => format!("{}d", seconds / DAY_S),
+        Some(seconds) => format!("{seconds}s"),
+    };
+    fields(&[
         ("records", found.records.to_string()),
         ("swept before", found.anchor.to_string()),
+        ("swept after", stayed),
         ("good up to", found.good.to_string()),
         ("checkpoints", found.checkpoints.to_string()),
         ("signed", signed),
-    ]);
+    ])
+}
+
+fn tell(out: &mut Output<'_>, found: &Verification) -> Result<(), CliError> {
+    let text = text(found);
     match &found.fault {
         None => out.result(
             &json!(found),
@@ -156,6 +170,38 @@ fn unreadable(path: &Path, error: &std::io::Error) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_text_says_how_old_records_were_when_they_were_swept() {
+        let mut found = Verification {
+            intact: true,
+            anchor: 0,
+            swept_retention_s: None,
+            good: 29,
+            hash: String::new(),
+            records: 29,
+            checkpoints: 8,
+            signed: Some(29),
+            signed_at: Some("2026-11-22T19:27:59.636Z".to_owned()),
+            fault: None,
+        };
+        for (anchor, stayed, told) in [
+            (0, None, "-"),
+            (8, Some(400 * DAY_S), "400d"),
+            (8, Some(5400), "5400s"),
+        ] {
+            (found.anchor, found.swept_retention_s) = (anchor, stayed);
+            let lines = format!(
+                "records:      29\n\
+                 swept before: {anchor}\n\
+                 swept after:  {told}\n\
+                 good up to:   29\n\
+                 checkpoints:  8\n\
+                 signed:       up to record 29, at 2026-11-22T19:27:59.636Z"
+            );
+            assert_eq!(text(&found), lines);
+        }
+    }
 
     #[test]
     fn of_many_checkpoints_those_are_left_that_span_them_all() {
