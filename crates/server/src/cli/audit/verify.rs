@@ -43,11 +43,12 @@ pub(super) async fn run(
     out: &mut Output<'_>,
     args: AuditVerify,
 ) -> Result<(), CliError> {
+    let given = Given::read(&args)?;
     let body = VerificationRequest {
-        checkpoints: given(&args)?,
+        checkpoints: given.compared,
     };
     let call = Call::new(Method::POST, &["audit", "verify"]).body(&body)?;
-    tell(out, &context.api.send(call).await?.read()?)
+    tell(out, &context.api.send(call).await?.read()?, given.count)
 }
 
 /// Verifies an export, which needs neither a server nor a database.
@@ -60,21 +61,42 @@ pub(in crate::cli) async fn run_on_export(
         .keys
         .as_deref()
         .ok_or_else(|| CliError::refused("the keys of the checkpoints are missing", "give --keys"))?;
-    tell(out, &exported(export, keys, &given(args)?).await?)
+    let given = Given::read(args)?;
+    tell(out, &exported(export, keys, &given.compared).await?, given.count)
 }
 
 /// The checkpoints that are given from outside.
-fn given(args: &AuditVerify) -> Result<Vec<String>, CliError> {
-    let mut given = Vec::new();
-    for path in &args.checkpoints {
-        given.extend(checkpoints_in(&read(path)?).map(str::to_owned));
+struct Given {
+    /// How many there are; one that follows itself is one.
+    count: usize,
+    /// Those that are compared.
+    compared: Vec<String>,
+}
+
+impl Given {
+    fn read(args: &AuditVerify) -> Result<Self, CliError> {
+        let mut given = Vec::new();
+        for path in &args.checkpoints {
+            let before = given.len();
+            given.extend(checkpoints_in(&read(path)?).map(str::to_owned));
+            // Whoever means to compare with some must hear that there are none.
+            if given.len() == before {
+                return Err(CliError::refused(
+                    format_args!("no checkpoint in {}", quoted(&path.to_string_lossy())),
+                    "give what `symbolon audit checkpoint` showed, or a log of the server with its lines `audit checkpoint`",
+                ));
+            }
+        }
+        given.dedup();
+        Ok(Self {
+            count: given.len(),
+            compared: thinned(given),
+        })
     }
-    Ok(thinned(given))
 }
 
 /// Of many as many as a request takes, spread over all and always the first and the last: each binds all that lies before it.
 fn thinned(mut given: Vec<String>) -> Vec<String> {
-    given.dedup();
     if given.len() <= MAX_GIVEN {
         return given;
     }
@@ -102,7 +124,7 @@ async fn exported(export: &Path, keys: &Path, given: &[String]) -> Result<Verifi
 }
 
 /// As people read it.
-fn text(found: &Verification) -> String {
+fn text(found: &Verification, given: usize) -> String {
     let signed = match (&found.signed, &found.signed_at) {
         (Some(seq), Some(at)) => format!("up to record {seq}, at {at}"),
         _ => "nowhere: no checkpoint covers it".to_owned(),
@@ -119,22 +141,19 @@ fn text(found: &Verification) -> String {
         ("swept after", stayed),
         ("good up to", found.good.to_string()),
         ("checkpoints", found.checkpoints.to_string()),
+        ("given", given.to_string()),
         ("signed", signed),
     ])
 }
 
-fn tell(out: &mut Output<'_>, found: &Verification) -> Result<(), CliError> {
-    let text = text(found);
+fn tell(out: &mut Output<'_>, found: &Verification, given: usize) -> Result<(), CliError> {
+    let text = text(found, given);
+    let mut shown = json!(found);
+    shown["given"] = given.into();
     match &found.fault {
-        None => out.result(
-            &json!(found),
-            &format!("the trail is as it was written\n\n{text}"),
-        ),
+        None => out.result(&shown, &format!("the trail is as it was written\n\n{text}")),
         Some(fault) => {
-            out.result(
-                &json!(found),
-                &format!("the trail is NOT as it was written\n\n{text}"),
-            )?;
+            out.result(&shown, &format!("the trail is NOT as it was written\n\n{text}"))?;
             Err(CliError::new(
                 ErrorKind::Tampered,
                 format_args!("record {}: {}", fault.seq, fault.detail),
@@ -197,9 +216,10 @@ mod tests {
                  swept after:  {told}\n\
                  good up to:   29\n\
                  checkpoints:  8\n\
+                 given:        2\n\
                  signed:       up to record 29, at 2026-11-22T19:27:59.636Z"
             );
-            assert_eq!(text(&found), lines);
+            assert_eq!(text(&found, 2), lines);
         }
     }
 

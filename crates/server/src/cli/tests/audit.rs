@@ -53,3 +53,30 @@ async fn an_export_is_for_its_owner_alone() {
     assert!(std::fs::read_to_string(&file).unwrap().contains(HOSTILE));
     bench.run(&line).await.refused(2, "can't be made");
 }
+
+#[tokio::test]
+async fn a_file_without_a_checkpoint_is_refused() {
+    let bench = Bench::new().await;
+    with_a_record(&bench).await;
+    let keys = bench.run("audit keys").await.json();
+    for (name, text) in [("empty", String::new()), ("keys.json", keys.to_string())] {
+        let file = bench.dir.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let line = format!("audit verify --checkpoints {}", file.display());
+        let outcome = bench.run(&line).await;
+        outcome.refused(2, "no checkpoint in");
+        outcome.refused(2, name);
+        outcome.refused(2, "audit checkpoint");
+    }
+}
+
+#[tokio::test]
+async fn verifying_counts_the_checkpoints_that_were_given() {
+    let bench = Bench::new().await;
+    with_a_record(&bench).await;
+    let verified = bench.run("audit verify --json").await.json();
+    assert_eq!(
+        (&verified["intact"], &verified["given"]),
+        (&true.into(), &0.into())
+    );
+}
