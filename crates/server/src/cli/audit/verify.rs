@@ -62,7 +62,14 @@ pub(in crate::cli) async fn run_on_export(
         .as_deref()
         .ok_or_else(|| CliError::refused("the keys of the checkpoints are missing", "give --keys"))?;
     let given = Given::read(args)?;
-    tell(out, &exported(export, keys, &given.compared).await?, given.count)
+    let found = exported(export, keys, &given.compared).await?;
+    if found.records == 0 && found.intact {
+        return Err(CliError::refused(
+            format_args!("{} holds no record", quoted(&export.to_string_lossy())),
+            "write it with `symbolon audit export --out FILE`, without --after where nothing is new",
+        ));
+    }
+    tell(out, &found, given.count)
 }
 
 /// The checkpoints that are given from outside.
@@ -123,6 +130,16 @@ async fn exported(export: &Path, keys: &Path, given: &[String]) -> Result<Verifi
     Ok(Verification::from(&report))
 }
 
+/// What is said of a trail in which nothing is wrong.
+fn sound(found: &Verification) -> &'static str {
+    match found.signed {
+        Some(_) => "the trail is as it was written",
+        None => {
+            "the trail is consistent, but nothing signs it: anybody could have made it; give --checkpoints of its records"
+        }
+    }
+}
+
 /// As people read it.
 fn text(found: &Verification, given: usize) -> String {
     let signed = match (&found.signed, &found.signed_at) {
@@ -151,7 +168,7 @@ fn tell(out: &mut Output<'_>, found: &Verification, given: usize) -> Result<(), 
     let mut shown = json!(found);
     shown["given"] = given.into();
     match &found.fault {
-        None => out.result(&shown, &format!("the trail is as it was written\n\n{text}")),
+        None => out.result(&shown, &format!("{}\n\n{text}", sound(found))),
         Some(fault) => {
             out.result(&shown, &format!("the trail is NOT as it was written\n\n{text}"))?;
             Err(CliError::new(

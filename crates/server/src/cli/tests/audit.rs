@@ -1,5 +1,6 @@
 //! `audit`, as it writes to files and to terminals.
 
+use super::super::audit::{AuditVerify, run_on_export};
 use super::*;
 
 /// A trail that says who was made, under a reason that a terminal would obey.
@@ -78,5 +79,58 @@ async fn verifying_counts_the_checkpoints_that_were_given() {
     assert_eq!(
         (&verified["intact"], &verified["given"]),
         (&true.into(), &0.into())
+    );
+}
+
+/// Verifies an export of the trail with these lines, without checkpoints.
+async fn verify_export(bench: &Bench, lines: &str, json: bool) -> (Result<(), CliError>, String) {
+    let [export, keys] = ["trail.jsonl", "keys.json"].map(|name| bench.dir.path().join(name));
+    std::fs::write(&export, lines).unwrap();
+    std::fs::write(&keys, bench.run("audit keys --json").await.out).unwrap();
+    let args = AuditVerify {
+        checkpoints: Vec::new(),
+        export: Some(export.clone()),
+        keys: Some(keys),
+    };
+    let (mut written, mut said) = (Vec::new(), Vec::new());
+    let mut output = Output {
+        out: &mut written,
+        err: &mut said,
+        json,
+    };
+    let result = run_on_export(&mut output, &args, &export).await;
+    (result, String::from_utf8(written).unwrap())
+}
+
+#[tokio::test]
+async fn an_export_that_nothing_signs_is_called_so() {
+    let bench = Bench::new().await;
+    with_a_record(&bench).await;
+    let lines = bench.run("audit export").await.out;
+    let (result, text) = verify_export(&bench, &lines, false).await;
+    assert_eq!(result, Ok(()));
+    assert!(
+        text.starts_with(
+            "the trail is consistent, but nothing signs it: anybody could have made it; give --checkpoints"
+        ),
+        "{text}"
+    );
+    let (result, text) = verify_export(&bench, &lines, true).await;
+    assert_eq!(result, Ok(()));
+    let found: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&found["intact"], &found["signed"]), (&true.into(), &Value::Null));
+}
+
+#[tokio::test]
+async fn an_export_without_a_record_is_refused() {
+    let bench = Bench::new().await;
+    with_a_record(&bench).await;
+    let (result, text) = verify_export(&bench, "", false).await;
+    let error = result.unwrap_err();
+    assert_eq!((error.kind.exit_code(), text.as_str()), (2, ""));
+    let said = error.to_string();
+    assert!(
+        said.contains("trail.jsonl") && said.contains("holds no record"),
+        "{said}"
     );
 }
