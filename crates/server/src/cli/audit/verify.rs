@@ -173,7 +173,7 @@ fn tell(out: &mut Output<'_>, found: &Verification, given: usize) -> Result<(), 
             out.result(&shown, &format!("the trail is NOT as it was written\n\n{text}"))?;
             Err(CliError::new(
                 ErrorKind::Tampered,
-                format_args!("record {}: {}", fault.seq, fault.detail),
+                format_args!("{} ({})", fault.detail, fault.wrong),
                 "keep the database and its logs as they are, and compare with an export or a backup",
             ))
         }

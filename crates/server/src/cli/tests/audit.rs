@@ -134,3 +134,17 @@ async fn an_export_without_a_record_is_refused() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn what_is_wrong_is_said_once_with_its_code() {
+    let bench = Bench::new().await;
+    with_a_record(&bench).await;
+    let lines = bench.run("audit export").await.out.replace("turned", "burned");
+    let (result, text) = verify_export(&bench, &lines, false).await;
+    assert!(text.starts_with("the trail is NOT as it was written"), "{text}");
+    let error = result.unwrap_err();
+    assert_eq!(error.kind.exit_code(), 10);
+    let said = error.to_string();
+    assert!(said.contains(" was changed (changed)"), "{said}");
+    assert_eq!(said.matches("record ").count(), 1, "{said}");
+}
