@@ -198,7 +198,8 @@ async fn roles_are_put_set_and_deleted() {
         bench.json("", "user show alice").await["roles"],
         serde_json::json!([])
     );
-    bench.json("", "user set-roles alice staff").await;
+    let by_flag = bench.json("", "user set-roles alice --role staff").await;
+    assert_eq!(by_flag["roles"], serde_json::json!(["staff"]));
     bench.json("", "user set-roles alice --none").await;
     assert_eq!(bench.json("", "user show alice").await["scope"], "");
     bench

@@ -134,11 +134,14 @@ pub struct UserSetPassword {
 pub struct UserSetRoles {
     /// User name, e-mail address or subject.
     pub user: String,
-    /// The roles to hold from now on.
-    #[arg(required_unless_present = "none")]
+    /// The roles to hold from now on; those of `--role` count as well.
+    #[arg(required_unless_present_any = ["by_flag", "none"])]
     pub roles: Vec<RoleName>,
+    /// A role to hold from now on, as `user add` has it; may be repeated.
+    #[arg(long = "role", id = "by_flag", value_name = "ROLE")]
+    pub by_flag: Vec<RoleName>,
     /// Take all roles away.
-    #[arg(long, conflicts_with = "roles")]
+    #[arg(long, conflicts_with_all = ["roles", "by_flag"])]
     pub none: bool,
     /// Why.
     #[command(flatten)]

@@ -68,7 +68,12 @@ pub(super) async fn set_roles(
     out: &mut Output<'_>,
     args: &UserSetRoles,
 ) -> Result<(), CliError> {
-    let roles: Vec<_> = args.roles.iter().map(ToString::to_string).collect();
+    let roles: Vec<_> = args
+        .roles
+        .iter()
+        .chain(&args.by_flag)
+        .map(ToString::to_string)
+        .collect();
     let subject = subject_of(context, &args.user).await?.to_string();
     let call = Call::new(Method::PATCH, &["users", &subject])
         .with_some("reason", args.why.reason.as_ref())
