@@ -48,7 +48,7 @@ pub struct SessionList {
 #[derive(Args, Debug)]
 pub struct SessionRevoke {
     /// The session: `sid` in its tokens.
-    #[arg(value_name = "SID")]
+    #[arg(value_name = "SID", value_parser = session_id)]
     pub session: Uuid,
     /// Why, for the record: at most 200 characters.
     #[arg(long, value_name = "TEXT", value_parser = reason)]
@@ -59,8 +59,13 @@ pub struct SessionRevoke {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct SessionShow {
     /// The session: `sid` in its tokens.
-    #[arg(value_name = "SID")]
+    #[arg(value_name = "SID", value_parser = session_id)]
     pub session: Uuid,
+}
+
+/// Reads a `sid`.
+pub(super) fn session_id(text: &str) -> Result<Uuid, String> {
+    Uuid::try_parse(text).map_err(|_| "a session id is a UUID: see `symbolon session list`".to_owned())
 }
 
 /// Runs a command on sessions.

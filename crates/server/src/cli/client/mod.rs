@@ -79,14 +79,8 @@ pub struct ClientFilter {
     /// Only those whose client id begins so; they come by client id, else the oldest first.
     #[arg(long, value_name = "TEXT")]
     pub prefix: Option<String>,
-    /// Only enabled clients, or with `--active=false` only disabled ones.
-    #[arg(
-        long,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
+    /// Only enabled clients, or with `--active false` only disabled ones.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub active: Option<bool>,
 }
 

@@ -28,13 +28,21 @@ async fn state(context: &ApiContext<'_>, kid: &Kid) -> Result<Option<String>, Cl
     }
 }
 
-/// A key that is compromised already or not on record. Asks in the second case, since the entry stays for ever.
+/// A key that is compromised already, or is not on record. The second is refused unless it is meant, since it may be
+/// misspelt, and asked about, since the entry stays for ever.
 pub(super) async fn wanted(
     context: &ApiContext<'_>,
     console: &mut dyn Console,
     args: &RevokeKey,
 ) -> Result<Wanted, CliError> {
-    if state(context, &args.kid).await?.is_none() && !args.order.dry_run {
+    let is_unknown = state(context, &args.kid).await?.is_none();
+    if is_unknown && !args.unknown {
+        return Err(CliError::not_found(
+            format_args!("there is no signing key {} on record", args.kid),
+            "see `symbolon keys list --all`; give --unknown to revoke one that the database has lost",
+        ));
+    }
+    if is_unknown && !args.order.dry_run {
         let question = format!(
             "There is no key {} on record. Refuse for good whatever it signed?",
             args.kid
@@ -51,7 +59,7 @@ pub(super) async fn withdraw(
     out: &mut Output<'_>,
     args: RevokeKey,
 ) -> Result<(), CliError> {
-    let RevokeKey { kid, yes, order } = args;
+    let RevokeKey { kid, yes, order, .. } = args;
     let planned = compromise::withdraw(context, Some(&kid), &order.reason, true).await?;
     let wanted = Wanted::of(Filter::Key(kid.to_string()));
     let mut made = RevocationsMade {

@@ -20,6 +20,7 @@ use super::context::{ApiContext, Console, confirm};
 use super::error::CliError;
 use super::keys::args::reason;
 use super::output::Output;
+use super::session::session_id;
 use wanted::Wanted;
 
 /// `revoke`.
@@ -36,8 +37,8 @@ pub enum RevokeCommand {
     /// Refuse whatever a key signed, for good.
     ///
     /// A key that is on record is withdrawn, and replaced where it is published, as by `symbolon keys compromise`. One that
-    /// is not, since the database lost it, goes on the revocation log alone. Sessions go on: their next refresh gets a token
-    /// by another key. It can't be undone.
+    /// is not, since the database lost it, goes on the revocation log alone, with `--unknown`. Sessions go on: their next
+    /// refresh gets a token by another key. It can't be undone.
     Key(RevokeKey),
     /// End one session: its refresh token and all of its access tokens.
     Session(RevokeSession),
@@ -84,6 +85,9 @@ pub struct RevokeKey {
     // A key id is base64url, which may begin with a hyphen.
     #[arg(value_parser = Kid::parse, allow_hyphen_values = true)]
     pub kid: Kid,
+    /// Revoke it although it is not on record.
+    #[arg(long)]
+    pub unknown: bool,
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
@@ -96,7 +100,7 @@ pub struct RevokeKey {
 #[derive(Args, Debug)]
 pub struct RevokeSession {
     /// The session: `sid` in its tokens.
-    #[arg(value_name = "SID")]
+    #[arg(value_name = "SID", value_parser = session_id)]
     pub session: Uuid,
     /// How.
     #[command(flatten)]
@@ -118,6 +122,7 @@ pub struct RevokeSubject {
 #[command(group(ArgGroup::new("which").required(true).args(["jti", "token_stdin"])))]
 pub struct RevokeToken {
     /// The token: `jti` in it.
+    #[arg(value_parser = token_id)]
     pub jti: Option<Uuid>,
     /// Read the access token from standard input.
     #[arg(long)]
@@ -145,7 +150,6 @@ pub struct OrderArgs {
         long,
         value_name = "DURATION",
         num_args = 0..=1,
-        require_equals = true,
         default_value = "10s",
         default_missing_value = "10s",
         value_parser = patience,
@@ -173,12 +177,19 @@ pub(super) const UNPROMISED: &str = "it is on the log for good, but Redis could 
 
 /// Reads `--wait`.
 fn patience(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: give a time such as 30s, or --wait as the last flag"))?;
     if (Duration::from_millis(1)..=MAX_WAIT).contains(&time) {
         Ok(time)
     } else {
         Err("give 1ms to 10m, or --no-wait".to_owned())
     }
+}
+
+/// Reads a `jti`.
+fn token_id(text: &str) -> Result<Uuid, String> {
+    Uuid::try_parse(text)
+        .map_err(|_| "a jti is a UUID: take it from the token, or give the token by --token-stdin".to_owned())
 }
 
 /// Runs a command that revokes.

@@ -183,6 +183,7 @@ fn every_command_takes_json() {
         "user set-password alice --password-stdin",
         "user set-roles alice r s",
         "user set-roles alice --none",
+        "user set-roles alice --role r --role s",
         "role put r --scope a --scope b",
         "role list",
         "role delete r",
@@ -190,6 +191,10 @@ fn every_command_takes_json() {
         "client list",
         "client list --active --prefix a",
         "client list --active=false --limit 5 --after x",
+        "client list --active false",
+        "client export --active false",
+        "user list --active",
+        "user list --active=false",
         "client export --prefix a",
         "client import - --dry-run --reason r",
         "client show i",
@@ -345,6 +350,7 @@ fn a_revocation_has_a_reason_and_a_bounded_wait() {
     assert_eq!(wait(""), (10_000, false));
     assert_eq!(wait(" --wait"), (10_000, false));
     assert_eq!(wait(" --wait=1m"), (60_000, false));
+    assert_eq!(wait(" --wait 5s"), (5_000, false));
     assert!(wait(" --no-wait").1);
     for (line, said) in [
         ("symbolon revoke subject alice", "--reason"),
@@ -357,12 +363,22 @@ fn a_revocation_has_a_reason_and_a_bounded_wait() {
             "symbolon revoke subject alice --reason x --wait=1s --no-wait",
             "cannot be used with",
         ),
+        (
+            "symbolon revoke subject --reason x --wait alice",
+            "give a time such as 30s",
+        ),
         ("symbolon revoke token --reason x", "required"),
         (
             "symbolon revoke token 0199b1f0-7c00-7000-8000-000000000001 --token-stdin --reason x",
             "cannot be used with",
         ),
-        ("symbolon revoke session alice --reason x", "invalid"),
+        (
+            "symbolon revoke session alice --reason x",
+            "a session id is a UUID: see `symbolon session list`",
+        ),
+        ("symbolon session show abc", "a session id is a UUID"),
+        ("symbolon session revoke abc --reason x", "a session id is a UUID"),
+        ("symbolon revoke token abc --reason x", "a jti is a UUID"),
         ("symbolon revoke key a/b --reason x", "key id"),
     ] {
         let refusal = refusal(line);

@@ -108,8 +108,8 @@ pub struct UserList {
     /// Who holds this role.
     #[arg(long, value_name = "ROLE")]
     pub role: Option<RoleName>,
-    /// Only those who are enabled, or only those who are disabled.
-    #[arg(long, value_name = "ACTIVE")]
+    /// Only those who are enabled, or with `--active false` only those who are disabled.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub active: Option<bool>,
     /// Which page.
     #[command(flatten)]

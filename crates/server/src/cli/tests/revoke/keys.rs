@@ -64,12 +64,17 @@ async fn a_published_key_is_withdrawn_and_replaced() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_on_record_is_asked_about() {
+async fn a_key_that_is_not_on_record_is_refused_unless_it_is_meant() {
     let bench = Bench::started(&[SigningAlg::Es256]).await;
     let lost = Kid::parse("-lost_key").unwrap();
-    assert_eq!(bench.would_end("revoke key -lost_key").await, 0);
+    for more in ["", " --yes", " --dry-run"] {
+        let outcome = bench.run(&format!("revoke key -lost_key --reason x{more}")).await;
+        outcome.refused(3, "there is no signing key -lost_key on record");
+    }
+    assert!(bench.logged().await.is_empty());
+    assert_eq!(bench.would_end("revoke key -lost_key --unknown").await, 0);
     bench
-        .run("revoke key -lost_key --reason x")
+        .run("revoke key -lost_key --unknown --reason x")
         .await
         .refused(2, "give --yes");
     let mut script = Script {
@@ -78,7 +83,7 @@ async fn a_key_that_is_not_on_record_is_asked_about() {
         ..Script::default()
     };
     let done = bench
-        .run_with(&mut script, "revoke key -lost_key --reason x")
+        .run_with(&mut script, "revoke key -lost_key --unknown --reason x")
         .await;
     assert_eq!(done.error, None);
     assert!(
@@ -87,6 +92,9 @@ async fn a_key_that_is_not_on_record_is_asked_about() {
         done.asked
     );
     assert_eq!(bench.last().await.0, entry(&lost));
-    let text = bench.run("revoke key -lost_key --reason x --yes").await.out;
+    let text = bench
+        .run("revoke key --unknown -lost_key --reason x --yes")
+        .await
+        .out;
     assert!(text.contains("key -lost_key: revoked, as entry 2"), "{text}");
 }
