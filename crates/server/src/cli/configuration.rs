@@ -2,10 +2,12 @@
 
 use clap::Subcommand;
 use serde_json::json;
+use symbolon_jwks_publisher::KeyringError;
 
 use super::error::CliError;
 use super::output::{Output, Remark};
-use crate::config::{Mode, Sources, example_toml, explain, explain_text, load};
+use crate::config::{Mode, Settings, Sources, example_toml, explain, explain_text, load};
+use crate::http::{TLS_CHECK_INTERVAL, TlsCertificate, TlsFiles};
 
 /// `config`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
@@ -46,6 +48,12 @@ pub fn run(
 
 fn check(sources: &Sources, mode: Mode, out: &mut Output<'_>) -> Result<(), CliError> {
     let loaded = load(sources, mode)?;
+    let unusable = unusable_files(&loaded.settings);
+    if !unusable.is_empty() {
+        let what = format!("the server would not start:\n  {}", unusable.join("\n  "));
+        // Each names its own remedy.
+        return Err(CliError::refused(what, ""));
+    }
     for warning in &loaded.warnings {
         out.remark(Remark::Warning, &warning.to_string())?;
     }
@@ -54,4 +62,28 @@ fn check(sources: &Sources, mode: Mode, out: &mut Output<'_>) -> Result<(), CliE
         &json!({ "sound": true, "warnings": warnings }),
         "the configuration is sound",
     )
+}
+
+/// What the server would say of the files that are named, those of secrets aside, which were read with the configuration.
+fn unusable_files(settings: &Settings) -> Vec<String> {
+    let certificate = tls_files(settings).map(|files| TlsCertificate::load(files).map(drop));
+    let imports = settings.keys.import_dir.as_ref().map(|dir| {
+        let unreadable = |problem| KeyringError::ImportDir {
+            dir: dir.clone(),
+            problem,
+        };
+        std::fs::read_dir(dir).map(drop).map_err(unreadable)
+    });
+    let certificate = certificate.and_then(Result::err).map(|error| error.to_string());
+    let imports = imports.and_then(Result::err).map(|error| error.to_string());
+    certificate.into_iter().chain(imports).collect()
+}
+
+/// The certificate that the server presents, and its key.
+pub(super) fn tls_files(settings: &Settings) -> Option<TlsFiles> {
+    settings.server.tls.as_ref().map(|files| TlsFiles {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        check_interval: TLS_CHECK_INTERVAL,
+    })
 }

@@ -7,6 +7,7 @@ use symbolon_core::time::rfc3339;
 use x509_parser::parse_x509_certificate;
 
 use super::check::{Check, Name, blocking, late};
+use crate::cli::configuration::tls_files;
 use crate::config::Settings;
 use crate::http::{TlsCertificate, TlsFiles};
 
@@ -20,16 +21,11 @@ const RENEW: &str = "renew the certificate and replace `server.tls_certificate_f
 /// Whether the files can be used, and for how long.
 pub(super) async fn check(settings: &Settings, now: UnixMillis) -> Check {
     let name = Name::TlsCertificate;
-    let Some(files) = settings.server.tls.clone() else {
+    let Some(files) = tls_files(settings) else {
         return Check::skipped(
             name,
             "`server.tls_certificate_file` is not set: the listener speaks plain HTTP",
         );
-    };
-    let files = TlsFiles {
-        certificate: files.certificate,
-        key: files.key,
-        check_interval: crate::http::TLS_CHECK_INTERVAL,
     };
     let check = blocking(move || judge_files(files, now)).await;
     check.unwrap_or_else(|| late(name))

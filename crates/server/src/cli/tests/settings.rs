@@ -61,6 +61,41 @@ fn check_says_whether_the_server_would_start() {
 }
 
 #[test]
+fn check_looks_at_the_files_that_the_server_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key, imports) = (path("tls.pem"), path("tls.key"), path("keys"));
+    let named = [
+        ("SYMBOLON_ISSUER", "https://a.example"),
+        ("SYMBOLON_KEYS_ENCRYPTION_KEY", KEY),
+        ("SYMBOLON_SERVER_TLS_CERTIFICATE_FILE", &*certificate),
+        ("SYMBOLON_SERVER_TLS_KEY_FILE", &*key),
+        ("SYMBOLON_KEYS_IMPORT_DIR", &*imports),
+    ];
+    let refused = || config(&named, ConfigCommand::Check, false).0.unwrap_err();
+    let error = refused();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    for said in [
+        format!("server.tls_certificate_file: {certificate} cannot be read"),
+        format!("`keys.import_dir`, {imports}, can't be read"),
+    ] {
+        assert!(error.to_string().contains(&said), "{error}");
+    }
+
+    std::fs::create_dir(&imports).unwrap();
+    let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, "no key").unwrap();
+    let error = refused().to_string();
+    assert!(
+        error.contains("server.tls_key_file") && !error.contains("import_dir"),
+        "{error}"
+    );
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    assert_eq!(config(&named, ConfigCommand::Check, false).0, Ok(()));
+}
+
+#[test]
 fn explain_shows_every_setting_and_no_secret() {
     let given = [
         ("SYMBOLON_ISSUER", "https://a.example/\u{1b}"),
