@@ -1,5 +1,6 @@
 //! `audit`: who did what, when, from where and why; and whether the record of it is as it was written.
 
+mod filter;
 mod verify;
 
 use std::io::Write as _;
@@ -46,13 +47,13 @@ pub struct AuditList {
     /// Events of this name, such as client.updated; may be repeated.
     #[arg(long = "event", value_name = "NAME")]
     pub events: Vec<String>,
-    /// Done by exactly this actor, such as cli:alice or client:app.
-    #[arg(long)]
+    /// Done by exactly this actor: client:CLIENT_ID, user:SUBJECT, cli:USER, server or unknown.
+    #[arg(long, value_parser = filter::actor)]
     pub actor: Option<String>,
-    /// About something of this kind, such as client, user, session or revocation.
-    #[arg(long, value_name = "KIND")]
+    /// About something of this kind.
+    #[arg(long, value_name = "KIND", value_parser = filter::KINDS)]
     pub target_kind: Option<String>,
-    /// About exactly this.
+    /// About exactly this, as `target.id` in the record has it: of users the subject, of clients the uid.
     #[arg(long, value_name = "ID", requires = "target_kind")]
     pub target: Option<String>,
     /// In this request.

@@ -148,3 +148,36 @@ async fn what_is_wrong_is_said_once_with_its_code() {
     assert!(said.contains(" was changed (changed)"), "{said}");
     assert_eq!(said.matches("record ").count(), 1, "{said}");
 }
+
+#[test]
+fn filters_that_nothing_can_match_are_refused() {
+    let refusal = |line: &str| {
+        let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+        error.to_string()
+    };
+    let said = refusal("symbolon audit list --target-kind usr");
+    assert!(
+        said.contains("revocation, role, scope, session, token, user"),
+        "{said}"
+    );
+    let said = refusal("symbolon audit list --actor admin");
+    assert!(
+        said.contains("client:CLIENT_ID, user:SUBJECT, cli:USER, server or unknown"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn records_are_found_by_actor_and_kind_of_target() {
+    let bench = Bench::new().await;
+    with_a_record(&bench).await;
+    let found = async |filter: &str| {
+        let listed = bench.run(&format!("audit list --json {filter}")).await.json();
+        listed["records"].as_array().unwrap().len()
+    };
+    assert_eq!(found("--target-kind role --target staff").await, 1);
+    assert_eq!(found("--target-kind user").await, 0);
+    assert_eq!(found("--event role.put --actor cli:tester").await, 1);
+    assert_eq!(found("--event role.put --actor cli:else").await, 0);
+}
