@@ -17,6 +17,7 @@ use super::args::PageArgs;
 use super::context::{ApiContext, Console};
 use super::error::{CliError, output_failed};
 use super::output::{Output, escape, escape_json, fields, more, new_file, quoted, table};
+use super::user::subject_of;
 pub use verify::AuditVerify;
 pub(super) use verify::run_on_export;
 
@@ -56,6 +57,10 @@ pub struct AuditList {
     /// About exactly this, as `target.id` in the record has it: of users the subject, of clients the uid.
     #[arg(long, value_name = "ID", requires = "target_kind")]
     pub target: Option<String>,
+    /// About the record of this user, by user name, e-mail address or subject. Revocations, imports and sessions have other
+    /// targets.
+    #[arg(long, value_name = "USER", conflicts_with = "target_kind")]
+    pub user: Option<String>,
     /// In this request.
     #[arg(long, value_name = "ID")]
     pub request_id: Option<Uuid>,
@@ -126,13 +131,14 @@ pub async fn run(
 
 async fn list(context: &ApiContext<'_>, out: &mut Output<'_>, args: &AuditList) -> Result<(), CliError> {
     let events = (!args.events.is_empty()).then(|| args.events.join(","));
+    let (kind, target) = target(context, args).await?;
     let call = args
         .page
         .on(Call::new(Method::GET, &["audit"]))
         .with_some("event", events)
         .with_some("actor", args.actor.as_ref())
-        .with_some("target_kind", args.target_kind.as_ref())
-        .with_some("target", args.target.as_ref())
+        .with_some("target_kind", kind)
+        .with_some("target", target)
         .with_some("request_id", args.request_id)
         .with_some("outcome", args.outcome.as_ref())
         .with_some("from_ms", args.from)
@@ -145,6 +151,30 @@ async fn list(context: &ApiContext<'_>, out: &mut Output<'_>, args: &AuditList) 
     );
     text.push_str(&more(page.next.as_deref()));
     out.result(&json!({ "records": page.items, "next": page.next }), &text)
+}
+
+/// The kind and the id of the target that is searched for.
+async fn target(
+    context: &ApiContext<'_>,
+    args: &AuditList,
+) -> Result<(Option<String>, Option<String>), CliError> {
+    let (kind, id) = (args.target_kind.clone(), args.target.clone());
+    if let Some(user) = &args.user {
+        let subject = subject_of(context, user).await?;
+        return Ok((Some("user".to_owned()), Some(subject.to_string())));
+    }
+    if let Some(id) = id.as_ref().filter(|id| Uuid::try_parse(id).is_err()) {
+        let remedy = match kind.as_deref() {
+            Some("user") => "give --user rather than --target-kind and --target",
+            Some("client") => "give the uid that `symbolon client show` tells",
+            _ => return Ok((kind, Some(id.clone()))),
+        };
+        return Err(CliError::refused(
+            format_args!("records do not name their targets of this kind as {}", quoted(id)),
+            remedy,
+        ));
+    }
+    Ok((kind, id))
 }
 
 /// A record on one line.

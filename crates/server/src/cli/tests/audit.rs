@@ -181,3 +181,34 @@ async fn records_are_found_by_actor_and_kind_of_target() {
     assert_eq!(found("--event role.put --actor cli:tester").await, 1);
     assert_eq!(found("--event role.put --actor cli:else").await, 0);
 }
+
+#[tokio::test]
+async fn records_of_a_user_are_found_by_name() {
+    let bench = Bench::new().await;
+    let made = bench
+        .json("correct horse", "user add alice --password-stdin")
+        .await;
+    let subject = made["subject"].as_str().unwrap();
+    let shown = async |user: &str| {
+        bench
+            .run(&format!("audit list --json --user {user}"))
+            .await
+            .json()
+    };
+    let by_name = shown("alice").await;
+    assert_eq!(by_name["records"][0]["event"]["event"], "user.created");
+    assert_eq!(by_name["records"][0]["event"]["target"]["id"], subject);
+    assert_eq!(by_name, shown(subject).await);
+
+    bench
+        .run("audit list --user nobody")
+        .await
+        .refused(3, "there is no user");
+    let by_id = "audit list --target-kind user --target alice";
+    bench.run(by_id).await.refused(2, "give --user");
+    bench
+        .run("audit list --target-kind client --target shop")
+        .await
+        .refused(2, "the uid");
+    assert!(Cli::try_parse_from("symbolon audit list --user a --target-kind role".split(' ')).is_err());
+}
