@@ -76,6 +76,15 @@ pub struct SessionDetail {
     pub ended: bool,
 }
 
+/// How many sessions are live.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LiveSessions {
+    /// How many were counted.
+    pub count: u64,
+    /// Whether there were others, which were not looked at.
+    pub more: bool,
+}
+
 /// The list of sessions as people read it.
 #[async_trait]
 pub trait SessionLookup: Send + Sync {
@@ -92,13 +101,14 @@ pub trait SessionLookup: Send + Sync {
     /// The session, from its beginning until some time after its absolute end.
     async fn session(&self, session: SessionId) -> StoreResult<Option<ListedSession>>;
 
-    /// How many of those that began at or before `begun_by`, or of all, have not reached their end at `now`, without those
-    /// that an entry about all sessions, or about just what `of` names, has ended already. Those that were ended one by one
-    /// are among them.
+    /// How many of those that began at or before `begun_by`, or of all, [`sessions`](Self::sessions) would list without
+    /// saying that they were ended. No more than the latest `most` of those that no entry about everything, or about just
+    /// what `of` names, has ended are looked at.
     async fn count_sessions(
         &self,
         of: &SessionsOf,
         begun_by: Option<UnixMillis>,
         now: UnixMillis,
-    ) -> StoreResult<u64>;
+        most: u64,
+    ) -> StoreResult<LiveSessions>;
 }

@@ -4,10 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
-use symbolon_core::lookup::{ListedSession, SessionDetail, SessionLookup, SessionsOf};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use symbolon_core::lookup::{ListedSession, LiveSessions, SessionDetail, SessionLookup, SessionsOf};
 use symbolon_core::ports::{Page, StoreResult};
 use symbolon_core::{ClientUid, SessionId, Subject, UnixMillis};
 use symbolon_oauth_types::feed::FeedEntry;
@@ -23,6 +21,9 @@ use crate::entity::{clients, users};
 use crate::error::store_error;
 use crate::log::effect;
 use crate::transaction::{Transaction, commit};
+
+/// Most sessions that are counted by one query.
+const JUDGED_AT_ONCE: u64 = 1000;
 
 #[async_trait]
 impl SessionLookup for SqlStore {
@@ -68,20 +69,33 @@ impl SessionLookup for SqlStore {
         of: &SessionsOf,
         begun_by: Option<UnixMillis>,
         now: UnixMillis,
-    ) -> StoreResult<u64> {
+        most: u64,
+    ) -> StoreResult<LiveSessions> {
         let tx = self.snapshot().await?;
+        let mut live = LiveSessions::default();
         let Some(ended) = ended_until(&tx, of, now).await? else {
-            return Ok(0);
+            return Ok(live);
         };
-        let mut find = sessions_of(of)
-            .filter(Column::EndsMs.gt(to_ms(now)))
-            .filter(Column::StartedMs.gt(to_ms(ended)));
-        if let Some(begun_by) = begun_by {
-            find = find.filter(Column::StartedMs.lte(to_ms(begun_by)));
+        let (mut left, mut before) = (most, None);
+        loop {
+            let mut find = latest(of, now, before).filter(Column::StartedMs.gt(to_ms(ended)));
+            if let Some(begun_by) = begun_by {
+                find = find.filter(Column::StartedMs.lte(to_ms(begun_by)));
+            }
+            let batch = std::cmp::min(left, JUDGED_AT_ONCE);
+            let mut rows = find.limit(batch + 1).all(&tx).await.map_err(store_error)?;
+            live.more = rows.len() as u64 > batch;
+            rows.truncate(usize::try_from(batch).unwrap_or(usize::MAX));
+            let judge = Judge::of(&tx, &rows, now).await?;
+            live.count += rows.iter().filter(|row| !judge.has_ended(row)).count() as u64;
+            left -= batch;
+            before = rows.last().map(|row| row.sid);
+            if !live.more || left == 0 {
+                break;
+            }
         }
-        let count = find.count(&tx).await.map_err(store_error)?;
         commit(tx).await?;
-        Ok(count)
+        Ok(live)
     }
 }
 

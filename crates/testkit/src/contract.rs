@@ -211,6 +211,7 @@ macro_rules! store_contract {
             sessions_that_have_ended_are_not_counted,
         ]);
         $crate::store_contract!(@cases $make, session_list, [
+            sessions_are_counted_as_they_are_listed,
             sessions_are_counted_by_when_they_began,
             sessions_are_listed_the_latest_first,
             sessions_are_listed_with_the_names_that_there_are,

@@ -113,10 +113,10 @@ impl Api {
     ) -> Result<Response, Problem> {
         let caller = caller.because(&request.reason)?;
         let targets = self.targets(&caller, &request).await?;
-        let sessions = targets.iter().map(|target| target.sessions).sum();
         let mut made = RevocationsMade {
             dry_run: request.dry_run,
-            sessions,
+            sessions: targets.iter().map(|target| target.sessions.count).sum(),
+            more_sessions: targets.iter().any(|target| target.sessions.more),
             reach: None,
             log: self.parts.log.head().await?.log,
             targets: targets.iter().map(Target::planned).collect(),
@@ -129,7 +129,10 @@ impl Api {
         let mut reach = Reach::Everywhere;
         for (target, view) in targets.into_iter().zip(&mut made.targets) {
             let digest = target.entry.entry.digest;
-            let entry = target.entry.by(&act).ending(target.sessions);
+            let mut entry = target.entry.by(&act);
+            if !target.sessions.more {
+                entry = entry.ending(target.sessions.count);
+            }
             // Each is a commit point of its own: what is revoked stays so, whatever comes of the next.
             if self.parts.revocations.revoke(entry).await? == Reach::Logged {
                 reach = Reach::Logged;

@@ -1,7 +1,7 @@
 //! What a filter comes to: one entry for each that it names.
 
 use symbolon_core::client::MAX_ACCESS_TOKEN_SECS;
-use symbolon_core::lookup::SessionsOf;
+use symbolon_core::lookup::{LiveSessions, SessionsOf};
 use symbolon_core::revocation::{MAX_TOKEN_ENTRIES, NewRevocation, token_owner};
 use symbolon_core::{ClientUid, SessionId, Subject, TokenId, UnixMillis};
 use symbolon_jose::Kid;
@@ -20,6 +20,8 @@ use crate::problem::{Problem, ProblemKind};
 const MAX_TARGETS: usize = 100;
 /// Most entries that stay for ever beside which another one about a key is made that is not published.
 const MAX_KEY_ENTRIES: usize = 100_000;
+/// Most sessions of one request that are looked at to count those that it ends.
+const MAX_COUNTED: u64 = 10_000;
 /// Longest access token that is read, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
 
@@ -28,7 +30,7 @@ pub(super) struct Target {
     pub(super) entry: NewRevocation,
     value: Option<String>,
     name: Option<String>,
-    pub(super) sessions: u64,
+    pub(super) sessions: LiveSessions,
 }
 
 impl Target {
@@ -37,7 +39,7 @@ impl Target {
             entry,
             value: Some(value.to_string()),
             name: None,
-            sessions: 0,
+            sessions: LiveSessions::default(),
         }
     }
 
@@ -47,7 +49,8 @@ impl Target {
             kind: self.entry.entry.kind.as_str().to_owned(),
             value: self.value.clone(),
             name: self.name.clone(),
-            sessions: self.sessions,
+            sessions: self.sessions.count,
+            more_sessions: self.sessions.more,
             seq: None,
             at: None,
             at_ms: None,
@@ -116,10 +119,18 @@ impl Api {
         Ok(before)
     }
 
-    async fn count(&self, of: &SessionsOf, request: &RevocationRequest) -> Result<u64, Problem> {
+    /// How many live sessions of those it ends, by the same judgement as the list.
+    async fn count(&self, of: &SessionsOf, request: &RevocationRequest) -> Result<LiveSessions, Problem> {
         let begun_by = request.issued_before_ms.map(UnixMillis);
         let now = self.parts.clock.now();
-        Ok(self.parts.sessions.count_sessions(of, begun_by, now).await?)
+        let named = match &request.filter {
+            Filter::Clients(ids) => ids.len(),
+            Filter::Subjects(subjects) => subjects.len(),
+            _ => 1,
+        };
+        let most = MAX_COUNTED / named.max(1) as u64;
+        let sessions = &self.parts.sessions;
+        Ok(sessions.count_sessions(of, begun_by, now, most).await?)
     }
 
     async fn client_target(
@@ -172,7 +183,7 @@ impl Api {
         let of = SessionsOf::Session(session);
         let entry = NewRevocation::session(session, listed.ends).of(listed.subject);
         Ok(Target {
-            sessions: self.parts.sessions.count_sessions(&of, None, now).await?,
+            sessions: self.parts.sessions.count_sessions(&of, None, now, 1).await?,
             ..Target::new(entry, sid)
         })
     }
@@ -279,7 +290,10 @@ impl Api {
         Ok(
             match claims.sid.filter(|_| entry.entry.kind == RevocationKind::Session) {
                 Some(sid) => Target {
-                    sessions: 1,
+                    sessions: LiveSessions {
+                        count: 1,
+                        more: false,
+                    },
                     ..Target::new(entry, sid)
                 },
                 None => Target::new(entry, claims.jti),

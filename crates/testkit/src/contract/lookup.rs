@@ -1,11 +1,12 @@
 //! What people look up of the log and of the list of sessions.
 
 use symbolon_core::audit::{Act, Actor};
-use symbolon_core::lookup::{ListedSession, SessionsOf};
+use symbolon_core::lookup::{ListedSession, LiveSessions, SessionsOf};
 use symbolon_core::ports::{Begin, NewSession};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::{ClientId, ClientUid, Subject, UnixMillis};
 
+use super::session_list::client;
 use crate::{FakeClock, Fixture, fresh_client_uid, fresh_session, fresh_subject};
 
 const NOW: UnixMillis = FakeClock::START;
@@ -84,13 +85,16 @@ async fn begin(fixture: &Fixture, subject: Subject, client: ClientUid, at: UnixM
 }
 
 async fn count(fixture: &Fixture, of: SessionsOf, now: UnixMillis) -> u64 {
-    fixture.lookup.count_sessions(&of, None, now).await.unwrap()
+    let counted = fixture.lookup.count_sessions(&of, None, now, 100).await;
+    let LiveSessions { count, more } = counted.unwrap();
+    assert!(!more);
+    count
 }
 
 /// Until they end.
 pub async fn sessions_are_counted_by_whom_they_are_of(fixture: &Fixture) {
     let (alice, bob) = (fresh_subject(), fresh_subject());
-    let (app, spa) = (fresh_client_uid(), fresh_client_uid());
+    let (app, spa) = (client(fixture, "app").await.uid, client(fixture, "spa").await.uid);
     let id = |text: &str| text.parse::<ClientId>().unwrap();
     let first = begin(fixture, alice, app, NOW).await;
     begin(fixture, alice, spa, NOW.plus(1)).await;
@@ -113,9 +117,9 @@ pub async fn sessions_are_counted_by_whom_they_are_of(fixture: &Fixture) {
     assert_eq!(fixture.lookup.session(fresh_session(NOW)).await.unwrap(), None);
 }
 
-/// By a cutoff, a block or a lift of just those, or by one of everything.
+/// By an entry about just those, about others of which they are among, or about everything.
 pub async fn sessions_that_have_ended_are_not_counted(fixture: &Fixture) {
-    let (alice, app) = (fresh_subject(), fresh_client_uid());
+    let (alice, app) = (fresh_subject(), client(fixture, "app").await.uid);
     let id: ClientId = "app".parse().unwrap();
     let first = begin(fixture, alice, app, NOW).await;
     begin(fixture, alice, app, NOW.plus(10)).await;
@@ -131,15 +135,18 @@ pub async fn sessions_that_have_ended_are_not_counted(fixture: &Fixture) {
             count(fixture, SessionsOf::Session(first.session), now).await,
         ]
     };
-    assert_eq!(counts().await, [2, 2, 2, 1]);
-    append(NewRevocation::subject(alice, NOW)).await;
-    assert_eq!(counts().await, [2, 2, 1, 1]);
-    append(NewRevocation::client_blocked(&id)).await;
-    assert_eq!(counts().await, [2, 0, 1, 1]);
-    append(NewRevocation::client_lifted(&id, NOW.plus(5))).await;
-    assert_eq!(counts().await, [2, 1, 1, 1]);
+    begin(fixture, alice, app, NOW.plus(20)).await;
+    assert_eq!(counts().await, [3, 3, 3, 1]);
     append(NewRevocation::session(first.session, first.ends)).await;
-    assert_eq!(counts().await, [2, 1, 1, 0]);
-    append(NewRevocation::all(NOW.plus(15))).await;
+    assert_eq!(counts().await, [2, 2, 2, 0]);
+    append(NewRevocation::subject(alice, NOW)).await;
+    assert_eq!(counts().await, [2, 2, 2, 0]);
+    append(NewRevocation::subject(alice, NOW.plus(10))).await;
+    assert_eq!(counts().await, [1, 1, 1, 0]);
+    append(NewRevocation::client_blocked(&id)).await;
+    assert_eq!(counts().await, [0, 0, 0, 0]);
+    append(NewRevocation::client_lifted(&id, NOW.plus(5))).await;
+    assert_eq!(counts().await, [1, 1, 1, 0]);
+    append(NewRevocation::all(NOW.plus(20))).await;
     assert_eq!(counts().await, [0, 0, 0, 0]);
 }

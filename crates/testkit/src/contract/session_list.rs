@@ -1,7 +1,7 @@
 //! The list of sessions, page by page, and which of them were ended.
 
 use symbolon_core::client::Client;
-use symbolon_core::lookup::{ListedSession, SessionDetail, SessionsOf};
+use symbolon_core::lookup::{ListedSession, LiveSessions, SessionDetail, SessionsOf};
 use symbolon_core::ports::{Begin, NewSession};
 use symbolon_core::revocation::NewRevocation;
 use symbolon_core::{Subject, UnixMillis};
@@ -14,7 +14,7 @@ use crate::{
 const NOW: UnixMillis = FakeClock::START;
 const LIFE: u64 = 1_000_000;
 
-async fn client(fixture: &Fixture, id: &str) -> Client {
+pub(super) async fn client(fixture: &Fixture, id: &str) -> Client {
     let client = resource_server(id, &format!("urn:{id}")).build();
     let lift = NewRevocation::client_lifted(&client.client_id, NOW);
     fixture.admin.add_client(&client, &lift).await.unwrap();
@@ -184,8 +184,10 @@ pub async fn sessions_are_counted_by_when_they_began(fixture: &Fixture) {
     let count = async |begun_by: Option<u64>| {
         let begun_by = begun_by.map(|after| NOW.plus(after));
         let of = SessionsOf::Subject(alice);
-        let count = fixture.lookup.count_sessions(&of, begun_by, NOW.plus(40));
-        count.await.unwrap()
+        let count = fixture.lookup.count_sessions(&of, begun_by, NOW.plus(40), 100);
+        let LiveSessions { count, more } = count.await.unwrap();
+        assert!(!more);
+        count
     };
     assert_eq!([count(None).await, count(Some(0)).await], [4, 1]);
     assert_eq!([count(Some(19)).await, count(Some(20)).await], [2, 3]);
@@ -193,6 +195,50 @@ pub async fn sessions_are_counted_by_when_they_began(fixture: &Fixture) {
     fixture.log.append(&entry, NOW.plus(40)).await.unwrap();
     assert_eq!([count(None).await, count(Some(10)).await], [2, 0]);
     assert_eq!(count(Some(20)).await, 1);
+}
+
+/// Whatever they were ended by, and no more of them than asked for.
+pub async fn sessions_are_counted_as_they_are_listed(fixture: &Fixture) {
+    let (app, spa) = (client(fixture, "app").await, client(fixture, "spa").await);
+    let (alice, bob) = (fresh_subject(), fresh_subject());
+    let mut begun = Vec::new();
+    for (place, client) in [&app, &spa, &app, &spa].into_iter().enumerate() {
+        let at = NOW.plus(place as u64 * 10);
+        begun.push(begin(fixture, alice, client, at).await.listed.session);
+    }
+    begin(fixture, bob, &spa, NOW.plus(40)).await;
+    let now = NOW.plus(50);
+    let counts = async || {
+        let mut counts = Vec::new();
+        for of in [
+            SessionsOf::Subject(alice),
+            SessionsOf::Client(app.uid, app.client_id.clone()),
+            SessionsOf::Client(spa.uid, spa.client_id.clone()),
+            SessionsOf::All,
+        ] {
+            let listed = list(fixture, &of, now, 100).await;
+            let live = listed.iter().filter(|it| !it.ended).count() as u64;
+            let counted = fixture.lookup.count_sessions(&of, None, now, 5).await.unwrap();
+            assert_eq!((counted.count, counted.more), (live, false), "{of:?}");
+            counts.push(live);
+        }
+        counts
+    };
+    assert_eq!(counts().await, [4, 2, 3, 5]);
+    let append = async |entry: NewRevocation| {
+        fixture.log.append(&entry, now).await.unwrap();
+    };
+    append(NewRevocation::session(begun[3], NOW.plus(LIFE))).await;
+    assert_eq!(counts().await, [3, 2, 2, 4]);
+    append(NewRevocation::client(&app.client_id, NOW.plus(5))).await;
+    assert_eq!(counts().await, [2, 1, 2, 3]);
+    append(NewRevocation::subject(bob, NOW.plus(40))).await;
+    assert_eq!(counts().await, [2, 1, 1, 2]);
+    for (most, counted) in [(1, (0, true)), (2, (1, true)), (3, (2, true)), (4, (2, false))] {
+        let of = SessionsOf::Subject(alice);
+        let found = fixture.lookup.count_sessions(&of, None, now, most).await.unwrap();
+        assert_eq!((found.count, found.more), counted, "{most}");
+    }
 }
 
 /// By an entry about them, their subject, their client or everything, as a token of theirs would be judged.

@@ -65,6 +65,7 @@ pub(super) async fn withdraw(
     let mut made = RevocationsMade {
         dry_run: order.dry_run,
         sessions: 0,
+        more_sessions: false,
         reach: None,
         log: uuid::Uuid::nil(),
         targets: vec![RevokedTarget {
@@ -72,6 +73,7 @@ pub(super) async fn withdraw(
             value: Some(kid.to_string()),
             name: None,
             sessions: 0,
+            more_sessions: false,
             seq: None,
             at: None,
             at_ms: None,

@@ -17,13 +17,25 @@ pub(super) fn dry_run(out: &mut Output<'_>, wanted: &Wanted, made: &RevocationsM
     let mut object = about(made, None);
     object["dry_run"] = true.into();
     object["sessions"] = made.sessions.into();
-    let ends = match made.sessions {
-        0 => String::new(),
-        1 => "end 1 session and ".to_owned(),
-        sessions => format!("end {sessions} sessions and "),
-    };
-    let text = format!("{}: would {ends}refuse {}", name(made), wanted.tokens());
+    object["more_sessions"] = made.more_sessions.into();
+    let ends = sessions(made).map(|sessions| format!("end {sessions} and "));
+    let text = format!(
+        "{}: would {}refuse {}",
+        name(made),
+        ends.unwrap_or_default(),
+        wanted.tokens()
+    );
     out.result(&object, &format!("{text}\n\ndry run: nothing was changed"))
+}
+
+/// The live sessions that it ends, in words, where there are any.
+fn sessions(made: &RevocationsMade) -> Option<String> {
+    match (made.sessions, made.more_sessions) {
+        (0, false) => None,
+        (1, false) => Some("1 session".to_owned()),
+        (sessions, false) => Some(format!("{sessions} sessions")),
+        (sessions, true) => Some(format!("at least {sessions} sessions")),
+    }
 }
 
 /// What was done, how far the promise reaches, and which verifiers have applied it.
@@ -46,6 +58,7 @@ pub(super) fn done(
     let mut object = about(made, keys);
     object["done"] = "revoked".into();
     object["sessions"] = made.sessions.into();
+    object["more_sessions"] = made.more_sessions.into();
     object["log"] = json!(done.log);
     object["seq"] = done.seq.into();
     object["at"] = rfc3339(done.at).into();
@@ -53,10 +66,17 @@ pub(super) fn done(
     object["reach"] = if done.is_promised { "everywhere" } else { "logged" }.into();
     object["confirmed"] = json!(waited.map(Waited::is_confirmed));
     object["verifiers"] = json!(waited.map(|waited| &waited.verifiers));
+    let ended = sessions(made).or_else(|| {
+        wanted
+            .ends_sessions()
+            .then(|| "no session that was live".to_owned())
+    });
+    let ended = ended.map(|ended| format!("\nended: {ended}"));
     let mut text = vec![format!(
-        "{}: revoked, as entry {} of the log\nrefused: {}",
+        "{}: revoked, as entry {} of the log{}\nrefused: {}",
         name(made),
         done.seq,
+        ended.unwrap_or_default(),
         wanted.tokens()
     )];
     if let Some(keys) = keys {
@@ -113,4 +133,32 @@ fn target(target: &RevokedTarget) -> Value {
         object[target.kind.as_str()] = value.as_str().into();
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_counted_is_not_said_to_be_none() {
+        let said = |sessions, more_sessions| {
+            super::sessions(&RevocationsMade {
+                dry_run: true,
+                sessions,
+                more_sessions,
+                reach: None,
+                log: uuid::Uuid::nil(),
+                targets: Vec::new(),
+            })
+        };
+        assert_eq!(said(0, false), None);
+        for (sessions, more, text) in [
+            (1, false, "1 session"),
+            (2, false, "2 sessions"),
+            (0, true, "at least 0 sessions"),
+            (10_000, true, "at least 10000 sessions"),
+        ] {
+            assert_eq!(said(sessions, more).as_deref(), Some(text));
+        }
+    }
 }

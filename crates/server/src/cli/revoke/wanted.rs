@@ -35,6 +35,11 @@ impl Wanted {
         }
     }
 
+    /// Whether it is about sessions, and not only about access tokens.
+    pub(super) fn ends_sessions(&self) -> bool {
+        !matches!(self.filter, Filter::Key(_) | Filter::Token(_))
+    }
+
     /// An error in the words of the command line.
     pub(super) fn named(&self, error: CliError) -> CliError {
         if error.kind != ErrorKind::NotFound {

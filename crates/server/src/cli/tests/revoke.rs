@@ -123,24 +123,24 @@ async fn each_kind_makes_its_entry() {
         (
             "revoke subject ALICE".to_owned(),
             Box::new(move |now| NewRevocation::subject(alice, now)),
-            2,
+            1,
             ("subject", alice.to_string()),
         ),
         (
             "revoke client app".to_owned(),
             Box::new(move |now| NewRevocation::client(&id, now)),
-            3,
+            1,
             ("client", "app".to_owned()),
         ),
         (
             "revoke all --yes".to_owned(),
             Box::new(NewRevocation::all),
-            3,
+            0,
             ("all", String::new()),
         ),
     ];
     for (line, entry, sessions, (kind, value)) in cases {
-        // Those that were ended one by one, or by another kind, are still counted.
+        // Those that an earlier case has ended are not counted.
         assert_eq!(bench.would_end(&line).await, sessions, "{line}");
         let stamped = bench.clock.now();
         let outcome = bench
@@ -171,6 +171,25 @@ async fn each_kind_makes_its_entry() {
             (&"left-the-company".into(), &"cli:tester".into())
         );
         assert_eq!(bench.would_end(&line).await, 0, "{line}: it is done");
+    }
+}
+
+#[tokio::test]
+async fn it_says_how_many_sessions_have_ended() {
+    let bench = Bench::new().await;
+    let alice = bench.alice().await;
+    let (app, _) = bench.api("app").await;
+    let first = bench.session(alice, app).await;
+    for _ in 0..2 {
+        bench.session(alice, app).await;
+    }
+    for (line, ended) in [
+        (format!("revoke session {first}"), "1 session"),
+        ("revoke subject alice".to_owned(), "2 sessions"),
+        ("revoke client app".to_owned(), "no session that was live"),
+    ] {
+        let done = bench.run(&format!("{line} --reason x")).await;
+        assert!(done.out.contains(&format!("\nended: {ended}\n")), "{}", done.out);
     }
 }
 
