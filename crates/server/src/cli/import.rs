@@ -28,20 +28,26 @@ use super::progress::Progress;
 /// Longest time that others have between two batches.
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 
+/// Most lines that were refused here and are not told yet.
+const MAX_HELD: usize = 1000;
+
 /// What the lines of a file are.
 pub(super) trait Lines {
     /// What they are called: in messages, in the path of the API, and as the member of the request that holds them.
     const NAME: &'static str;
+    /// What one of them is called in messages.
+    const ONE: &'static str;
     /// Most lines of a file.
     const MAX_LINES: u32;
     /// Longest line, in bytes.
     const MAX_LINE_BYTES: usize;
     /// What to do where an import was broken off.
     const AGAIN: &'static str;
-    /// What to do where lines were refused.
-    const MEND: &'static str;
     /// What the server answers.
     type Answer: DeserializeOwned;
+
+    /// What to do where lines were refused.
+    fn mend(&self) -> &'static str;
 
     /// Looks at a line, so that what can be known here is not sent.
     ///
@@ -139,13 +145,14 @@ pub(super) async fn import<L: Lines>(
         progress: Progress::new(L::NAME, source.shows_progress, source.bytes),
         counts: Counts::default(),
         batch: Batch::default(),
+        held: Vec::new(),
     };
     let read = import.read(out, source.input).await;
     import.progress.end();
     // What was told holds for what was done, also where something failed in the end.
     let told = import.lines.end();
     read.and(told)?;
-    import.counts.write::<L>(out, job.dry_run)
+    import.counts.write(out, job.dry_run, &import.lines)
 }
 
 struct Import<'a, L> {
@@ -154,6 +161,8 @@ struct Import<'a, L> {
     progress: Progress,
     counts: Counts,
     batch: Batch,
+    /// Lines that were refused here and stand behind one of the batch: they are told in the order of the file.
+    held: Vec<Came>,
 }
 
 /// What came of the lines.
@@ -219,7 +228,7 @@ impl<L: Lines> Import<'_, L> {
             };
             match checked {
                 Ok((text, weight)) => self.add(out, number, text, weight).await?,
-                Err(error) => self.refuse(out, number, error)?,
+                Err(error) => self.refuse(out, number, error).await?,
             }
         }
     }
@@ -253,7 +262,9 @@ impl<L: Lines> Import<'_, L> {
         let clock = self.job.context.clock;
         let begun = clock.monotonic();
         let came = self.send(batch).await;
-        let came = came.map_err(|error| self.cut_short(first - 1, &error))?;
+        let mut came = came.map_err(|error| self.cut_short(first - 1, &error))?;
+        came.append(&mut self.held);
+        came.sort_by_key(|came| came.line);
         let took = clock.monotonic().saturating_sub(begun);
         let mut broken = None;
         for came in came {
@@ -297,7 +308,7 @@ impl<L: Lines> Import<'_, L> {
         Ok(came)
     }
 
-    fn refuse(&mut self, out: &mut Output<'_>, line: u32, error: LineError) -> Result<(), CliError> {
+    async fn refuse(&mut self, out: &mut Output<'_>, line: u32, error: LineError) -> Result<(), CliError> {
         let refused = Came {
             line,
             outcome: Outcome::Refused,
@@ -306,7 +317,14 @@ impl<L: Lines> Import<'_, L> {
             rule: Some(error.rule),
             client_secret: None,
         };
-        self.tell(out, &refused)
+        if self.batch.first().is_none() {
+            return self.tell(out, &refused);
+        }
+        self.held.push(refused);
+        if self.held.len() < MAX_HELD {
+            return Ok(());
+        }
+        self.send_batch(out).await
     }
 
     fn tell(&mut self, out: &mut Output<'_>, came: &Came) -> Result<(), CliError> {
@@ -333,7 +351,7 @@ impl<L: Lines> Import<'_, L> {
 }
 
 impl Counts {
-    fn write<L: Lines>(self, out: &mut Output<'_>, dry_run: bool) -> Result<(), CliError> {
+    fn write<L: Lines>(self, out: &mut Output<'_>, dry_run: bool, of: &L) -> Result<(), CliError> {
         let Self {
             lines,
             added,
@@ -343,7 +361,7 @@ impl Counts {
         let verb = if dry_run { "would be added" } else { "added" };
         let text = format!(
             "{lines} {}: {added} {verb}, {existing} there already, {refused} refused",
-            L::NAME
+            if lines == 1 { L::ONE } else { L::NAME }
         );
         let object = json!({
             "dry_run": dry_run, "lines": lines, "added": added, "existing": existing, "refused": refused,
@@ -352,10 +370,11 @@ impl Counts {
         if refused == 0 {
             return Ok(());
         }
+        let were = if refused == 1 { "was" } else { "were" };
         Err(CliError::new(
             ErrorKind::Incomplete,
-            format_args!("{refused} of {lines} lines were refused"),
-            L::MEND,
+            format_args!("{refused} of {lines} lines {were} refused"),
+            of.mend(),
         ))
     }
 }

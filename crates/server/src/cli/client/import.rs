@@ -57,14 +57,17 @@ struct Clients {
 
 impl Lines for Clients {
     const NAME: &'static str = "clients";
+    const ONE: &'static str = "client";
     const MAX_LINES: u32 = 100_000;
     /// With what stands around it, it fits into the smallest `admin.max_body_bytes`.
     const MAX_LINE_BYTES: usize = 60_000;
     const AGAIN: &'static str = "run it again: clients that are there are left as they are; where one is there whose secret \
                                  was not shown, make another with `symbolon client rotate-secret`";
-    const MEND: &'static str =
-        "correct them and import the file again: clients that are there are left as they are";
     type Answer = ClientsImported;
+
+    fn mend(&self) -> &'static str {
+        "correct them and import the file again: clients that are there are left as they are"
+    }
 
     fn check(&mut self, number: u32, text: &[u8]) -> Result<Weight, LineError> {
         let client: Value = serde_json::from_slice(text)

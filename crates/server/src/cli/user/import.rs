@@ -9,7 +9,7 @@ use symbolon_admin_api::{ClientOutcome as Outcome, ImportOutcome, ImportReport, 
 use symbolon_core::import::{EarlierNames, LineError, LinePassword, MAX_LINE_BYTES, UserLine};
 
 use super::super::context::{ApiContext, Console};
-use super::super::error::CliError;
+use super::super::error::{CliError, ErrorKind};
 use super::super::import::{self, Came, Job, Lines, Source, Weight};
 use super::super::output::{Output, json_line, new_file, quoted};
 use super::super::progress::Progress;
@@ -48,12 +48,20 @@ struct Users {
 
 impl Lines for Users {
     const NAME: &'static str = "users";
+    const ONE: &'static str = "user";
     /// Their names are remembered, about 50 bytes for each.
     const MAX_LINES: u32 = 1_000_000;
     const MAX_LINE_BYTES: usize = MAX_LINE_BYTES;
     const AGAIN: &'static str = "run it again: users who are there are left as they are";
-    const MEND: &'static str = "correct them and import the file again: users who are there are left as they are; --report lists all";
     type Answer = ImportReport;
+
+    fn mend(&self) -> &'static str {
+        if self.report.is_some() {
+            "correct them and import the file again: users who are there are left as they are; the report lists all"
+        } else {
+            "correct them and import the file again: users who are there are left as they are; --report FILE lists all"
+        }
+    }
 
     /// Looks at a line, and at the names of those that went before.
     fn check(&mut self, number: u32, text: &[u8]) -> Result<Weight, LineError> {
@@ -122,7 +130,12 @@ impl Lines for Users {
 
 fn new_report(path: &Path) -> Result<BufWriter<File>, CliError> {
     new_file(path).map(BufWriter::new).map_err(|error| {
-        CliError::failed(
+        let kind = match error.kind() {
+            io::ErrorKind::AlreadyExists => ErrorKind::Refused,
+            _ => ErrorKind::Failed,
+        };
+        CliError::new(
+            kind,
             format_args!(
                 "the report {} can't be made: {error}",
                 quoted(&path.to_string_lossy())
