@@ -66,9 +66,11 @@ fn append_command(text: &mut String, command: &Command) {
     let name = whole_name(command);
     append(text, &format!("\n## `{name}`\n\n{}\n", about(command)));
     if let Some(long) = command.get_long_about() {
-        let long = paragraphs(&long.to_string());
-        if long != about(command) {
-            append(text, &format!("\n{long}\n"));
+        let (long, about) = (paragraphs(&long.to_string()), about(command));
+        // It begins with what is said already.
+        let rest = long.strip_prefix(&about).unwrap_or(&long).trim_start();
+        if !rest.is_empty() {
+            append(text, &format!("\n{rest}\n"));
         }
     }
     append(text, &format!("\n```text\n{}\n```\n", usage(command)));
@@ -207,9 +209,9 @@ fn append_exit_codes(text: &mut String) {
     append(text, "\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n");
     let mut rest = Vec::new();
     for line in EXIT_CODES.lines().skip(1) {
-        match line.trim().split_once("  ") {
+        match line.trim().split_once(' ') {
             Some((code, meaning)) if code.parse::<u8>().is_ok() => {
-                append(text, &format!("| {code} | {} |\n", cell(meaning)));
+                append(text, &format!("| {code} | {} |\n", cell(meaning.trim_start())));
             }
             _ => rest.push(line),
         }
@@ -277,6 +279,7 @@ mod tests {
             ErrorKind::Refused,
             ErrorKind::Stale,
             ErrorKind::Taken,
+            ErrorKind::Tampered,
             ErrorKind::Unconfirmed,
             ErrorKind::Unhealthy,
         ] {
@@ -284,6 +287,27 @@ mod tests {
             assert_eq!(text.matches(&format!("\n| {code} | ")).count(), 1, "{kind:?}");
         }
         assert!(text.contains("\n| 0 | done |\n"));
+    }
+
+    #[test]
+    fn what_a_command_does_is_said_once() {
+        let written = |long: &'static str| {
+            let mut command = Command::new("x").about("Do it").long_about(long);
+            command.build();
+            let mut text = String::new();
+            append_command(&mut text, &command);
+            text
+        };
+        let usage = "\n```text\nx\n```\n";
+        assert_eq!(written("Do it"), format!("\n## `x`\n\nDo it.\n{usage}"));
+        assert_eq!(
+            written("Do it.\n\nNow."),
+            format!("\n## `x`\n\nDo it.\n\nNow.\n{usage}")
+        );
+        assert_eq!(
+            written("Otherwise."),
+            format!("\n## `x`\n\nDo it.\n\nOtherwise.\n{usage}")
+        );
     }
 
     #[test]
