@@ -17,9 +17,11 @@ pub use import::{ClientOutcome, ClientsImport, ClientsImported, ImportedClient};
 pub use secrets::{NewSecret, SecretEnd, ShownSecret};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use symbolon_core::client::Client;
+use symbolon_core::client::{Client, ClientPolicy};
+use symbolon_core::rights::is_admin_audience;
 use symbolon_core::view::{ClientView, Version};
 use symbolon_core::{ClientId, ClientUid};
+use symbolon_oauth_types::ResourceIndicator;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
@@ -69,6 +71,29 @@ impl Api {
         let client = self.client(text).await?;
         caller.principal.may_handle(&client.policy.scope)?;
         Ok(client)
+    }
+
+    /// Refuses the first audience that nobody serves, by its name. A client keeps those that it had; what is gone in the
+    /// meantime the store refuses; and where the change is only tried, another may see to it first.
+    async fn refuse_unserved(&self, policy: &ClientPolicy, had: &[ResourceIndicator]) -> Result<(), Problem> {
+        if dry_run::is_on() {
+            return Ok(());
+        }
+        for audience in &policy.audiences {
+            let is_own = policy.serves.iter().any(|served| served.indicator == *audience);
+            if is_own || had.contains(audience) || is_admin_audience(audience) {
+                continue;
+            }
+            if self.audience(audience).await?.is_none() {
+                return Err(Problem::invalid(
+                    "audiences",
+                    format_args!(
+                        "nobody serves {audience}: make its resource server first, or a client that serves it"
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A client as it is kept after a change; as it was written, where the store says nothing any more, or the change was only

@@ -56,6 +56,7 @@ pub(crate) async fn create_client(
     if let Some(id) = &client_id {
         api.refuse_taken(id).await?;
     }
+    api.refuse_unserved(&policy, &[]).await?;
     let (mut client, lift) = api.new_client(client_id, policy);
     let secret = match client.policy.client_type {
         ClientType::Confidential => Some(api.new_secret(client.uid)?),

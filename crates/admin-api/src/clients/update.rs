@@ -68,8 +68,9 @@ pub(crate) async fn update_client(
     }
     let policy = form.policy(&api.parts.algorithms)?;
     caller.principal.may_handle(&policy.scope)?;
-    let changed = Client { policy, ..client };
     let act = caller.act_on(version)?;
+    api.refuse_unserved(&policy, &client.policy.audiences).await?;
+    let changed = Client { policy, ..client };
     let wanted = &changed;
     api.commit(&caller, act, |admin| async move {
         admin.set_client_policy(wanted).await

@@ -10,7 +10,7 @@ use symbolon_core::import::{
 };
 use symbolon_core::password::{PasswordCost, PasswordHash};
 use symbolon_core::ports::NewUser;
-use symbolon_core::user::Role;
+use symbolon_core::user::{Role, RoleName};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -216,8 +216,8 @@ impl ImportReport {
 /// Whether the caller may give the roles. One that there is not yet is refused here: it may be there in a moment, with
 /// more than the caller holds.
 fn may_give(caller: &Caller, line: &UserLine, roles: &[Role]) -> Result<(), LineError> {
-    let held =
-        HeldRoles::of(line.profile.roles(), roles).map_err(|_| LineError::of("roles", UNKNOWN_ROLE))?;
+    let wanted = line.profile.roles();
+    let held = HeldRoles::of(wanted, roles).map_err(|unknown| unknown_role(wanted, unknown))?;
     caller
         .principal
         .may_handle(&held.scope)
@@ -225,6 +225,16 @@ fn may_give(caller: &Caller, line: &UserLine, roles: &[Role]) -> Result<(), Line
 }
 
 const UNKNOWN_ROLE: &str = "names a role that there is not";
+
+/// The same, and which of the roles it is: values of the line are not repeated.
+fn unknown_role(wanted: &[RoleName], unknown: &RoleName) -> LineError {
+    let place = wanted
+        .iter()
+        .position(|name| name == unknown)
+        .map_or(1, |place| place + 1);
+    let rule = format!("{UNKNOWN_ROLE}: number {place} of its roles; make it first");
+    LineError::of("roles", rule)
+}
 
 impl Api {
     /// The user of a line, with the hash to keep. Each password takes a while to hash: whoever is revoked meanwhile has no

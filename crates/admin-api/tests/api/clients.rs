@@ -127,6 +127,25 @@ async fn what_is_not_there_can_not_be_changed() {
 }
 
 #[tokio::test]
+async fn an_audience_that_nobody_serves_is_named() {
+    let bench = bench().await;
+    let before = bench.state().await;
+    let audiences = json!({ "client_id": "new", "audiences": ["urn:orders", "urn:nobody"] });
+    for call in [
+        Call::post("/clients").json(&with(app(), audiences.clone())),
+        Call::patch("/clients/app", &json!({ "audiences": audiences["audiences"] })),
+    ] {
+        let refused = call.to(&bench).await.expect_fields(422, &["audiences"]);
+        assert!(
+            refused.text.contains("nobody serves urn:nobody: "),
+            "{}",
+            refused.text
+        );
+    }
+    assert_eq!(bench.state().await, before);
+}
+
+#[tokio::test]
 async fn what_has_changed_meanwhile_is_left_alone() {
     let bench = bench().await;
     let old = Call::get("/clients/app").to(&bench).await.etag();
