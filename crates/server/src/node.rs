@@ -3,6 +3,7 @@
 
 mod admin;
 mod background;
+mod place;
 mod stores;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use symbolon_store_sql::{SqlConfig, SqlStore};
 use symbolon_token_endpoint::MemoryThrottle;
 
 use super::background::Sweeps;
+use super::place;
 use crate::config::{RedisSettings, RedisTopology, Settings};
 
 /// How often the database's clock is looked at before a node starts: the first look warms the connection up.
@@ -169,7 +170,10 @@ impl Stores {
 
 impl Redis {
     async fn connect(settings: &RedisSettings, sql: &SqlStore) -> anyhow::Result<Self> {
-        let records = Arc::new(RedisRecords::connect(&redis_config(settings)).await?);
+        let records = RedisRecords::connect(&redis_config(settings))
+            .await
+            .with_context(|| place::of_redis(settings.url.expose_secret()))?;
+        let records = Arc::new(records);
         Ok(Self {
             log: Arc::new(FencedLog::new(Arc::new(sql.clone()), records.clone())),
             records,
@@ -246,7 +250,12 @@ async fn open_database(
 ) -> anyhow::Result<SqlStore> {
     let store = SqlStore::connect(&database_config(settings), clock)
         .await
-        .context("database.url can't be opened")?;
+        .with_context(|| match place::of_database(&settings.database.url) {
+            Some(place) => format!(
+                "database.url can't be opened ({place}; see that it runs there and lets this machine in)"
+            ),
+            None => "database.url can't be opened".to_owned(),
+        })?;
     if settings.database.migrate_on_start {
         store
             .migrate(rng)
