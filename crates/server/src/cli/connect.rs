@@ -74,6 +74,14 @@ pub(super) fn login_path(global: &GlobalArgs) -> Result<std::path::PathBuf, CliE
 /// There is none, or its file can't be used.
 pub(super) fn stored_login(global: &GlobalArgs) -> Result<super::api::Login, CliError> {
     let path = login_path(global)?;
+    if let Some(dir) = global.data_dir.as_ref().filter(|_| global.login.is_none())
+        && !dir.exists()
+    {
+        return Err(CliError::refused(
+            format_args!("the data folder {} is not there", quoted(&dir.to_string_lossy())),
+            "name the one that `symbolon serve --dev` has made",
+        ));
+    }
     let logins = Logins::read(&path)?;
     if let Some(login) = logins.at(global.server.as_deref()) {
         return Ok(login.clone());
@@ -197,5 +205,29 @@ impl RevocationLog for Unpromised {
 
     async fn sweep_log(&self, before: UnixMillis, limit: u32) -> StoreResult<u64> {
         self.0.sweep_log(before, limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_folder_that_is_not_there_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |dir: &str| {
+            let global = GlobalArgs {
+                data_dir: Some(folder.path().join(dir)),
+                ..GlobalArgs::default()
+            };
+            stored_login(&global).unwrap_err().to_string()
+        };
+        let error = of("nodata");
+        assert!(
+            error.contains("nodata\" is not there") && error.contains("serve --dev"),
+            "{error}"
+        );
+        let error = of(".");
+        assert!(error.contains("holds no login"), "{error}");
     }
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use symbolon_core::user::ADMIN_SCOPES;
 
-use super::api::{Login, Logins, Remote};
+use super::api::{Login, Logins, Remote, SecretMethod};
 use super::args::GlobalArgs;
 use super::connect::login_path;
 use super::context::Console;
@@ -27,7 +28,8 @@ pub struct LoginArgs {
     /// Read its secret from standard input rather than from the terminal.
     #[arg(long)]
     pub secret_stdin: bool,
-    /// What to ask for; may be repeated. Without it, every admin scope, which the client must then have.
+    /// What to ask for, such as sessions:read; may be repeated. Without it, every admin scope: a client that has less is
+    /// refused then.
     #[arg(long = "scope", value_name = "SCOPE")]
     pub scopes: Vec<String>,
     /// Trust the certificates in this PEM file besides the system's.
@@ -59,12 +61,20 @@ pub fn login(
     };
     let client_secret = if args.secret_stdin {
         let input = console.read(MAX_SECRET + 1).map_err(input_failed)?;
-        let text = std::str::from_utf8(&input).unwrap_or_default().trim();
-        text.to_owned().into()
+        let text =
+            std::str::from_utf8(&input).map_err(|_| no_secret("what standard input holds is no text"))?;
+        text.trim().to_owned().into()
     } else {
         let prompt = format!("Secret of client {}: ", quoted(&args.client_id));
         console.ask_hidden(&prompt).map_err(input_failed)?
     };
+    if client_secret.expose_secret().is_empty() {
+        return Err(no_secret(if args.secret_stdin {
+            "standard input is empty"
+        } else {
+            "no secret was typed"
+        }));
+    }
     // Another process may have its working folder elsewhere.
     let ca_file = args
         .ca_file
@@ -76,6 +86,8 @@ pub fn login(
         token_endpoint: String::new(),
         client_id: args.client_id,
         client_secret,
+        // Which one the client may use is found out.
+        auth_method: SecretMethod::default(),
         scope,
         ca_file,
     };
@@ -92,6 +104,13 @@ pub fn login(
             "commands act as client {client_id} at {server}\nstored in {}",
             quoted(&file)
         ),
+    )
+}
+
+fn no_secret(what: &str) -> CliError {
+    CliError::refused(
+        what,
+        "give the client's secret there, or leave out --secret-stdin to be asked for it",
     )
 }
 

@@ -28,10 +28,24 @@ pub(in crate::cli) struct Login {
     pub(in crate::cli) client_id: String,
     /// Its secret.
     pub(in crate::cli) client_secret: SecretString,
+    /// How the secret is sent.
+    pub(in crate::cli) auth_method: SecretMethod,
     /// What to ask for, separated by spaces.
     pub(in crate::cli) scope: String,
     /// Certificates in PEM to trust besides the system's.
     pub(in crate::cli) ca_file: Option<PathBuf>,
+}
+
+/// How a client sends its secret ([RFC 6749 section 2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(in crate::cli) enum SecretMethod {
+    /// In the header, which every client may that was not told otherwise.
+    #[default]
+    #[serde(rename = "client_secret_basic")]
+    Basic,
+    /// In the body.
+    #[serde(rename = "client_secret_post")]
+    Post,
 }
 
 /// The logins of a file.
@@ -56,6 +70,8 @@ struct Stored {
     token_endpoint: String,
     client_id: String,
     client_secret: String,
+    #[serde(default)]
+    auth_method: SecretMethod,
     scope: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ca_file: Option<PathBuf>,
@@ -100,6 +116,7 @@ pub fn store_dev_login(
         token_endpoint: token_endpoint.to_owned(),
         client_id: client_id.to_owned(),
         client_secret,
+        auth_method: SecretMethod::default(),
         scope: ADMIN_SCOPES.join(" "),
         ca_file: None,
     });
@@ -190,6 +207,7 @@ impl Logins {
                 token_endpoint: stored.token_endpoint,
                 client_id: stored.client_id,
                 client_secret: stored.client_secret.into(),
+                auth_method: stored.auth_method,
                 scope: stored.scope,
                 ca_file: stored.ca_file,
             };
@@ -220,6 +238,7 @@ impl Logins {
                 token_endpoint: login.token_endpoint.clone(),
                 client_id: login.client_id.clone(),
                 client_secret: login.client_secret.expose_secret().to_owned(),
+                auth_method: login.auth_method,
                 scope: login.scope.clone(),
                 ca_file: login.ca_file.clone(),
             };
@@ -261,6 +280,7 @@ mod tests {
             token_endpoint: format!("{server}/token"),
             client_id: "admin".into(),
             client_secret: "sbs_secret".to_owned().into(),
+            auth_method: SecretMethod::Post,
             scope: "users:read".into(),
             ca_file: None,
         }
@@ -284,6 +304,7 @@ mod tests {
         assert_eq!(read.at(None).unwrap().server, "https://b.example");
         let first = read.at(Some("https://a.example")).unwrap();
         assert_eq!(first.client_secret.expose_secret(), "sbs_secret");
+        assert_eq!(first.auth_method, SecretMethod::Post);
         assert!(read.at(Some("https://c.example")).is_none());
         assert!(read.forget(None) && !read.forget(None));
         assert_eq!(read.servers().collect::<Vec<_>>(), ["https://a.example"]);

@@ -21,7 +21,7 @@ use super::error::{CliError, ErrorKind};
 use super::output::quoted;
 
 pub use login_file::{LOGIN_FILE, has_dev_login, store_dev_login};
-pub(super) use login_file::{Login, Logins, default_path};
+pub(super) use login_file::{Login, Logins, SecretMethod, default_path};
 pub(super) use remote::{Remote, Route};
 
 /// The admin API, wherever it is.

@@ -14,7 +14,7 @@ use symbolon_core::rights::ADMIN_AUDIENCE;
 use tokio::sync::Mutex;
 
 use super::super::error::{CliError, ErrorKind};
-use super::login_file::Login;
+use super::login_file::{Login, SecretMethod};
 use super::{Call, MAX_ANSWER, Raw, version};
 
 /// Longest wait for a connection.
@@ -56,6 +56,23 @@ pub(in crate::cli) struct Route {
 #[derive(Deserialize)]
 struct Token {
     access_token: String,
+}
+
+/// Why an answer never came.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// An answer that holds no token.
+struct Refusal {
+    status: StatusCode,
+    /// What is said of it, where that is understood.
+    why: Option<TokenRefusal>,
+}
+
+impl Refusal {
+    /// Whether the client may be one that has to send its secret in another way: servers do not tell.
+    fn may_be_the_method(&self) -> bool {
+        self.why.as_ref().is_some_and(|why| why.error == "invalid_client")
+    }
 }
 
 #[derive(Deserialize)]
@@ -112,16 +129,22 @@ impl Remote {
         &self.login.client_id
     }
 
-    /// Asks the server where its tokens come from and gets one, to see that the login is good; returns the login as it is to
-    /// be stored.
+    /// Asks the server where its tokens come from and gets one, to see that the login is good and how the client may send
+    /// its secret; returns the login as it is to be stored.
     ///
     /// # Errors
     /// The server can't be reached, or refuses it.
     pub(in crate::cli) async fn check(mut self) -> Result<Login, CliError> {
         let mut login = (*self.login).clone();
         login.token_endpoint = self.token_endpoint().await?;
-        self.login = Arc::new(login);
-        self.token().await?;
+        self.login = Arc::new(login.clone());
+        let mut asked = self.ask_token(&[]).await?;
+        if asked.as_ref().is_err_and(Refusal::may_be_the_method) {
+            login.auth_method = SecretMethod::Post;
+            self.login = Arc::new(login);
+            asked = self.ask_token(&[]).await?;
+        }
+        asked.map_err(|refusal| self.refused(&refusal))?;
         Ok((*self.login).clone())
     }
 
@@ -196,7 +219,8 @@ impl Remote {
             .server
             .join(&target)
             .map_err(|error| self.unreachable(&error, false))?;
-        let (status, _, bytes) = self.small(self.request(Method::GET, url)).await?;
+        let asked = self.small(self.request(Method::GET, url)).await;
+        let (status, _, bytes) = asked.map_err(|error| self.unreachable(&*error, false))?;
         let access: Option<Access> = serde_json::from_slice(&bytes).ok();
         match access.filter(|_| status.is_success()) {
             Some(access) => Ok(access.token_endpoint),
@@ -222,72 +246,88 @@ impl Remote {
     }
 
     async fn log_in(&self, headers: &[(&str, String)]) -> Result<(SecretString, Route), CliError> {
-        let endpoint = secure_url(&self.login.token_endpoint)?;
-        let form = [
+        let asked = self.ask_token(headers).await?;
+        asked.map_err(|refusal| self.refused(&refusal))
+    }
+
+    /// Asks for a token, in the way that the login says.
+    ///
+    /// # Errors
+    /// There is no answer; the refusal stands in the answer.
+    async fn ask_token(
+        &self,
+        headers: &[(&str, String)],
+    ) -> Result<Result<(SecretString, Route), Refusal>, CliError> {
+        let login = &*self.login;
+        let endpoint = secure_url(&login.token_endpoint)?;
+        let (id, secret) = (login.client_id.as_str(), login.client_secret.expose_secret());
+        let mut form = vec![
             ("grant_type", "client_credentials"),
             ("resource", ADMIN_AUDIENCE),
-            ("scope", self.login.scope.as_str()),
-            ("client_id", self.login.client_id.as_str()),
-            ("client_secret", self.login.client_secret.expose_secret()),
+            ("scope", login.scope.as_str()),
         ];
-        let mut request = self.request(Method::POST, endpoint).form(&form);
+        let mut request = self.request(Method::POST, endpoint.clone());
+        match login.auth_method {
+            SecretMethod::Basic => request = request.basic_auth(encoded(id), Some(encoded(secret))),
+            SecretMethod::Post => form.extend([("client_id", id), ("client_secret", secret)]),
+        }
+        request = request.form(&form);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let (status, route, bytes) = self.small(request).await?;
+        let asked = self.small(request).await;
+        let (status, route, bytes) = asked.map_err(|error| token_endpoint_silent(&endpoint, &*error))?;
         if status.is_success()
             && let Ok(token) = serde_json::from_slice::<Token>(&bytes)
         {
-            return Ok((token.access_token.into(), route));
+            return Ok(Ok((token.access_token.into(), route)));
         }
-        let why = serde_json::from_slice::<TokenRefusal>(&bytes);
-        let (what, remedy) = match &why {
-            Ok(refusal) if refusal.error == "invalid_scope" => (
-                refusal.error_description.as_str(),
-                "give `symbolon login --scope` what the client may have",
-            ),
-            Ok(refusal) => (
-                if refusal.error_description.is_empty() {
-                    refusal.error.as_str()
-                } else {
-                    refusal.error_description.as_str()
-                },
-                "see that the client exists, is enabled, authenticates with client_secret_post, and that the secret is \
-                 live; then run `symbolon login` again",
-            ),
-            Err(_) => ("its answer is not understood", "see the server's log"),
-        };
-        Err(CliError::new(
-            ErrorKind::Denied,
-            format_args!("no token for client {} ({status}): {what}", self.login.client_id),
-            remedy,
-        ))
+        let why = serde_json::from_slice(&bytes).ok();
+        Ok(Err(Refusal { status, why }))
     }
 
-    async fn small(&self, request: RequestBuilder) -> Result<(StatusCode, Route, Vec<u8>), CliError> {
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error, false))?;
+    fn refused(&self, refusal: &Refusal) -> CliError {
+        let (what, remedy) = match &refusal.why {
+            Some(why) if why.error == "invalid_scope" => (
+                why.error_description.as_str(),
+                "give `symbolon login` a --scope for each scope that the client has: without it every admin scope is asked for",
+            ),
+            Some(why) => (
+                if why.error_description.is_empty() {
+                    why.error.as_str()
+                } else {
+                    why.error_description.as_str()
+                },
+                "see that the client exists, is enabled, may use client_credentials for the audience urn:symbolon:admin, and \
+                 that the secret is live; then run `symbolon login` again",
+            ),
+            None => ("its answer is not understood", "see the server's log"),
+        };
+        CliError::new(
+            ErrorKind::Denied,
+            format_args!(
+                "no token for client {} ({}): {what}",
+                self.login.client_id, refusal.status
+            ),
+            remedy,
+        )
+    }
+
+    /// A short answer.
+    async fn small(&self, request: RequestBuilder) -> Result<(StatusCode, Route, Vec<u8>), Cause> {
+        let response = request.send().await?;
         let status = response.status();
         let id = response.headers().get("x-request-id");
         let route = Route {
             peer: response.remote_addr(),
             request_id: id.and_then(|id| Some(id.to_str().ok()?.to_owned())),
         };
-        let bytes = collect(response, MAX_SMALL)
-            .await
-            .map_err(|error| self.unreachable(&error, false))?;
+        let bytes = collect(response, MAX_SMALL).await?;
         Ok((status, route, bytes))
     }
 
     fn unreachable(&self, error: &dyn std::error::Error, is_change: bool) -> CliError {
-        let mut causes = error.to_string();
-        let mut cause = error.source();
-        while let Some(next) = cause {
-            causes.push_str(&format!(": {next}"));
-            cause = next.source();
-        }
+        let causes = causes(error);
         let remedy = if is_change {
             "whether the change was made is not known: look before you try again; --offline works on the database itself"
         } else {
@@ -295,6 +335,33 @@ impl Remote {
         };
         CliError::failed(format_args!("{} does not answer: {causes}", self.server), remedy)
     }
+}
+
+/// The text of an error with those of its causes.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut causes = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        causes.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    causes
+}
+
+fn token_endpoint_silent(endpoint: &Url, error: &dyn std::error::Error) -> CliError {
+    let causes = causes(error);
+    CliError::failed(
+        format_args!(
+            "the token endpoint {endpoint} does not answer, where commands get their tokens: {causes}"
+        ),
+        "see that the server runs, and that the address of its `issuer` leads to `server.listen` from here; where the issuer \
+         has changed, run `symbolon login` again; --offline works on the database itself",
+    )
+}
+
+/// As the header wants both parts of the credentials.
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 fn client() -> ClientBuilder {
@@ -340,6 +407,7 @@ fn secure_url(text: &str) -> Result<Url, CliError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use axum::Json;
@@ -347,6 +415,7 @@ mod tests {
     use axum::routing::{get, post};
     use http::HeaderMap;
     use serde_json::{Value, json};
+    use symbolon_core::user::ADMIN_SCOPES;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -393,6 +462,7 @@ mod tests {
                 server,
                 client_id: "admin".to_owned(),
                 client_secret: "sbs_secret".to_owned().into(),
+                auth_method: SecretMethod::Basic,
                 scope: "a".to_owned(),
                 ca_file: None,
             };
@@ -415,6 +485,99 @@ mod tests {
             assert_eq!(remote.send(&call).await.unwrap().status, StatusCode::UNAUTHORIZED);
             assert_eq!(miser.given.load(Relaxed), given);
         }
+    }
+
+    /// A token endpoint that takes a secret in one way only, and gives one scope.
+    async fn narrow(method: SecretMethod, scope: &str) -> Login {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let endpoint = format!("{server}/token");
+        let access = json!({ "issuer": server, "token_endpoint": endpoint, "resource": "r", "scope": "s" });
+        let give = move |headers: HeaderMap, body: String| async move {
+            let form: HashMap<_, _> = url::form_urlencoded::parse(body.as_bytes())
+                .into_owned()
+                .collect();
+            // "a b" and "s%", encoded as section 2.3.1 of RFC 6749 wants it.
+            let is_good = match method {
+                SecretMethod::Basic => {
+                    let header = headers.get("authorization").map(|value| value.to_str().unwrap());
+                    header == Some("Basic YStiOnMlMjU=") && !form.contains_key("client_secret")
+                }
+                SecretMethod::Post => {
+                    !headers.contains_key("authorization")
+                        && form["client_id"] == "a b"
+                        && form["client_secret"] == "s%"
+                }
+            };
+            match (is_good, form["scope"].as_str()) {
+                (false, _) => (
+                    StatusCode::UNAUTHORIZED,
+                    Json(json!({ "error": "invalid_client" })),
+                ),
+                (true, "sessions:read") => (StatusCode::OK, Json(json!({ "access_token": "t" }))),
+                (true, _) => (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_scope" }))),
+            }
+        };
+        let router = axum::Router::new()
+            .route("/token", post(give))
+            .route("/admin/v1/access", get(|| async { Json(access) }));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Login {
+            token_endpoint: String::new(),
+            server,
+            client_id: "a b".to_owned(),
+            client_secret: "s%".to_owned().into(),
+            auth_method: SecretMethod::default(),
+            scope: scope.to_owned(),
+            ca_file: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_login_finds_out_how_the_client_may_send_its_secret() {
+        for method in [SecretMethod::Basic, SecretMethod::Post] {
+            let login = narrow(method, "sessions:read").await;
+            let stored = Remote::new(login).unwrap().check().await.unwrap();
+            assert_eq!(stored.auth_method, method);
+            // What is stored is enough for the commands that follow.
+            assert!(Remote::new(stored).unwrap().log_in(&[]).await.is_ok());
+
+            let greedy = narrow(method, &ADMIN_SCOPES.join(" ")).await;
+            let refused = Remote::new(greedy).unwrap().check().await.unwrap_err();
+            assert_eq!(refused.kind, ErrorKind::Denied);
+            assert!(refused.to_string().contains("--scope"), "{refused}");
+
+            let mut wrong = narrow(method, "sessions:read").await;
+            wrong.client_secret = "other".to_owned().into();
+            let refused = Remote::new(wrong).unwrap().check().await.unwrap_err();
+            assert!(refused.to_string().contains("(401 Unauthorized)"), "{refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_answer_is_named_with_its_setting() {
+        let (mut remote, _) = Miser::serve(1).await;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let call = Call::new(Method::GET, &["users"]);
+        let mut login = (*remote.login).clone();
+        login.token_endpoint = format!("{gone}/token");
+        remote.login = Arc::new(login.clone());
+        let error = remote.send(&call).await.err().unwrap().to_string();
+        let said = format!("the token endpoint {gone}/token does not answer");
+        assert!(error.starts_with(&said) && error.contains("`issuer`"), "{error}");
+
+        login.server = gone.clone();
+        let error = Remote::new(login)
+            .unwrap()
+            .check()
+            .await
+            .err()
+            .unwrap()
+            .to_string();
+        let said = format!("{gone}/ does not answer");
+        assert!(error.starts_with(&said) && error.contains("--server"), "{error}");
     }
 
     /// The environment belongs to the process: another one runs the test above, and would fail where the proxy is asked.

@@ -327,6 +327,7 @@ mod tests {
             token_endpoint: format!("http://{server}/oauth2/token"),
             client_id: "admin".to_owned(),
             client_secret: "sbs_secret".to_owned().into(),
+            auth_method: Default::default(),
             scope: "audit:read".to_owned(),
             ca_file: None,
         }

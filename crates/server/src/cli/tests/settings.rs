@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::FutureExt as _;
 use symbolon_core::ports::RevocationLog as _;
 
+use super::super::args::GlobalArgs;
 use super::super::args::MigrateArgs;
 use super::super::configuration::{self, ConfigCommand};
 use super::super::error::CliError;
+use super::super::login::{LoginArgs, login};
 use super::super::migrate;
 use super::*;
 use crate::config::{Mode, Sources, read_file, run_command};
@@ -179,4 +181,39 @@ async fn a_restored_database_has_another_log() {
     let after = bench.store.head().await.unwrap();
     assert_ne!(after.log, before.log);
     assert_eq!((after.seq, after.facts), (before.seq, before.facts + 1));
+}
+
+#[test]
+fn a_secret_that_is_missing_is_told_before_anything_is_asked() {
+    for (stdin, secret_stdin, says) in [
+        (&b"\n"[..], true, "standard input is empty"),
+        (b"\xff", true, "is no text"),
+        (b"", false, "no secret was typed"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let global = GlobalArgs {
+            server: Some("http://127.0.0.1:1".to_owned()),
+            login: Some(folder.path().join("login.json")),
+            ..GlobalArgs::default()
+        };
+        let mut output = Output {
+            out: &mut Vec::new(),
+            err: &mut Vec::new(),
+            json: false,
+        };
+        let mut script = Script {
+            stdin: stdin.to_vec(),
+            answers: [""].into(),
+            terminal: true,
+            ..Script::default()
+        };
+        let args = LoginArgs {
+            client_id: "admin".to_owned(),
+            secret_stdin,
+            scopes: Vec::new(),
+            ca_file: None,
+        };
+        let error = login(&global, &mut script, &mut output, args).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
 }
