@@ -122,7 +122,12 @@ async fn what_is_refused_is_reported_and_holds_nobody_up() {
             json!("password_hash"),
             "bcrypt may have a cost of 15",
         ),
-        (7, "refused", json!("roles"), "names a role that there is not: number 1 of its roles"),
+        (
+            7,
+            "refused",
+            json!("roles"),
+            "names a role that there is not: number 1 of its roles",
+        ),
         (8, "refused", json!(null), "unknown field"),
         (9, "refused", json!(null), "at most 32768 bytes"),
         (10, "refused", json!("password"), "8 to 1024 bytes"),
