@@ -1,7 +1,7 @@
 //! The configuration: one table of settings, read from a TOML file, the environment and overrides, and
 //! turned once into validated [`Settings`].
 //!
-//! [`load`] reports everything that is wrong at once; [`explain`] shows where each value comes from, sound or not;
+//! [`load()`] reports everything that is wrong at once; [`explain()`] shows where each value comes from, sound or not;
 //! [`reference_markdown`] and [`example_toml`] write the documentation.
 
 mod command;
