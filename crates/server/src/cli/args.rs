@@ -133,6 +133,47 @@ pub enum Command {
     Verifiers(VerifiersCommand),
 }
 
+impl Command {
+    /// Whether it changes nothing, whatever its arguments.
+    pub(super) fn only_reads(&self) -> bool {
+        match self {
+            Self::Audit(_)
+            | Self::Completions(_)
+            | Self::Config(_)
+            | Self::Doctor(_)
+            | Self::Healthcheck(_)
+            | Self::Passwords(_)
+            | Self::Revocations(_)
+            | Self::Verifiers(_) => true,
+            Self::Apply(_)
+            | Self::Bootstrap(_)
+            | Self::Login(_)
+            | Self::Logout
+            | Self::Revoke(_)
+            | Self::Serve(_) => false,
+            Self::Client(command) => matches!(
+                command,
+                ClientCommand::Export(_) | ClientCommand::List(_) | ClientCommand::Show(_)
+            ),
+            Self::Keys(command) => matches!(command, KeysCommand::ExportPublic(_) | KeysCommand::List(_)),
+            Self::Migrate(args) => args.status,
+            Self::ResourceServer(command) => matches!(
+                command,
+                ResourceServerCommand::List(_) | ResourceServerCommand::Show(_)
+            ),
+            Self::Role(command) => matches!(command, RoleCommand::List),
+            Self::Scope(command) => matches!(command, ScopeCommand::List),
+            Self::Session(command) => {
+                matches!(command, SessionCommand::List(_) | SessionCommand::Show(_))
+            }
+            Self::User(command) => matches!(
+                command,
+                UserCommand::Export | UserCommand::List(_) | UserCommand::Show(_)
+            ),
+        }
+    }
+}
+
 /// `serve`.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct ServeArgs {

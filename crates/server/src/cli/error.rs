@@ -21,6 +21,7 @@ Exit codes:
   8  denied: the server refuses the login, or it lacks the scope; nothing changed
   9  stale: somebody else has changed the record meanwhile; nothing changed
   10 tampered: the audit trail is not as it was written
+  141 unread: whoever read the output has closed it, as `| head` does; of a command that changes nothing
 
 Errors go to standard error as `error: <what>; <remedy>`, with --json as {\"error\": <kind>, \"message\": <text>}.";
 
@@ -96,6 +97,7 @@ pub struct CliError {
     pub kind: ErrorKind,
     what: String,
     remedy: String,
+    is_unread: bool,
 }
 
 impl CliError {
@@ -105,7 +107,13 @@ impl CliError {
             kind,
             what: what.to_string(),
             remedy: remedy.into(),
+            is_unread: false,
         }
+    }
+
+    /// Whether it is that nobody reads the output any more, as behind `| head`.
+    pub(super) fn is_unread(&self) -> bool {
+        self.is_unread
     }
 
     /// [`ErrorKind::Failed`].
@@ -169,8 +177,10 @@ pub(super) fn input_failed(error: io::Error) -> CliError {
 
 /// What could not be written to standard output or standard error.
 pub(super) fn output_failed(error: io::Error) -> CliError {
-    CliError::failed(
+    let is_unread = error.kind() == io::ErrorKind::BrokenPipe;
+    let failed = CliError::failed(
         format_args!("the output could not be written: {error}"),
         "a change may have been made all the same: look before you try again",
-    )
+    );
+    CliError { is_unread, ..failed }
 }

@@ -39,15 +39,27 @@ pub fn run() -> ExitCode {
         // Until the arguments are understood this is all there is to go by.
         json: args.iter().any(|arg| arg == "--json"),
     };
-    let outcome = match Cli::try_parse_from(&args) {
-        Ok(cli) => dispatch(cli, &mut out),
-        Err(error) => usage(&error, &mut out),
+    let (outcome, only_reads) = match Cli::try_parse_from(&args) {
+        Ok(cli) => {
+            let only_reads = cli.command.only_reads();
+            (dispatch(cli, &mut out), only_reads)
+        }
+        Err(error) => (usage(&error, &mut out), true),
     };
+    end(&outcome, only_reads, &mut out).into()
+}
+
+/// The exit code where nobody reads the output any more, as a shell shows SIGPIPE.
+const UNREAD: u8 = 141;
+
+/// The exit code; what failed goes to standard error, unless nothing was to change and nobody reads any more.
+fn end(outcome: &Result<(), CliError>, only_reads: bool, out: &mut Output<'_>) -> u8 {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
+        Err(error) if error.is_unread() && only_reads => UNREAD,
         Err(error) => {
-            out.error(&error);
-            error.kind.into()
+            out.error(error);
+            error.kind.exit_code()
         }
     }
 }
@@ -235,6 +247,46 @@ mod tests {
         };
         let result = usage(&error, &mut out);
         (result, String::from_utf8(written).unwrap())
+    }
+
+    /// A pipe that is closed at its other end.
+    struct Closed;
+
+    impl io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn that_nobody_reads_is_told_only_after_a_change() {
+        for (line, code, said) in [
+            ("user list", 141, ""),
+            ("completions bash", 141, ""),
+            ("audit verify", 141, ""),
+            ("migrate --status", 141, ""),
+            ("user disable alice", 1, "look before you try again"),
+            ("role put r --scope s", 1, "look before you try again"),
+            ("revoke all --reason x", 1, "look before you try again"),
+            ("migrate", 1, "look before you try again"),
+        ] {
+            let args = format!("symbolon {line}");
+            let cli = Cli::try_parse_from(args.split(' ')).unwrap();
+            let mut err = Vec::new();
+            let mut out = Output {
+                out: &mut Closed,
+                err: &mut err,
+                json: false,
+            };
+            let outcome = out.write("x");
+            assert_eq!(end(&outcome, cli.command.only_reads(), &mut out), code, "{line}");
+            let err = String::from_utf8(err).unwrap();
+            assert!(err.contains(said) && err.is_empty() == said.is_empty(), "{err}");
+        }
     }
 
     #[test]
