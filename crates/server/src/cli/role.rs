@@ -4,15 +4,18 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::json;
 use symbolon_admin_api::Page;
-use symbolon_core::user::RoleName;
-use symbolon_core::view::RoleView;
+use symbolon_core::user::{ADMIN_SCOPES, RoleName};
+use symbolon_core::view::{RoleView, UserView};
 use symbolon_oauth_types::ScopeSet;
 
-use super::api::Call;
+use super::api::{Answer, Call};
 use super::args::{SureArgs, WhyArgs};
 use super::context::{ApiContext, Console};
 use super::error::{CliError, ErrorKind};
-use super::output::{Output, fields, table};
+use super::output::{Output, Remark, fields, quoted, table};
+
+/// The most users who are counted: as many as a page has.
+const MAX_COUNTED: u32 = 500;
 
 /// `role`.
 #[derive(Debug, Subcommand)]
@@ -30,7 +33,7 @@ pub enum RoleCommand {
 pub struct RolePut {
     /// The name: a-z, 0-9, - and _.
     pub name: RoleName,
-    /// A scope that holders may be granted; may be repeated.
+    /// A scope that holders may be granted; may be repeated. They replace all that the role had.
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     pub scopes: Vec<String>,
     /// Refuse where there is one already, rather than replace it.
@@ -75,6 +78,7 @@ async fn put(context: &ApiContext<'_>, out: &mut Output<'_>, args: RolePut) -> R
         .with_some("reason", args.why.reason)
         .body(&json!({ "scope": scope }))?;
     let role: RoleView = context.api.send(call).await?.read()?;
+    warn_of_unknown(out, &args.scopes)?;
     out.result(
         &json!({ "done": "put", "name": role.name, "scope": role.scope }),
         &fields(&[("role", role.name), ("scope", role.scope)]),
@@ -94,7 +98,12 @@ async fn delete(
     out: &mut Output<'_>,
     args: &RoleDelete,
 ) -> Result<(), CliError> {
-    let question = format!("Delete role {}, also from all who hold it?", args.name);
+    let holders = if args.sure.yes || !console.is_terminal() {
+        String::new()
+    } else {
+        holders(context, &args.name).await
+    };
+    let question = format!("Delete role {}, also from {holders}?", args.name);
     let path = ["roles", args.name.as_str()];
     let gone = context.delete(console, &args.sure, &question, &path).await;
     gone.map_err(|error| match error.kind {
@@ -109,11 +118,34 @@ async fn delete(
     )
 }
 
+/// Who holds a role, as far as one page and the caller's scope tell.
+async fn holders(context: &ApiContext<'_>, name: &RoleName) -> String {
+    let call = Call::new(Method::GET, &["users"])
+        .with("role", name)
+        .with("limit", MAX_COUNTED);
+    let answer = context.api.send(call).await;
+    let Ok(page) = answer.and_then(Answer::read::<Page<UserView>>) else {
+        return "all who hold it".to_owned();
+    };
+    match (page.items.len(), page.next.is_some()) {
+        (count, true) => format!("at least {count} users who hold it"),
+        (1, false) => "1 user who holds it".to_owned(),
+        (count, false) => format!("{count} users who hold it"),
+    }
+}
+
 /// The scopes of several `--scope` flags, each one scope or a space-separated list.
 ///
 /// # Errors
-/// [`CliError`] where a value is malformed or there are too many.
+/// [`CliError`] where a value is malformed or there are too many. A comma may stand in a scope, but here it is taken for a
+/// mistake.
 pub(super) fn scope_set(scopes: &[String]) -> Result<ScopeSet, CliError> {
+    if let Some(text) = scopes.iter().find(|text| text.contains(',')) {
+        return Err(CliError::refused(
+            format_args!("{} has a comma, which does not part scopes", quoted(text)),
+            "give --scope once for each",
+        ));
+    }
     let refused = |error| CliError::refused(error, "correct --scope");
     if let Some(Err(error)) = scopes
         .iter()
@@ -123,4 +155,22 @@ pub(super) fn scope_set(scopes: &[String]) -> Result<ScopeSet, CliError> {
         return Err(refused(error));
     }
     scopes.join(" ").parse().map_err(refused)
+}
+
+/// Warns of scopes that are called like those of the admin API, and are none.
+///
+/// # Errors
+/// Standard error can't be written.
+pub(super) fn warn_of_unknown(out: &mut Output<'_>, scopes: &[String]) -> Result<(), CliError> {
+    let family = |scope: &str| Some(scope.split_once(':')?.0.to_owned());
+    for scope in scopes.iter().flat_map(|text| text.split(' ')) {
+        let of_admin = ADMIN_SCOPES.iter().filter(|known| family(known) == family(scope));
+        let of_admin: Vec<_> = of_admin.copied().collect();
+        if !of_admin.is_empty() && !of_admin.contains(&scope) {
+            let known = of_admin.join(" and ");
+            let text = format!("no admin scope is called {scope}: there is {known}");
+            out.remark(Remark::Warning, &text)?;
+        }
+    }
+    Ok(())
 }

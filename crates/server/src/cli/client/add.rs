@@ -12,6 +12,7 @@ use super::super::args::WhyArgs;
 use super::super::context::ApiContext;
 use super::super::error::CliError;
 use super::super::output::Output;
+use super::super::role::warn_of_unknown;
 use super::options::{PolicyArgs, warn};
 use super::{secret, view};
 
@@ -51,6 +52,7 @@ pub(super) async fn add(
     out: &mut Output<'_>,
     args: ClientAdd,
 ) -> Result<(), CliError> {
+    let scopes = args.policy.scopes.clone();
     let mut form = args.policy.members()?;
     form.insert("name".to_owned(), json!(args.name));
     form.insert("client_id".to_owned(), json!(args.client_id));
@@ -63,6 +65,7 @@ pub(super) async fn add(
         .body(&form)?;
     let made: ClientWithSecret = context.api.send(call).await?.read()?;
     warn(out, &made.client)?;
+    warn_of_unknown(out, &scopes)?;
     match &made.client_secret {
         Some(text) => secret::show(out, "added", &made.client, text),
         None => view::done(out, "added", &made.client),

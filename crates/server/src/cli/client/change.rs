@@ -4,14 +4,16 @@ use clap::Args;
 use http::Method;
 use serde_json::{Map, Value, json};
 use symbolon_core::view::ClientView;
+use uuid::Uuid;
 
 use super::super::api::Call;
 use super::super::args::{SureArgs, WhyArgs};
 use super::super::context::{ApiContext, Console};
 use super::super::error::CliError;
 use super::super::output::Output;
+use super::super::role::warn_of_unknown;
 use super::options::{Clearable, PolicyArgs, warn};
-use super::{ClientSwitch, find, named, view};
+use super::{ClientEnable, find, named, view};
 
 /// `client update`.
 #[derive(Args, Debug)]
@@ -39,9 +41,26 @@ pub struct ClientDelete {
     /// The client id.
     #[arg(value_name = "ID")]
     pub client: String,
+    /// Also where it is the client that this command acts as.
+    #[arg(long)]
+    pub own: bool,
     /// Whether to ask, and why.
     #[command(flatten)]
     pub sure: SureArgs,
+}
+
+/// `client disable`.
+#[derive(Args, Debug)]
+pub struct ClientDisable {
+    /// The client id.
+    #[arg(value_name = "ID")]
+    pub client: String,
+    /// Also where it is the client that this command acts as.
+    #[arg(long)]
+    pub own: bool,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArgs,
 }
 
 /// `client update`: what is not given is left as it is then, whoever changes it meanwhile.
@@ -50,6 +69,7 @@ pub(super) async fn update(
     out: &mut Output<'_>,
     args: ClientUpdate,
 ) -> Result<(), CliError> {
+    let scopes = args.policy.scopes.clone();
     let mut patch: Map<String, Value> = args.clear.iter().map(|field| field.emptied()).collect();
     patch.extend(args.policy.members()?);
     patch.extend(args.name.map(|name| ("name".to_owned(), json!(name))));
@@ -65,6 +85,7 @@ pub(super) async fn update(
         .body(&patch)?;
     let client: ClientView = context.api.send(call).await?.read()?;
     warn(out, &client)?;
+    warn_of_unknown(out, &scopes)?;
     view::done(out, "updated", &client)
 }
 
@@ -75,23 +96,52 @@ fn changes(patch: &Map<String, Value>, client: &ClientView) -> Result<bool, CliE
     Ok(patch.iter().any(|(name, value)| present.get(name) != Some(value)))
 }
 
-/// `client enable` and `client disable`.
-pub(super) async fn set_active(
+/// `client enable`.
+pub(super) async fn enable(
     context: &ApiContext<'_>,
     out: &mut Output<'_>,
-    args: &ClientSwitch,
-    active: bool,
+    args: &ClientEnable,
 ) -> Result<(), CliError> {
-    let (verb, done) = if active {
-        ("enable", "enabled")
-    } else {
-        ("disable", "disabled")
-    };
-    let call = Call::new(Method::POST, &["clients", &args.client, verb])
-        .with_some("reason", args.why.reason.as_ref());
+    let client = switch(context, &args.client, "enable", &args.why).await?;
+    view::done(out, "enabled", &client)
+}
+
+/// `client disable`.
+pub(super) async fn disable(
+    context: &ApiContext<'_>,
+    out: &mut Output<'_>,
+    args: &ClientDisable,
+) -> Result<(), CliError> {
+    if let (Some(own), false) = (context.api.client_id(), args.own) {
+        // It may be named by its uid.
+        let is_own = own == args.client
+            || (Uuid::try_parse(&args.client).is_ok() && find(context, &args.client).await?.client_id == own);
+        refuse_own(is_own, own)?;
+    }
+    let client = switch(context, &args.client, "disable", &args.why).await?;
+    view::done(out, "disabled", &client)
+}
+
+async fn switch(
+    context: &ApiContext<'_>,
+    client: &str,
+    verb: &'static str,
+    why: &WhyArgs,
+) -> Result<ClientView, CliError> {
+    let call = Call::new(Method::POST, &["clients", client, verb]).with_some("reason", why.reason.as_ref());
     let sent = context.api.send(call).await;
-    let client: ClientView = sent.map_err(|error| named(error, &args.client))?.read()?;
-    view::done(out, done, &client)
+    sent.map_err(|error| named(error, client))?.read()
+}
+
+/// Refuses what would shut out whoever gives the command.
+fn refuse_own(is_own: bool, own: &str) -> Result<(), CliError> {
+    if !is_own {
+        return Ok(());
+    }
+    Err(CliError::refused(
+        format_args!("this command acts as client {own} itself, whose login ends with it"),
+        "log in as another client with `symbolon login`, or give --own if that is meant",
+    ))
 }
 
 /// `client delete`.
@@ -102,16 +152,41 @@ pub(super) async fn delete(
     args: &ClientDelete,
 ) -> Result<(), CliError> {
     let client = find(context, &args.client).await?;
-    let question = match client.serves.len() {
-        0 => format!("Delete client {} ({}) for good?", client.client_id, client.name),
-        count => format!(
-            "Delete client {} ({}) and the {count} audiences that it serves for good?",
-            client.client_id, client.name
-        ),
+    if let (Some(own), false) = (context.api.client_id(), args.own) {
+        refuse_own(own == client.client_id, own)?;
+    }
+    let (id, name) = (&client.client_id, &client.name);
+    let question = if client.serves.is_empty() {
+        format!("Delete client {id} ({name}) for good?")
+    } else {
+        let served: Vec<_> = client
+            .serves
+            .iter()
+            .map(|served| served.audience.as_str())
+            .collect();
+        let served = served.join(", ");
+        format!("Delete client {id} ({name}) and what it serves, {served}, for good?")
     };
     // By its uid: another that has got the client id meanwhile was not asked about.
     let path = ["clients", &client.uid.to_string()];
     let gone = context.delete(console, &args.sure, &question, &path).await;
     gone.map_err(|error| named(error, &args.client))?;
     view::done(out, "deleted", &client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::error::ErrorKind;
+    use super::*;
+
+    #[test]
+    fn nobody_is_shut_out_by_mistake() {
+        assert_eq!(refuse_own(false, "admin"), Ok(()));
+        let refused = refuse_own(true, "admin").unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Refused);
+        assert!(
+            refused.to_string().contains("acts as client admin itself"),
+            "{refused}"
+        );
+    }
 }

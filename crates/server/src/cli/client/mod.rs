@@ -18,7 +18,7 @@ use super::error::{CliError, ErrorKind};
 use super::output::{Output, quoted};
 
 pub use add::ClientAdd;
-pub use change::{ClientDelete, ClientUpdate};
+pub use change::{ClientDelete, ClientDisable, ClientUpdate};
 pub use import::ClientImport;
 pub use options::{Clearable, PolicyArgs, ServedArg};
 pub use secret::RotateSecret;
@@ -34,9 +34,9 @@ pub enum ClientCommand {
     /// Delete a client for good; its sessions and tokens end.
     Delete(ClientDelete),
     /// End all sessions and tokens of a client and refuse it until it is enabled again.
-    Disable(ClientSwitch),
+    Disable(ClientDisable),
     /// Accept a client again; what was before stays ended.
-    Enable(ClientSwitch),
+    Enable(ClientEnable),
     /// Write clients as JSON lines, without their secrets.
     Export(ClientFilter),
     /// Make clients of JSON lines, and show the secrets that are made for them once.
@@ -51,6 +51,8 @@ pub enum ClientCommand {
     /// Show one client.
     Show(ClientRef),
     /// Change what a client may do; what is not given stays.
+    ///
+    /// A flag that may be repeated replaces the whole list: give all that is to hold.
     Update(Box<ClientUpdate>),
 }
 
@@ -62,9 +64,9 @@ pub struct ClientRef {
     pub client: String,
 }
 
-/// `client disable` and `client enable`.
+/// `client enable`.
 #[derive(Args, Debug)]
-pub struct ClientSwitch {
+pub struct ClientEnable {
     /// The client id.
     #[arg(value_name = "ID")]
     pub client: String,
@@ -116,12 +118,12 @@ pub async fn run(
     match command {
         ClientCommand::Add(args) => add::add(context, out, *args).await,
         ClientCommand::Delete(args) => change::delete(context, console, out, &args).await,
-        ClientCommand::Disable(args) => change::set_active(context, out, &args, false).await,
-        ClientCommand::Enable(args) => change::set_active(context, out, &args, true).await,
+        ClientCommand::Disable(args) => change::disable(context, out, &args).await,
+        ClientCommand::Enable(args) => change::enable(context, out, &args).await,
         ClientCommand::Export(filter) => export::export(context, out, &filter).await,
         ClientCommand::Import(args) => import::import(context, console, out, &args).await,
         ClientCommand::List(args) => view::list_clients(context, out, &args).await,
-        ClientCommand::RotateSecret(args) => secret::rotate(context, out, &args).await,
+        ClientCommand::RotateSecret(args) => secret::rotate(context, console, out, &args).await,
         ClientCommand::Show(args) => {
             let client = find(context, &args.client).await?;
             view::show_client(out, client, context.clock.now())

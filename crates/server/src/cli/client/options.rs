@@ -23,7 +23,7 @@ pub struct PolicyArgs {
     /// against; may be repeated.
     #[arg(long = "grant", value_name = "GRANT")]
     pub grants: Vec<GrantType>,
-    /// A scope that the client may ask for; may be repeated.
+    /// A scope that the client may ask for; may be repeated. `client update` replaces the whole list.
     #[arg(long = "scope", value_name = "SCOPE")]
     pub scopes: Vec<String>,
     /// A scope that the client gets when it asks for none; may be repeated.

@@ -5,15 +5,15 @@ use http::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use symbolon_admin_api::{ClientWithSecret, NewSecret, ShownSecret};
-use symbolon_core::view::ClientView;
+use symbolon_core::view::{ClientView, SecretView};
 
 use super::super::api::Call;
 use super::super::args::WhyArgs;
-use super::super::context::ApiContext;
-use super::super::error::CliError;
+use super::super::context::{ApiContext, Console, confirm};
+use super::super::error::{CliError, ErrorKind};
 use super::super::output::{Output, Remark, fields};
 use super::options::overlap;
-use super::{named, view};
+use super::{find, named, view};
 
 /// What is said beside secrets.
 pub(super) const SHOWN_ONCE: &str =
@@ -28,17 +28,25 @@ pub struct RotateSecret {
     /// How long the newest old secret stays good, at most 30d; 0s ends it at once.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = overlap)]
     pub overlap: u32,
+    /// Do not ask where a secret that is still good for a while would end at once.
+    #[arg(long)]
+    pub yes: bool,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
 }
 
-/// `client rotate-secret`.
+/// `client rotate-secret`: two secrets are good at a time, so that an older one ends before the end that it was given.
 pub(super) async fn rotate(
     context: &ApiContext<'_>,
+    console: &mut dyn Console,
     out: &mut Output<'_>,
     args: &RotateSecret,
 ) -> Result<(), CliError> {
+    let cut_short = cut_short(context, args).await?;
+    if let Some((id, end)) = &cut_short {
+        confirm_end(console, args, id, end)?;
+    }
     let others = NewSecret {
         expire_others_in: Some(args.overlap),
     };
@@ -47,10 +55,52 @@ pub(super) async fn rotate(
         .body(&others)?;
     let sent = context.api.send(call).await;
     let made: ClientWithSecret = sent.map_err(|error| named(error, &args.client))?.read()?;
+    if let Some((id, end)) = cut_short {
+        let text = format!("secret {id}, which was good until {end}, has ended at once");
+        out.remark(Remark::Warning, &text)?;
+    }
     match &made.client_secret {
         Some(text) => show(out, "secret_rotated", &made.client, text),
         None => view::done(out, "secret_rotated", &made.client),
     }
+}
+
+/// The secret, and its end, that an overlap does not reach, since a newer one has it. Nothing where the client may not be read.
+async fn cut_short(
+    context: &ApiContext<'_>,
+    args: &RotateSecret,
+) -> Result<Option<(String, String)>, CliError> {
+    if args.overlap == 0 {
+        return Ok(None);
+    }
+    let client = match find(context, &args.client).await {
+        Ok(client) => client,
+        Err(error) if error.kind == ErrorKind::Denied => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let now = context.clock.now().0;
+    let end = |secret: &SecretView| secret.expires_ms.unwrap_or(u64::MAX);
+    let mut live: Vec<_> = client
+        .secrets
+        .into_iter()
+        .filter(|secret| now < end(secret))
+        .collect();
+    live.sort_by_key(end);
+    live.pop();
+    Ok(live
+        .into_iter()
+        .find_map(|secret| Some((secret.id, secret.expires?))))
+}
+
+fn confirm_end(console: &mut dyn Console, args: &RotateSecret, id: &str, end: &str) -> Result<(), CliError> {
+    if !args.yes && !console.is_terminal() {
+        return Err(CliError::refused(
+            format_args!("secret {id}, which is good until {end}, would end at once"),
+            "wait until then, or give --yes",
+        ));
+    }
+    let question = format!("Make a new secret? Secret {id}, which is good until {end}, ends at once.");
+    confirm(console, args.yes, &question)
 }
 
 /// Writes the secret, this once, to standard output alone.

@@ -251,7 +251,15 @@ async fn two_secrets_live_until_the_overlap_ends() {
         Some(now.plus(3_600_000).0)
     );
     assert!(accepts(&bench, &first).await && accepts(&bench, &second).await);
-    let third = bench.json("", "client rotate-secret app --overlap 1h").await;
+    let line = "client rotate-secret app --overlap 1h";
+    bench
+        .run(line)
+        .await
+        .refused(2, "would end at once; wait until then");
+    assert!(accepts(&bench, &first).await && accepts(&bench, &second).await);
+    let third = bench.run(&format!("{line} --yes --json")).await;
+    assert!(third.err.contains("has ended at once"), "{}", third.err);
+    let third = third.json();
     let third: SecretString = third["client_secret"].as_str().unwrap().into();
     assert!(!accepts(&bench, &first).await, "a third secret ends the first");
     assert!(accepts(&bench, &second).await && accepts(&bench, &third).await);
@@ -302,7 +310,7 @@ async fn deleting_a_resource_server_says_what_goes_with_it() {
     let deleted = bench.run_with(&mut script, "client delete orders").await;
     assert_eq!(deleted.error, None);
     assert!(
-        deleted.asked[0].contains("and the 1 audiences that it serves"),
+        deleted.asked[0].contains("and what it serves, https://orders.example, for good?"),
         "{:?}",
         deleted.asked
     );

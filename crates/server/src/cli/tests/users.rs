@@ -189,6 +189,16 @@ async fn roles_are_put_set_and_deleted() {
         serde_json::json!({ "name": "buyers", "scope": "orders:read orders:write" })
     );
     bench.run("role delete buyers").await.refused(2, "give --yes");
+    let mut script = Script {
+        answers: ["n\n"].into(),
+        terminal: true,
+        ..Script::default()
+    };
+    let kept = bench.run_with(&mut script, "role delete buyers").await;
+    assert_eq!(
+        kept.asked,
+        ["Delete role buyers, also from 1 user who holds it? [y/N] "]
+    );
     bench.json("", "role delete buyers --yes").await;
     bench
         .run("role delete buyers --yes")
@@ -206,6 +216,17 @@ async fn roles_are_put_set_and_deleted() {
         .run("role put r --scope a\"b")
         .await
         .refused(2, "printable ASCII");
+    bench
+        .run("role put r --scope orders:read,orders:write")
+        .await
+        .refused(2, "give --scope once for each");
+    let reed = bench
+        .run("role put r --scope audit:reed --scope audit:read --scope b:c")
+        .await;
+    assert_eq!(
+        reed.err,
+        "warning: no admin scope is called audit:reed: there is audit:read\n"
+    );
     let many: String = (0..65).map(|i| format!(" --scope s{i}")).collect();
     bench
         .run(&format!("role put r{many}"))
