@@ -1,5 +1,5 @@
 //! The command line. Commands are functions over the ports of `symbolon_core`, a [`Console`] and an [`Output`], so
-//! that they run without a process; [`run`] ties them to this one.
+//! that they run without a process; [`run()`] ties them to this one.
 
 mod api;
 pub mod apply;
