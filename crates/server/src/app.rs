@@ -19,7 +19,7 @@ use crate::cluster_metrics::ClusterMetrics;
 use crate::config::{Finding, Settings};
 use crate::dev;
 use crate::feed_metrics::FeedMetrics;
-use crate::http::{self, Listener, ListenerConfig, Stamp, TLS_CHECK_INTERVAL, TlsFiles};
+use crate::http::{self, BindError, Listener, ListenerConfig, Stamp, TLS_CHECK_INTERVAL, TlsFiles};
 use crate::key_metrics::KeyMetrics;
 use crate::management::{self, Gauges};
 use crate::node::{self, Node, Stores, Surroundings, Wraps};
@@ -60,13 +60,11 @@ pub async fn serve(
     raise_file_limit(settings.server.max_connections);
     let clock = node::cluster_clock(&settings, clock);
     let stamp = Stamp::new(clock.clone(), &*rng);
-    let public_stamp = stamp.clone();
-    let public = Listener::bind(settings.server.listen, listener_config(&settings, stamp.clone()))
-        .context("server.listen")?;
-    let management = Listener::bind(settings.management.listen, management_config(&settings, stamp))
-        .context("management.listen")?;
-    let admin = Listener::bind(settings.admin.listen, admin_config(&settings, public_stamp))
-        .context("admin.listen")?;
+    let Listeners {
+        public,
+        management,
+        admin,
+    } = Listeners::bind(&settings, options.dev.is_some(), &stamp)?;
     if options.dev.is_some() {
         settings.issuer = dev::issuer(public.local_addr());
     }
@@ -184,6 +182,41 @@ fn raise_file_limit(max_connections: usize) {
             remedy,
             "fewer files may be open than server.max_connections needs"
         );
+    }
+}
+
+/// Every socket that the server listens on.
+struct Listeners {
+    public: Listener,
+    management: Listener,
+    admin: Listener,
+}
+
+impl Listeners {
+    /// An error names the setting, and in the development mode, which has no configuration, the flag.
+    fn bind(settings: &Settings, is_dev: bool, stamp: &Stamp) -> anyhow::Result<Self> {
+        let bind = |setting: &'static str, address, config| {
+            Listener::bind(address, config).map_err(|error| match error {
+                BindError::Address { .. } => anyhow::Error::new(error).context(setting),
+                // It names its own setting.
+                BindError::Tls(error) => error.into(),
+            })
+        };
+        let public = if is_dev { "--listen" } else { "server.listen" };
+        let (server, management, admin) = (&settings.server, &settings.management, &settings.admin);
+        Ok(Self {
+            public: bind(public, server.listen, listener_config(settings, stamp.clone()))?,
+            management: bind(
+                "management.listen",
+                management.listen,
+                management_config(settings, stamp.clone()),
+            )?,
+            admin: bind(
+                "admin.listen",
+                admin.listen,
+                admin_config(settings, stamp.clone()),
+            )?,
+        })
     }
 }
 
@@ -353,5 +386,65 @@ impl Ready<'_> {
             write!(out, "{}", dev::text(issuer, (&management, &admin), seeded))?;
         }
         Ok(out.flush()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use symbolon_core::{SystemClock, SystemRng};
+
+    use super::*;
+    use crate::cli::{DEV_ENCRYPTION_KEY, dev_overrides};
+    use crate::config::{CommandError, Mode, Override, Sources, load, read_file};
+
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    /// How a start on that address, with the files of TLS that are named, fails, as it is told.
+    fn refused(listen: SocketAddr, is_dev: bool, more: &[(&'static str, &str)]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(DEV_ENCRYPTION_KEY), KEY).unwrap();
+        let mut overrides = dev_overrides(folder.path(), "http://127.0.0.1", "test").unwrap();
+        let listen = listen.to_string();
+        let listeners = [
+            ("server.listen", &*listen),
+            ("management.listen", "127.0.0.1:0"),
+            ("admin.listen", "127.0.0.1:0"),
+        ];
+        let set = listeners.iter().chain(more);
+        overrides.extend(set.map(|(key, value)| Override::new(*key, *value, "test")));
+        let sources = Sources {
+            file: None,
+            environment: Default::default(),
+            overrides,
+            read_file: Box::new(read_file),
+            run_command: Box::new(|_| Err(CommandError::Failed(127))),
+            dangerous_key_timings: false,
+            cores: NonZeroUsize::MIN,
+        };
+        let settings = load(&sources, Mode::Dev).unwrap().settings;
+        let stamp = Stamp::new(Arc::new(SystemClock::new()), &SystemRng);
+        let refused = Listeners::bind(&settings, is_dev, &stamp).err().unwrap();
+        format!("{refused:#}")
+    }
+
+    #[tokio::test]
+    async fn what_keeps_a_listener_from_opening_is_told_once() {
+        let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        for (is_dev, named) in [(true, "--listen"), (false, "server.listen")] {
+            let told = refused(address, is_dev, &[]);
+            let begins = format!("{named}: cannot listen on {address}: ");
+            assert!(told.starts_with(&begins), "{told}");
+            assert_eq!(told.matches("os error").count(), 1, "{told}");
+        }
+        let files = [
+            ("server.tls_certificate_file", "/no/such/c"),
+            ("server.tls_key_file", "/no/such/k"),
+        ];
+        let told = refused("127.0.0.1:0".parse().unwrap(), false, &files);
+        assert!(told.starts_with("server.tls_certificate_file: /no/such/c cannot be read: "));
+        assert_eq!(told.matches("os error").count(), 1, "{told}");
     }
 }

@@ -37,12 +37,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be had.
-    #[error("cannot listen on {address}: {source}; choose an address of this machine and a free port")]
+    #[error("cannot listen on {address}: {cause}; choose an address of this machine and a free port")]
     Address {
         /// The address asked for.
         address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said. It stands in the text, and so is no source, which would be told beside it.
+        cause: io::Error,
     },
     /// The certificate or its key cannot be used.
     #[error(transparent)]
@@ -73,7 +73,7 @@ impl Listener {
             .map(TlsCertificate::load)
             .transpose()?
             .map(Arc::new);
-        let (socket, local_addr) = open(address).map_err(|source| BindError::Address { address, source })?;
+        let (socket, local_addr) = open(address).map_err(|cause| BindError::Address { address, cause })?;
         Ok(Self {
             socket,
             local_addr,
@@ -301,6 +301,8 @@ impl Drop for Active {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
     use crate::http::tests::{certificate, config};
 
@@ -338,10 +340,10 @@ mod tests {
     #[tokio::test]
     async fn an_address_in_use_is_named() {
         let first = Listener::bind("127.0.0.1:0".parse().unwrap(), config()).unwrap();
-        let error = Listener::bind(first.local_addr(), config())
-            .unwrap_err()
-            .to_string();
+        let error = Listener::bind(first.local_addr(), config()).unwrap_err();
+        assert!(error.source().is_none(), "what the text holds is told once");
+        let error = error.to_string();
         assert!(error.contains(&first.local_addr().to_string()), "{error}");
-        assert!(error.contains("free port"), "{error}");
+        assert!(error.contains("in use") && error.contains("free port"), "{error}");
     }
 }

@@ -43,12 +43,12 @@ pub struct TlsFiles {
     pub check_interval: Duration,
 }
 
-/// Why a certificate and its key cannot be used.
+/// Why a certificate and its key cannot be used. Each text holds its cause, which is no source, to be told once.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is missing, unreadable or absurdly large.
     #[error(
-        "{setting}: {} cannot be read: {source}; correct the path, or let the user that runs symbolon read it",
+        "{setting}: {} cannot be read: {cause}; correct the path, or let the user that runs symbolon read it",
         path.display()
     )]
     Unreadable {
@@ -57,7 +57,7 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file does not have what it must.
     #[error("{setting}: {} holds no {expected}: {reason}; replace the file", path.display())]
@@ -85,7 +85,7 @@ pub enum TlsError {
     },
     /// The TLS library refused to start.
     #[error("TLS cannot be set up: {0}")]
-    Setup(#[from] rustls::Error),
+    Setup(rustls::Error),
 }
 
 /// The certificate that a listener presents, replaced as a whole when its files change.
@@ -201,10 +201,10 @@ impl PemPair {
 }
 
 fn read_file(setting: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |source| TlsError::Unreadable {
+    let unreadable = |cause| TlsError::Unreadable {
         setting,
         path: path.to_owned(),
-        source,
+        cause,
     };
     let file = File::open(path).map_err(unreadable)?;
     let mut content = Vec::new();
@@ -221,13 +221,14 @@ fn server_config(files: &TlsFiles, pair: &PemPair) -> Result<Arc<ServerConfig>, 
     let provider = Arc::new(aws_lc_rs::default_provider());
     let certified = certified_key(files, pair, &provider)?;
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(TlsError::Setup)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Stateless resumption: however many clients there are, no memory. Its keys are this certificate's
     // own, so that none of them resumes under a certificate that was replaced.
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
     Ok(Arc::new(config))
 }
 
@@ -285,6 +286,8 @@ fn describe(error: &pem::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     use rcgen::KeyPair;
 
@@ -368,7 +371,9 @@ mod tests {
         for (setting, reason, spoil) in cases {
             let certificate = certificate();
             spoil(&certificate);
-            let error = load(&certificate).unwrap_err().to_string();
+            let error = load(&certificate).unwrap_err();
+            assert!(error.source().is_none(), "what the text holds is told once");
+            let error = error.to_string();
             assert!(error.starts_with(setting), "{error}");
             assert!(error.contains(reason), "{reason}: {error}");
             assert!(
