@@ -1,6 +1,7 @@
 //! `audit`: who did what, when, from where and why; and whether the record of it is as it was written.
 
 mod filter;
+mod follow;
 mod verify;
 
 use std::io::Write as _;
@@ -18,6 +19,7 @@ use super::context::{ApiContext, Console};
 use super::error::{CliError, output_failed};
 use super::output::{Output, escape, escape_json, fields, more, new_file, quoted, table};
 use super::user::subject_of;
+pub use follow::AuditFollow;
 pub use verify::AuditVerify;
 pub(super) use verify::run_on_export;
 
@@ -28,6 +30,8 @@ pub enum AuditCommand {
     Checkpoint,
     /// Export the trail as JSON lines, the earliest first.
     Export(AuditExport),
+    /// Write the trail as it is written, until interrupted: a record a line, with --json as `audit export` has it.
+    Follow(AuditFollow),
     /// Show the public keys that checkpoints are signed with, as a JWK set.
     Keys,
     /// Search the trail, the latest first.
@@ -119,6 +123,7 @@ pub async fn run(
     match command {
         AuditCommand::Checkpoint => checkpoint(context, out).await,
         AuditCommand::Export(args) => export(context, console, out, &args).await,
+        AuditCommand::Follow(args) => follow::run(context, console, out, args).await,
         AuditCommand::Keys => {
             let keys: Value = context.api.read(&["audit", "keys"]).await?;
             out.result(&keys, &keys.to_string())

@@ -9,6 +9,7 @@
 mod commands;
 mod crash;
 mod doctor;
+mod follow;
 mod imports;
 mod issuer_path;
 mod keys;

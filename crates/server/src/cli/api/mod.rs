@@ -3,6 +3,7 @@
 
 mod login_file;
 mod remote;
+mod stream;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ use super::output::quoted;
 pub use login_file::{LOGIN_FILE, has_dev_login, store_dev_login};
 pub(super) use login_file::{Login, Logins, SecretMethod, default_path};
 pub(super) use remote::{Remote, Route};
+pub(super) use stream::Lines;
 
 /// The admin API, wherever it is.
 #[derive(Clone, Debug)]
@@ -280,6 +282,18 @@ impl Connection {
     pub(super) async fn send_for_text(&self, call: Call) -> Result<String, CliError> {
         let Raw { status, bytes, .. } = self.exchange(&call).await?;
         String::from_utf8(bytes).map_err(|_| not_ours(status))
+    }
+
+    /// Sends a request whose answer goes on.
+    ///
+    /// # Errors
+    /// As [`Connection::send`]; in this process nothing goes on.
+    pub(super) async fn open(&self, call: &Call) -> Result<Lines, CliError> {
+        let opened = match &self.transport {
+            Transport::Local(router) => Err(local(router, call).await?),
+            Transport::Remote(remote) => remote.open(call).await?,
+        };
+        opened.map_err(|raw| refusal(call, raw.status, &raw.bytes))
     }
 
     /// Why a request that takes `dry_run` would be refused, where it would be. Nothing is changed.

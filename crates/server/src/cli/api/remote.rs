@@ -15,12 +15,15 @@ use tokio::sync::Mutex;
 
 use super::super::error::{CliError, ErrorKind};
 use super::login_file::{Login, SecretMethod};
+use super::stream::Lines;
 use super::{Call, MAX_ANSWER, Raw, version};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest wait for an answer: the server's own bound on a request may be ten minutes.
 const ANSWER: Duration = Duration::from_secs(660);
+/// Longest time that a stream lasts: the server ends it after a quarter of an hour.
+const STREAM: Duration = Duration::from_secs(20 * 60);
 /// Longest answer that is read of the token endpoint and of what is open to everybody, in bytes.
 const MAX_SMALL: usize = 64 * 1024;
 
@@ -158,23 +161,60 @@ impl Remote {
     }
 
     pub(super) async fn send(&self, call: &Call) -> Result<Raw, CliError> {
+        let response = self.respond(call, ANSWER).await?;
+        let (status, version) = (response.status(), version(response.headers()));
+        let bytes = collect(response, MAX_ANSWER)
+            .await
+            .map_err(|error| self.unreachable(&error, !call.method.is_safe()))?;
+        Ok(Raw {
+            status,
+            version,
+            bytes,
+        })
+    }
+
+    /// Sends a request whose answer goes on, and returns what begins it.
+    pub(super) async fn open(&self, call: &Call) -> Result<Result<Lines, Raw>, CliError> {
+        let response = self.respond(call, STREAM).await?;
+        if response.status().is_success() {
+            return Ok(Ok(Lines::of(response)));
+        }
+        let status = response.status();
+        let bytes = collect(response, MAX_SMALL)
+            .await
+            .map_err(|error| self.unreachable(&error, false))?;
+        Ok(Err(Raw {
+            status,
+            version: None,
+            bytes,
+        }))
+    }
+
+    /// What is answered within that time, its body included.
+    async fn respond(&self, call: &Call, within: Duration) -> Result<Response, CliError> {
         let (token, is_new) = self.token().await?;
-        let answer = self.send_as(call, &token).await?;
-        if is_new || answer.status != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
+        let response = self.respond_as(call, within, &token).await?;
+        if is_new || response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
         }
         *self.token.lock().await = None;
         let (token, _) = self.token().await?;
-        self.send_as(call, &token).await
+        self.respond_as(call, within, &token).await
     }
 
-    async fn send_as(&self, call: &Call, token: &SecretString) -> Result<Raw, CliError> {
+    async fn respond_as(
+        &self,
+        call: &Call,
+        within: Duration,
+        token: &SecretString,
+    ) -> Result<Response, CliError> {
         let url = self
             .server
             .join(&call.target())
             .map_err(|error| CliError::failed(format_args!("no URL: {error}"), "report this as a fault"))?;
         let mut request = self
             .request(call.method.clone(), url)
+            .timeout(within)
             .bearer_auth(token.expose_secret());
         if let Some(body) = &call.body {
             request = request
@@ -184,20 +224,8 @@ impl Remote {
         if let Some((name, value)) = &call.condition {
             request = request.header(name, value);
         }
-        let is_change = !call.method.is_safe();
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error, is_change))?;
-        let (status, version) = (response.status(), version(response.headers()));
-        let bytes = collect(response, MAX_ANSWER)
-            .await
-            .map_err(|error| self.unreachable(&error, is_change))?;
-        Ok(Raw {
-            status,
-            version,
-            bytes,
-        })
+        let sent = request.send().await;
+        sent.map_err(|error| self.unreachable(&error, !call.method.is_safe()))
     }
 
     /// The token of this process, and whether it was asked for just now.

@@ -56,6 +56,15 @@ async fn an_export_is_for_its_owner_alone() {
 }
 
 #[tokio::test]
+async fn the_trail_is_followed_at_a_running_server_alone() {
+    let bench = Bench::new().await;
+    bench
+        .run("audit follow")
+        .await
+        .refused(1, "only a running server streams");
+}
+
+#[tokio::test]
 async fn a_file_without_a_checkpoint_is_refused() {
     let bench = Bench::new().await;
     with_a_record(&bench).await;
