@@ -10,7 +10,7 @@ use super::apply::ApplyArgs;
 use super::audit::AuditCommand;
 use super::bootstrap::BootstrapArgs;
 use super::calibrate::PasswordsCommand;
-use super::client::ClientCommand;
+use super::client::{ClientCommand, SecretCommand};
 use super::completions::CompletionsArgs;
 use super::configuration::ConfigCommand;
 use super::doctor::DoctorArgs;
@@ -24,6 +24,7 @@ use super::revocations::RevocationsCommand;
 use super::revoke::RevokeCommand;
 use super::role::RoleCommand;
 use super::scope::ScopeCommand;
+use super::server::ServerCommand;
 use super::session::SessionCommand;
 use super::user::UserCommand;
 use super::verifiers::VerifiersCommand;
@@ -122,6 +123,9 @@ pub enum Command {
     Scope(ScopeCommand),
     /// Run the server.
     Serve(ServeArgs),
+    /// Show what server answers, how it is configured and how it does.
+    #[command(subcommand)]
+    Server(ServerCommand),
     /// List and end sessions.
     #[command(subcommand)]
     Session(SessionCommand),
@@ -144,6 +148,7 @@ impl Command {
             | Self::Healthcheck(_)
             | Self::Passwords(_)
             | Self::Revocations(_)
+            | Self::Server(_)
             | Self::Verifiers(_) => true,
             Self::Apply(_)
             | Self::Bootstrap(_)
@@ -153,16 +158,22 @@ impl Command {
             | Self::Serve(_) => false,
             Self::Client(command) => matches!(
                 command,
-                ClientCommand::Export(_) | ClientCommand::List(_) | ClientCommand::Show(_)
+                ClientCommand::Export(_)
+                    | ClientCommand::List(_)
+                    | ClientCommand::Secret(SecretCommand::List(_))
+                    | ClientCommand::Show(_)
             ),
-            Self::Keys(command) => matches!(command, KeysCommand::ExportPublic(_) | KeysCommand::List(_)),
+            Self::Keys(command) => matches!(
+                command,
+                KeysCommand::ExportPublic(_) | KeysCommand::List(_) | KeysCommand::Show(_)
+            ),
             Self::Migrate(args) => args.status,
             Self::ResourceServer(command) => matches!(
                 command,
                 ResourceServerCommand::List(_) | ResourceServerCommand::Show(_)
             ),
-            Self::Role(command) => matches!(command, RoleCommand::List),
-            Self::Scope(command) => matches!(command, ScopeCommand::List),
+            Self::Role(command) => matches!(command, RoleCommand::List | RoleCommand::Show(_)),
+            Self::Scope(command) => matches!(command, ScopeCommand::List | ScopeCommand::Show(_)),
             Self::Session(command) => {
                 matches!(command, SessionCommand::List(_) | SessionCommand::Show(_))
             }

@@ -31,6 +31,7 @@ pub mod revoke;
 pub mod role;
 mod run;
 pub mod scope;
+pub mod server;
 pub mod session;
 mod settling;
 mod sources;
@@ -68,6 +69,7 @@ pub async fn on_api(
         ApiCommand::Revoke(command) => revoke::run(context, console, out, command).await,
         ApiCommand::Role(command) => role::run(context, console, out, command).await,
         ApiCommand::Scope(command) => scope::run(context, console, out, command).await,
+        ApiCommand::Server(command) => server::run(context, out, command).await,
         ApiCommand::Session(command) => session::run(context, out, command).await,
         ApiCommand::User(command) => user::run(context, console, out, command).await,
         ApiCommand::Verifiers(command) => verifiers::run(context, out, command).await,
@@ -95,6 +97,8 @@ pub enum ApiCommand {
     Role(role::RoleCommand),
     /// `scope`.
     Scope(scope::ScopeCommand),
+    /// `server`.
+    Server(server::ServerCommand),
     /// `session`.
     Session(session::SessionCommand),
     /// `user`.
@@ -110,7 +114,7 @@ impl ApiCommand {
             Self::Keys(keys::KeysCommand::Compromise(_)) | Self::Revoke(_) | Self::Session(_) => {
                 connect::Beside::Revoke
             }
-            Self::Audit(_) | Self::Keys(_) | Self::Revocations(_) | Self::Verifiers(_) => {
+            Self::Audit(_) | Self::Keys(_) | Self::Revocations(_) | Self::Server(_) | Self::Verifiers(_) => {
                 connect::Beside::Other
             }
             Self::Apply(_)

@@ -26,6 +26,15 @@ pub enum RoleCommand {
     List,
     /// Make a role, or replace its scopes.
     Put(RolePut),
+    /// Show a role.
+    Show(RoleRef),
+}
+
+/// A role that exists.
+#[derive(Args, Debug)]
+pub struct RoleRef {
+    /// The name.
+    pub name: RoleName,
 }
 
 /// `role put`.
@@ -68,6 +77,7 @@ pub async fn run(
         RoleCommand::Delete(args) => delete(context, console, out, &args).await,
         RoleCommand::List => show_all(context, out).await,
         RoleCommand::Put(args) => put(context, out, args).await,
+        RoleCommand::Show(args) => show(context, out, &args.name).await,
     }
 }
 
@@ -83,6 +93,23 @@ async fn put(context: &ApiContext<'_>, out: &mut Output<'_>, args: RolePut) -> R
         &json!({ "done": "put", "name": role.name, "scope": role.scope }),
         &fields(&[("role", role.name), ("scope", role.scope)]),
     )
+}
+
+async fn show(context: &ApiContext<'_>, out: &mut Output<'_>, name: &RoleName) -> Result<(), CliError> {
+    let read = context.api.read(&["roles", name.as_str()]).await;
+    let role: RoleView = read.map_err(named)?;
+    let pairs = [("role", role.name.clone()), ("scope", role.scope.clone())];
+    out.result(&role, &fields(&pairs))
+}
+
+/// The error, with where to look if there is no such role.
+fn named(error: CliError) -> CliError {
+    match error.kind {
+        ErrorKind::NotFound => {
+            CliError::not_found("there is no role of that name", "see `symbolon role list`")
+        }
+        _ => error,
+    }
 }
 
 async fn show_all(context: &ApiContext<'_>, out: &mut Output<'_>) -> Result<(), CliError> {
@@ -106,12 +133,7 @@ async fn delete(
     let question = format!("Delete role {}, also from {holders}?", args.name);
     let path = ["roles", args.name.as_str()];
     let gone = context.delete(console, &args.sure, &question, &path).await;
-    gone.map_err(|error| match error.kind {
-        ErrorKind::NotFound => {
-            CliError::not_found("there is no role of that name", "see `symbolon role list`")
-        }
-        _ => error,
-    })?;
+    gone.map_err(named)?;
     out.result(
         &json!({ "done": "deleted", "name": args.name.as_str() }),
         &format!("role {} is deleted", args.name),

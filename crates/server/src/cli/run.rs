@@ -109,6 +109,7 @@ fn dispatch(cli: Cli, out: &mut Output<'_>) -> Result<(), CliError> {
         Command::Role(command) => through_api(global, out, ApiCommand::Role(command)),
         Command::Scope(command) => through_api(global, out, ApiCommand::Scope(command)),
         Command::Serve(args) => serve(global, args),
+        Command::Server(command) => through_api(global, out, ApiCommand::Server(command)),
         Command::Session(command) => through_api(global, out, ApiCommand::Session(command)),
         Command::User(command) => through_api(global, out, ApiCommand::User(command)),
         Command::Verifiers(command) => through_api(global, out, ApiCommand::Verifiers(command)),

@@ -22,6 +22,16 @@ pub enum ScopeCommand {
     List,
     /// Put a scope on the register, or replace what it says.
     Put(ScopeDescription),
+    /// Show what the register says of a scope.
+    Show(ScopeRef),
+}
+
+/// A scope on the register.
+#[derive(Args, Debug)]
+pub struct ScopeRef {
+    /// The scope.
+    #[arg(value_name = "SCOPE")]
+    pub name: ScopeToken,
 }
 
 /// `scope put`.
@@ -66,6 +76,7 @@ pub async fn run(
         ScopeCommand::Delete(args) => delete(context, console, out, &args).await,
         ScopeCommand::List => show_all(context, out).await,
         ScopeCommand::Put(args) => put(context, out, args).await,
+        ScopeCommand::Show(args) => show(context, out, &args.name).await,
     }
 }
 
@@ -82,6 +93,15 @@ async fn put(context: &ApiContext<'_>, out: &mut Output<'_>, args: ScopeDescript
         &json!({ "done": "put", "name": scope.name, "description": scope.description }),
         &fields(&[("scope", scope.name), ("description", scope.description)]),
     )
+}
+
+async fn show(context: &ApiContext<'_>, out: &mut Output<'_>, name: &ScopeToken) -> Result<(), CliError> {
+    let scope: ScopeView = context.api.read(&["scopes", name.as_str()]).await?;
+    let pairs = [
+        ("scope", scope.name.clone()),
+        ("description", scope.description.clone()),
+    ];
+    out.result(&scope, &fields(&pairs))
 }
 
 async fn show_all(context: &ApiContext<'_>, out: &mut Output<'_>) -> Result<(), CliError> {

@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod options;
 mod secret;
+mod secrets;
 mod view;
 
 use clap::{Args, Subcommand};
@@ -22,6 +23,7 @@ pub use change::{ClientDelete, ClientDisable, ClientUpdate};
 pub use import::ClientImport;
 pub use options::{Clearable, PolicyArgs, ServedArg};
 pub use secret::RotateSecret;
+pub use secrets::{SecretAdd, SecretCommand, SecretDelete, SecretExpire};
 
 pub(super) use options::seconds;
 pub(super) use view::state;
@@ -48,6 +50,9 @@ pub enum ClientCommand {
     List(ClientList),
     /// Make a new secret, which is shown once, and let the old one end.
     RotateSecret(RotateSecret),
+    /// List, add and end the secrets of a client one by one.
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Show one client.
     Show(ClientRef),
     /// Change what a client may do; what is not given stays.
@@ -124,6 +129,7 @@ pub async fn run(
         ClientCommand::Import(args) => import::import(context, console, out, &args).await,
         ClientCommand::List(args) => view::list_clients(context, out, &args).await,
         ClientCommand::RotateSecret(args) => secret::rotate(context, console, out, &args).await,
+        ClientCommand::Secret(command) => secrets::run(context, console, out, command).await,
         ClientCommand::Show(args) => {
             let client = find(context, &args.client).await?;
             view::show_client(out, client, context.clock.now())

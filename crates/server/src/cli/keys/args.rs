@@ -154,6 +154,14 @@ pub struct KeysRotate {
     pub why: WhyArgs,
 }
 
+/// `keys show`.
+#[derive(Args, Debug)]
+pub struct KeysShow {
+    /// The key, as `symbolon keys list --all` shows it.
+    #[arg(value_parser = Kid::parse, allow_hyphen_values = true)]
+    pub kid: Kid,
+}
+
 /// When a change of keys takes effect.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct TimingArgs {

@@ -1,4 +1,4 @@
-//! `keys list`: the timeline.
+//! `keys list` and `keys show`: the timeline.
 
 use http::Method;
 use serde_json::json;
@@ -7,10 +7,10 @@ use symbolon_core::UnixMillis;
 
 use super::super::api::Call;
 use super::super::context::ApiContext;
-use super::super::error::CliError;
-use super::super::output::{Output, table};
-use super::KeysList;
+use super::super::error::{CliError, ErrorKind};
+use super::super::output::{Output, fields, table};
 use super::plan::moment;
+use super::{KeysList, KeysShow};
 
 /// Lists the keys. None of them is opened, so that it helps where the key-encryption key is the wrong one.
 pub(super) async fn run(
@@ -34,6 +34,36 @@ pub(super) async fn run(
     let rows: Vec<_> = keys.items.iter().map(row).collect();
     let headers = ["KID", "ALG", "STATE", "SINCE", "NEXT", "ENCRYPTED UNDER"];
     out.result(&json!({ "keys": keys.items }), &table(headers, &rows))
+}
+
+/// Shows one key.
+pub(super) async fn show(
+    context: &ApiContext<'_>,
+    out: &mut Output<'_>,
+    args: &KeysShow,
+) -> Result<(), CliError> {
+    let read = context.api.read(&["keys", args.kid.as_str()]).await;
+    let key: KeyView = read.map_err(|error| match error.kind {
+        ErrorKind::NotFound => CliError::not_found(
+            "there is no signing key of that id",
+            "see `symbolon keys list --all`",
+        ),
+        _ => error,
+    })?;
+    let pairs = [
+        ("kid", key.kid.clone()),
+        ("algorithm", key.alg.clone()),
+        ("state", key.state.clone()),
+        ("since", key.since.clone()),
+        ("created", key.created.clone()),
+        (
+            "signed from",
+            key.activated.clone().unwrap_or_else(|| "-".to_owned()),
+        ),
+        ("next", next(&key, context.clock.now())),
+        ("encrypted under", encrypted_under(&key)),
+    ];
+    out.result(&key, &fields(&pairs))
 }
 
 /// What becomes of the key and when; of a pending one also whether it could sign.

@@ -19,7 +19,7 @@ use super::error::CliError;
 use super::output::Output;
 pub use args::{
     DryRunArgs, KeysActivate, KeysCompromise, KeysExportPublic, KeysGenerate, KeysImport, KeysList,
-    KeysRetire, KeysRewrap, KeysRotate, PublicFormat, TimingArgs,
+    KeysRetire, KeysRewrap, KeysRotate, KeysShow, PublicFormat, TimingArgs,
 };
 
 /// `keys`.
@@ -74,6 +74,8 @@ pub enum KeysCommand {
     /// pending key has been published by every server for `keys.publish_before_signing`: wait as long as the message
     /// says.
     Rotate(KeysRotate),
+    /// Show a signing key, in whichever state.
+    Show(KeysShow),
 }
 
 /// Runs a command on signing keys.
@@ -92,6 +94,7 @@ pub async fn run(
         KeysCommand::ExportPublic(args) => return export::run(context, out, &args).await,
         KeysCommand::List(args) => return list::run(context, out, &args).await,
         KeysCommand::Rewrap(args) => return rewrap::run(context, out, args).await,
+        KeysCommand::Show(args) => return list::show(context, out, &args).await,
         KeysCommand::Activate(args) => {
             let call = Call::new(Method::POST, &["keys", args.kid.as_str(), "activate"])
                 .with_some("reason", args.why.reason)

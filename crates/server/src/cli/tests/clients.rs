@@ -271,6 +271,62 @@ async fn two_secrets_live_until_the_overlap_ends() {
 }
 
 #[tokio::test]
+async fn secrets_are_added_listed_and_ended_one_by_one() {
+    let (bench, first) = with_app().await;
+    let listed = async || {
+        let list = bench.json("", "client secret list app").await;
+        list["secrets"].as_array().unwrap().clone()
+    };
+    let old = listed().await[0]["id"].as_str().unwrap().to_owned();
+    let added = bench.json("", "client secret add app").await;
+    assert_eq!(
+        (added["done"].as_str(), &added["old_secret_until"]),
+        (Some("secret_added"), &Value::Null)
+    );
+    let second: SecretString = added["client_secret"].as_str().unwrap().into();
+    assert!(accepts(&bench, &first).await && accepts(&bench, &second).await);
+    bench
+        .run("client secret add app")
+        .await
+        .refused(2, "two secrets are live already");
+
+    let line = format!("client secret expire app {old} --in 1m");
+    let ends = bench.json("", &line).await;
+    let end = bench.clock.now().plus(60_000).0 - LEASE.as_millis() as u64;
+    assert!(
+        ends["expires_ms"].as_u64().unwrap().abs_diff(end) < 1000,
+        "{ends}"
+    );
+    assert!(accepts(&bench, &first).await);
+    bench.clock.0.fetch_add(60_000, Ordering::Relaxed);
+    assert!(!accepts(&bench, &first).await && accepts(&bench, &second).await);
+    let table = bench.run("client secret list app").await.out;
+    assert!(table.contains(&format!("{old}  ended")), "{table}");
+
+    let live = listed().await;
+    let live = live.iter().find(|secret| secret["id"] != *old).unwrap();
+    let line = format!("client secret delete app {}", live["id"].as_str().unwrap());
+    bench.run(&line).await.refused(2, "give --yes");
+    bench.json("", &format!("{line} --yes")).await;
+    assert!(!accepts(&bench, &second).await);
+    bench
+        .run(&format!("{line} --yes"))
+        .await
+        .refused(3, "see `symbolon client secret list`");
+    bench
+        .run("client secret list nobody")
+        .await
+        .refused(3, "there is no client \"nobody\"");
+}
+
+#[test]
+fn a_secret_is_not_taken_for_its_id() {
+    let line = "symbolon client secret delete app sbs_0123456789abcdef";
+    let error = Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
+    assert!(error.contains("12 hexadecimal digits"), "{error}");
+}
+
+#[tokio::test]
 async fn each_change_is_logged_with_its_entry() {
     let (bench, _) = with_app().await;
     let id = "app".parse().unwrap();

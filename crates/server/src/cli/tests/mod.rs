@@ -7,6 +7,7 @@ mod clients;
 mod evidence;
 mod imports;
 mod keys;
+mod operations;
 mod parsing;
 mod passwords;
 mod registers;
@@ -31,6 +32,7 @@ use symbolon_core::revocation::LEASE;
 use symbolon_core::{Clock, SystemRng, UnixMillis};
 use symbolon_jose::SigningAlg;
 use symbolon_store_sql::{SqlConfig, SqlStore};
+use tower::util::MapRequestLayer;
 use zeroize::Zeroizing;
 
 use super::args::{Cli, Command};
@@ -150,6 +152,8 @@ struct Bench {
     is_unfenced: bool,
     /// `admin.max_body_bytes`.
     max_body_bytes: usize,
+    /// Method and path of each request that commands have made.
+    requests: Arc<Mutex<Vec<String>>>,
     dir: tempfile::TempDir,
 }
 
@@ -175,6 +179,7 @@ impl Bench {
             reports: Arc::default(),
             is_unfenced: false,
             max_body_bytes: 1 << 20,
+            requests: Arc::default(),
             dir,
         }
     }
@@ -226,6 +231,8 @@ impl Bench {
             Command::Revoke(command) => ApiCommand::Revoke(command),
             Command::Role(command) => ApiCommand::Role(command),
             Command::Scope(command) => ApiCommand::Scope(command),
+            Command::Server(command) => ApiCommand::Server(command),
+            Command::Session(command) => ApiCommand::Session(command),
             Command::User(command) => ApiCommand::User(command),
             Command::Verifiers(command) => ApiCommand::Verifiers(command),
             other => panic!("{other:?} does not run here"),
@@ -270,7 +277,14 @@ impl Bench {
             rng: Arc::new(SystemRng),
         };
         let opened = offline.open().await.map_err(failed)?;
-        let connection = Connection::local(symbolon_admin_api::router(opened.api));
+        let requests = self.requests.clone();
+        let note = move |request: axum::extract::Request| {
+            let line = format!("{} {}", request.method(), request.uri().path());
+            requests.lock().unwrap().push(line);
+            request
+        };
+        let router = symbolon_admin_api::router(opened.api).layer(MapRequestLayer::new(note));
+        let connection = Connection::local(router);
         let context = ApiContext {
             api: &connection,
             clock: &*self.clock,

@@ -31,6 +31,10 @@ async fn a_scope_is_put_on_the_register_and_taken_off() {
         bench.json("", "scope list").await,
         json!({ "scopes": [{ "name": "orders:read", "description": "See orders" }] })
     );
+    assert_eq!(
+        bench.json("", "scope show orders:read").await,
+        json!({ "name": "orders:read", "description": "See orders" })
+    );
     let hostile = ["scope", "put", "a", "--description", "a\u{1b}[31m"];
     bench
         .run_args(&mut Script::default(), &hostile)

@@ -188,6 +188,15 @@ async fn roles_are_put_set_and_deleted() {
         roles["roles"][0],
         serde_json::json!({ "name": "buyers", "scope": "orders:read orders:write" })
     );
+    let shown = bench.json("", "role show buyers").await;
+    assert_eq!(
+        shown,
+        serde_json::json!({ "name": "buyers", "scope": "orders:read orders:write" })
+    );
+    bench
+        .run("role show sellers")
+        .await
+        .refused(3, "see `symbolon role list`");
     bench.run("role delete buyers").await.refused(2, "give --yes");
     let mut script = Script {
         answers: ["n\n"].into(),

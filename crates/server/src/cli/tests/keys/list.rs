@@ -153,6 +153,15 @@ async fn lists_former_keys_when_asked() {
         format!("{bad} EdDSA compromised 2023-11-14T22:13:22.000Z - -")
     );
     let all = bench.json("", "keys list --all").await;
+    let shown = bench.json("", &format!("keys show {bad}")).await;
+    assert_eq!(shown, all["keys"][5]);
+    let shown = bench.run(&format!("keys show {retiring}")).await.out;
+    assert!(shown.contains("state:           retired"), "{shown}");
+    let unknown = "keys show AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    bench
+        .run(unknown)
+        .await
+        .refused(3, "see `symbolon keys list --all`");
     assert_eq!(all["keys"][2]["activated_ms"], START);
     assert_eq!(all["keys"][5]["encryption_key"], Value::Null);
 }
