@@ -5,8 +5,8 @@
 #
 #   tests/schemathesis/run.sh [examples per operation, 100]
 #
-# It builds the release binary unless SYMBOLON names one. What would end its own token, or the signing keys that the
-# others need, runs in a second pass, whose later requests are refused: that is counted too.
+# It builds the release binary unless SYMBOLON names one. What would end its own token or secret, or the signing keys that
+# the others need, runs in a second pass, whose later requests are refused: that is counted too.
 set -eu
 examples=${1:-100}
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -45,12 +45,13 @@ PY
 }
 
 checks=not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance
-ends='^(disable_client|delete_client|update_client|create_revocation|compromise_key|compromise_all_keys|rewrap_keys|retire_key)$'
+ends='^(add_client_secret|expire_client_secret|delete_client_secret|disable_client|delete_client|update_client|create_revocation|compromise_key|compromise_all_keys|rewrap_keys|retire_key)$'
 run() {
-    st run "$admin/admin/v1/openapi.json" --url "$admin" --header "Authorization: Bearer $(token)" \
-        --checks $checks,unsupported_method --phases coverage,fuzzing --max-examples "$examples" --workers 2 \
+    bearer=$(token)
+    st run "$admin/admin/v1/openapi.json" --url "$admin" --header "Authorization: Bearer $bearer" \
+        --checks $checks,unsupported_method --phases coverage,fuzzing --max-examples "$examples" \
         --request-timeout 30 "$@"
 }
 # A stream of server-sent events has no end.
-run --exclude-operation-id stream_audit --exclude-operation-id-regex "$ends"
-run --include-operation-id-regex "$ends"
+run --workers 2 --exclude-operation-id stream_audit --exclude-operation-id-regex "$ends"
+run --workers 1 --include-operation-id-regex "$ends"
