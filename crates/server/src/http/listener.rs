@@ -100,7 +100,21 @@ impl Listener {
     }
 }
 
+/// Binds `address` as [`Listener::bind`] does, and gives it back without having listened.
+///
+/// # Errors
+/// What the system says where it can't be had.
+pub fn try_address(address: SocketAddr) -> io::Result<()> {
+    bound(address).map(drop)
+}
+
 fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = bound(address)?.listen(BACKLOG)?;
+    let local_addr = socket.local_addr()?;
+    Ok((socket, local_addr))
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
@@ -109,9 +123,7 @@ fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     // A restart need not wait for the connections of the process before it.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    let socket = socket.listen(BACKLOG)?;
-    let local_addr = socket.local_addr()?;
-    Ok((socket, local_addr))
+    Ok(socket)
 }
 
 /// How the connections ended that were open when the listener was told to stop.

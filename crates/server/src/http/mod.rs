@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use listener::{BindError, Drained, Listener, serve};
+pub use listener::{BindError, Drained, Listener, serve, try_address};
 pub use stamp::Stamp;
 pub use stats::ListenerStats;
 pub use tls::{TLS_CHECK_INTERVAL, TlsCertificate, TlsError, TlsFiles};

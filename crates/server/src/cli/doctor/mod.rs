@@ -14,6 +14,7 @@ mod configuration;
 mod database;
 mod keys;
 mod limits;
+mod listen;
 mod postgres;
 mod proxies;
 mod reachability;
@@ -37,7 +38,7 @@ use crate::config::{Mode, Settings};
 /// `doctor`.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct DoctorArgs {
-    /// Leave out what a running server alone can answer.
+    /// Leave out what a running server alone can answer, and see that the addresses that it is to listen on are free.
     #[arg(long)]
     pub before_start: bool,
 }
@@ -109,6 +110,7 @@ async fn examine(patient: &Patient) -> Vec<Check> {
     );
     let mut checks = database;
     checks.extend(redis);
+    checks.extend(listen::checks(patient));
     checks.extend(reachability);
     checks.extend([
         admin::listener(settings),

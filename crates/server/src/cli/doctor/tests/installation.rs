@@ -88,6 +88,7 @@ async fn a_sound_installation_on_a_file_passes() {
         Outcome::Skipped,
         "--before-start",
     );
+    assert(&checks, Name::ListenServer, Outcome::Ok, "any free port");
     // Everything is in the report, if only to say that it was skipped.
     for name in Name::ALL {
         let own = [Name::Configuration, Name::ClockMachine].contains(name);

@@ -16,7 +16,9 @@ use super::*;
 use crate::config::{CommandError, ConfigFile, FileText, Sources, load, read_file};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const HTTP: &str = "issuer = \"http://127.0.0.1:8080\"\n";
+/// On ports that nobody else has.
+const HTTP: &str = "issuer = \"http://127.0.0.1:8080\"\nserver.listen = \"127.0.0.1:0\"\n\
+                    management.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\n";
 
 /// A clock that stands still.
 pub(super) struct Stopped(pub(super) UnixMillis);
