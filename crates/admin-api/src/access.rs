@@ -10,9 +10,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use symbolon_core::audit::{Act, Actor, AuditEvent, Counted, EventKind, Outcome, Target};
+use symbolon_core::audit::{Act, Actor, AuditEvent, Counted, EventKind, Judged, Outcome, Target};
 use symbolon_core::ports::StoreError;
-use symbolon_core::revocation::Head;
 use symbolon_core::rights::beyond;
 use symbolon_core::{ClientId, ClientUid, RequestInfo};
 use symbolon_oauth_types::{ScopeSet, ScopeToken};
@@ -37,7 +36,7 @@ pub struct Principal {
     /// The scope that their token has now.
     pub scope: ScopeSet,
     /// The revocations and facts by which that was judged; `None` for whoever may do everything whatever is revoked.
-    pub judged: Option<Head>,
+    pub judged: Option<Judged>,
 }
 
 impl Principal {

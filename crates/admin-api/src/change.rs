@@ -8,7 +8,7 @@ use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use symbolon_core::audit::Act;
-use symbolon_core::ports::{AdminStore, Change, StoreError, StoreResult};
+use symbolon_core::ports::{AdminStore, Change, StoreResult};
 use symbolon_core::revocation::Reach;
 use symbolon_core::view::Version;
 
@@ -20,7 +20,7 @@ use crate::problem::{Problem, ProblemKind};
 /// What to do where a record has changed since it was read.
 pub(crate) const REPEAT: &str = "read the record again, and repeat the change with its ETag in If-Match";
 
-/// How often a change is tried while revocations or facts move on beneath it.
+/// How often a change is tried while facts, and revocations of whoever makes it, move on beneath it.
 const ATTEMPTS: u32 = 16;
 
 impl Api {
@@ -85,7 +85,8 @@ impl Api {
     }
 
     /// Lets a caller change something, who is judged anew for it: it may have taken a while since they were admitted. The
-    /// store changes nothing where revocations or facts have moved on since (`None`); then they are judged again.
+    /// store changes nothing where facts, or revocations that concern them, have moved on since (`None`); then they are judged
+    /// again.
     ///
     /// # Errors
     /// [`Problem`]: they would not be admitted any more, or it can't be told. Nothing changed.
@@ -108,8 +109,10 @@ impl Api {
                 return Ok(came);
             }
         }
-        let why = "so much changes at once that it could not be told whether you still may; nothing was changed: try again";
-        Err(Problem::unavailable(&StoreError::Unavailable(why.into())))
+        Err(Problem::new(
+            ProblemKind::Busy,
+            "so much changes at once that it could not be told whether you still may; nothing was changed: try again",
+        ))
     }
 
     /// Waits until a change holds. Where that can't be promised of every node, the request's answer says so.

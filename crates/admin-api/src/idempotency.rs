@@ -16,7 +16,7 @@ use symbolon_oauth_types::ScopeToken;
 use crate::access::Principal;
 use crate::api::Api;
 use crate::extract::body;
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::{NothingChanged, Problem, ProblemKind};
 
 /// The header that holds the key.
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -159,7 +159,8 @@ impl Once {
     async fn keep(&self, key: [u8; 32], response: Response, is_unchanged: bool) -> Result<Response, Problem> {
         let store = &self.api.parts.idempotency;
         let status = response.status();
-        if status.is_client_error() || (is_unchanged && status.is_success()) {
+        let is_unchanged = is_unchanged || response.extensions().get::<NothingChanged>().is_some();
+        if status.is_client_error() || is_unchanged {
             store.gave_up(key).await?;
             return Ok(response);
         }

@@ -48,6 +48,8 @@ macro_rules! problems {
 problems! {
     /// More than the caller holds.
     Beyond = "beyond-your-rights", FORBIDDEN, "Nobody gives or takes over more than they hold";
+    /// Too much changes at once. Nothing was changed.
+    Busy = "busy", SERVICE_UNAVAILABLE, "Too much changes at once";
     /// The state of things does not allow it.
     Conflict = "conflict", CONFLICT, "It can't be done as things stand";
     /// The token lacks the scope.
@@ -189,12 +191,19 @@ impl From<CursorError> for Problem {
     }
 }
 
+/// Stands in an answer by which it is known that nothing was changed, though its status alone does not say so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NothingChanged;
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let kind = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(CONTENT_TYPE, kind)], body).into_response();
+        if self.is(ProblemKind::Busy) {
+            response.extensions_mut().insert(NothingChanged);
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()

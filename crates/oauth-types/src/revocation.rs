@@ -123,7 +123,7 @@ impl Revocable<'_> {
 }
 
 /// The digests of a token: what is worth keeping of one that is judged often.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lookup {
     started: UnixMillis,
     client: Digest,
@@ -131,6 +131,14 @@ pub struct Lookup {
     session: Option<Digest>,
     token: Option<Digest>,
     key: Option<Digest>,
+}
+
+impl Lookup {
+    /// Whether an entry of that digest is about the token, whatever it does to it.
+    pub fn is_concerned_by(&self, digest: Digest) -> bool {
+        let own = [self.session, self.token, self.key];
+        [ALL, self.client, self.subject].contains(&digest) || own.contains(&Some(digest))
+    }
 }
 
 /// [`Digest::of`] everything.

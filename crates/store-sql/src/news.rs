@@ -1,5 +1,6 @@
-//! Whether a node that has not applied all of the log must do so before it may answer for a session. While revocations
-//! of others come one after the other there is always one that it has not applied: these it need not wait for.
+//! Whether a node that has not applied all of the log must do so before it may answer for a session, or change something on
+//! somebody's word. While revocations of others come one after the other there is always one that it has not applied: these
+//! it need not wait for.
 
 use std::ops::RangeInclusive;
 
@@ -7,7 +8,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use symbolon_core::ports::StoreResult;
 use symbolon_core::revocation::{Head, UNKNOWN_TIP};
 use symbolon_core::{SessionId, Subject};
-use symbolon_oauth_types::revocation::{Digest, RevocationKind};
+use symbolon_oauth_types::revocation::{Digest, Lookup, RevocationKind};
 
 use crate::convert::number;
 use crate::entity::revocation_log::{Column, Entity};
@@ -52,15 +53,22 @@ impl News {
 
     /// Whether who has applied this much must catch up before it may answer for this session.
     pub(crate) fn concern(&self, applied: Head, subject: Subject, session: SessionId) -> bool {
-        if !is_behind(applied, self.head) {
-            return false;
-        }
         let subject = Digest::of_uuid(RevocationKind::Subject, subject.0);
         let session = Digest::of_uuid(RevocationKind::Session, session.0);
-        match self.behind(applied) {
-            Some(behind) => behind.iter().any(|entry| entry.concerns(subject, session)),
-            None => true,
-        }
+        self.has(applied, |entry| entry.concerns(subject, session))
+    }
+
+    /// Whether who was judged by this much, by that token, must be judged anew before they may change anything.
+    pub(crate) fn concern_token(&self, judged: Head, token: &Lookup) -> bool {
+        self.has(judged, |entry| entry.concerns_token(token))
+    }
+
+    /// Whether one of the entries that are not applied is such a one; also where these alone don't tell what has changed.
+    fn has(&self, applied: Head, is_such: impl Fn(&Told) -> bool) -> bool {
+        is_behind(applied, self.head)
+            && self
+                .behind(applied)
+                .is_none_or(|behind| behind.iter().any(is_such))
     }
 
     /// The entries that are not applied; `None` where these alone don't tell what has changed.
@@ -91,6 +99,11 @@ impl Told {
             return self.digest == session.0;
         }
         !is(Key) && !is(Token)
+    }
+
+    fn concerns_token(&self, token: &Lookup) -> bool {
+        let digest = self.digest.as_slice().try_into();
+        digest.map_or(true, |digest| token.is_concerned_by(Digest(digest)))
     }
 }
 

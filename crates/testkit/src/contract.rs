@@ -164,6 +164,8 @@ macro_rules! store_contract {
         ]);
         $crate::store_contract!(@cases $make, warrants, [
             a_doing_judged_by_an_older_state_changes_nothing,
+            a_doing_judged_by_another_history_changes_nothing,
+            revocations_of_others_hold_nobody_up,
             nobody_gives_or_takes_over_more_than_they_hold,
         ]);
         $crate::store_contract!(@cases $make, keys, [

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use symbolon_core::audit::Judged;
 use symbolon_core::authorize::{KeyBinding, Purpose, Refusal};
 use symbolon_core::client::Client;
 use symbolon_core::ports::{Fence, StoreError};
@@ -28,7 +29,7 @@ pub struct Accepted {
     /// The user on whose behalf, as they stand now; `None` where the client acts for itself.
     pub user: Option<Arc<User>>,
     /// The revocations and facts by which it was accepted.
-    pub head: Head,
+    pub judged: Judged,
 }
 
 impl Service {
@@ -136,7 +137,10 @@ impl Service {
                     },
                     client: decision.client,
                     user: decision.user,
-                    head: decision.head,
+                    judged: Judged {
+                        head: decision.head,
+                        of: revocable(token).lookup(),
+                    },
                 });
             }
         }

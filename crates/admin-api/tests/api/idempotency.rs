@@ -157,6 +157,19 @@ async fn a_refused_request_leaves_its_key_free() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_done_for_so_much_that_changes_leaves_its_key_free() {
+    let bench = Bench::new().await;
+    bench.gate.judged_elsewhere(true);
+    let before = bench.state().await;
+    let busy = make("alice").key("k1").to(&bench).await.expect(503);
+    assert_eq!(busy.kind(), "busy");
+    assert_eq!(busy.headers["retry-after"], "2");
+    assert_eq!(bench.state().await, before);
+    bench.gate.judged_elsewhere(false);
+    make("alice").key("k1").to(&bench).await.expect(201);
+}
+
+#[tokio::test]
 async fn a_key_without_the_scope_gets_no_answer_of_others() {
     let bench = Bench::new().await;
     make("alice").key("k1").to(&bench).await.expect(201);

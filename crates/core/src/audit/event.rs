@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 use symbolon_oauth_types::ScopeSet;
+use symbolon_oauth_types::revocation::Lookup;
 use uuid::Uuid;
 
 use crate::revocation::Head;
@@ -83,11 +84,20 @@ pub struct Act {
 /// holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Warrant {
-    /// What was known of revocations and facts when they were judged. Where there is more, or something else, nothing
-    /// changes: they may have been revoked by it.
-    pub judged: Head,
+    /// By what they were judged.
+    pub judged: Judged,
     /// The scope that they hold: what they may give, and take over ([`beyond`](crate::rights::beyond)).
     pub scope: ScopeSet,
+}
+
+/// By what somebody was judged. Where facts have moved on since, or a revocation that concerns them has come, or it can't be
+/// told, they are to be judged anew.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Judged {
+    /// What was known of revocations and facts.
+    pub head: Head,
+    /// What revocations are looked up by that concern them.
+    pub of: Lookup,
 }
 
 /// How a record must be for a change to be made

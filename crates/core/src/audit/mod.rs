@@ -5,7 +5,7 @@ mod event;
 mod sweep;
 
 pub use chain::{AuditHash, GENESIS, link};
-pub use event::{Act, Actor, AuditEvent, EventKind, Expected, MAX_REASON, Outcome, Target, Warrant};
+pub use event::{Act, Actor, AuditEvent, EventKind, Expected, Judged, MAX_REASON, Outcome, Target, Warrant};
 pub use sweep::Sweep;
 
 use std::time::Duration;

@@ -43,14 +43,14 @@ impl Gate for TokenGate {
                 via: Some(client.clone()),
                 client: Some(uid),
                 scope: accepted.claims.scope,
-                judged: Some(accepted.head),
+                judged: Some(accepted.judged),
             },
             None => Principal {
                 actor: Actor::client(client),
                 via: None,
                 client: Some(uid),
                 scope: accepted.claims.scope,
-                judged: Some(accepted.head),
+                judged: Some(accepted.judged),
             },
         })
     }

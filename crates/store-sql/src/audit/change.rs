@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use symbolon_core::audit::{Act, AuditEvent, EventKind, Target};
+use symbolon_core::audit::{Act, AuditEvent, EventKind, Target, Warrant};
 use symbolon_core::client::Client;
 use symbolon_core::ports::StoreResult;
 use symbolon_core::rights::beyond;
@@ -13,8 +13,7 @@ use symbolon_oauth_types::ScopeSet;
 use super::write;
 use crate::SqlStore;
 use crate::convert::corrupt;
-use crate::log::head;
-use crate::news::is_behind;
+use crate::news::News;
 use crate::transaction::{Lock, Transaction};
 
 /// A record that administrators see and change.
@@ -78,15 +77,17 @@ pub(crate) fn may_handle(act: &Act, scope: &ScopeSet) -> bool {
 }
 
 impl SqlStore {
-    /// A transaction for somebody's doing, beside which nobody changes the log or a fact; `None` where either has moved on
-    /// since they were judged.
+    /// A transaction for somebody's doing, beside which nobody changes the log or a fact; `None` where a fact, or a
+    /// revocation that concerns them, has come since they were judged.
     pub(crate) async fn changing(&self, act: &Act) -> StoreResult<Option<Transaction>> {
         let tx = self.writing(Lock::HeadAlone).await?;
-        let is_late = match &act.warrant {
-            Some(warrant) => is_behind(warrant.judged, head(&tx).await?),
-            None => false,
-        };
-        Ok((!is_late).then_some(tx))
+        if let Some(Warrant { judged, .. }) = &act.warrant {
+            let news = News::since(&tx, std::iter::once(judged.head)).await?;
+            if news.concern_token(judged.head, &judged.of) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(tx))
     }
 
     /// Writes the event of a change, with the record as it was and as it is: one that was made has not been before, one

@@ -1,19 +1,40 @@
 //! By what somebody makes a change: it must still hold when it is made.
 
-use symbolon_core::audit::{Act, Warrant};
+use symbolon_core::audit::{Act, Judged, Warrant};
 use symbolon_core::import::{ImportMode, Imported};
 use symbolon_core::ports::{AdminStore, Change, RegisteredScope};
-use symbolon_core::revocation::{Head, NewRevocation};
+use symbolon_core::revocation::{Head, NewRevocation, UNKNOWN_TIP};
 use symbolon_core::user::Role;
+use symbolon_core::{ClientId, SessionId, Subject, TokenId};
+use symbolon_jose::Kid;
+use symbolon_oauth_types::revocation::{Digest, Revocable, RevocationKind};
+use uuid::Uuid;
 
 use super::audit::head;
 use crate::{FakeClock, Fixture, confidential_client, fresh_subject, password_hash, user};
 
-/// Somebody who was judged by that state, and holds this scope.
+const CLIENT: &str = "console";
+const KID: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const SUBJECT: Subject = Subject(Uuid::from_u128(0x0197a0f0_0000_7000_8000_000000000001));
+const SESSION: SessionId = SessionId(Uuid::from_u128(0x0197a0f0_0000_7000_8000_000000000002));
+const TOKEN: TokenId = TokenId(Uuid::from_u128(0x0197a0f0_0000_7000_8000_000000000003));
+
+/// Somebody who was judged by that state, has a token of all these, and holds this scope.
 fn acting(fixture: &Fixture, judged: Head, scope: &str) -> Box<dyn AdminStore> {
+    let token = Revocable {
+        started: FakeClock::START,
+        subject: SUBJECT.0,
+        client_id: CLIENT,
+        session: Some(SESSION.0),
+        token: Some(TOKEN.0),
+        kid: Some(KID),
+    };
     fixture.admins.acting(Act {
         warrant: Some(Warrant {
-            judged,
+            judged: Judged {
+                head: judged,
+                of: token.lookup(),
+            },
             scope: scope.parse().unwrap(),
         }),
         ..Fixture::act()
@@ -27,7 +48,7 @@ fn role(name: &str, scope: &str) -> Role {
     }
 }
 
-/// Of every change there is: whether the log has moved on, or a fact.
+/// Of every change there is: whether the maker was revoked since, or a fact has moved on.
 pub async fn a_doing_judged_by_an_older_state_changes_nothing(fixture: &Fixture) {
     let alice = user("alice").build_new();
     let shop = confidential_client("shop").build();
@@ -37,7 +58,7 @@ pub async fn a_doing_judged_by_an_older_state_changes_nothing(fixture: &Fixture)
     let orders = RegisteredScope::new("orders:read".parse().unwrap(), "see orders").unwrap();
 
     let old = fixture.log.head().await.unwrap();
-    let entry = NewRevocation::subject_blocked(fresh_subject());
+    let entry = NewRevocation::subject_blocked(SUBJECT);
     fixture.log.append(&entry, FakeClock::START).await.unwrap();
     let by_log = acting(fixture, old, "users:write clients:write");
     let old = fixture.log.head().await.unwrap();
@@ -82,6 +103,82 @@ pub async fn a_doing_judged_by_an_older_state_changes_nothing(fixture: &Fixture)
     let admin = acting(fixture, before, "users:write");
     let came = admin.add_user(&user("bob").build_new()).await.unwrap();
     assert_eq!(came, Change::Done);
+}
+
+/// Whoever can revoke something of their own, as everybody can, would hold up every change otherwise.
+pub async fn revocations_of_others_hold_nobody_up(fixture: &Fixture) {
+    let append = async |entry: NewRevocation| fixture.log.append(&entry, FakeClock::START).await.unwrap();
+    let other_key = Kid::parse("BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").unwrap();
+    let other_client: ClientId = "shop".parse().unwrap();
+    let owner = Digest::of(RevocationKind::Client, CLIENT);
+    append(NewRevocation::subject_blocked(fresh_subject())).await;
+    let judged = fixture.log.head().await.unwrap();
+    for entry in [
+        NewRevocation::client(&other_client, FakeClock::START),
+        NewRevocation::subject_blocked(fresh_subject()),
+        NewRevocation::session(SessionId(fresh_subject().0), FakeClock::START),
+        // Even of the same client, as public clients' users revoke theirs.
+        NewRevocation::token(TokenId(fresh_subject().0), owner, FakeClock::START),
+        NewRevocation::key(&other_key),
+    ] {
+        append(entry).await;
+    }
+    let admin = acting(fixture, judged, "users:write");
+    let came = admin.put_role(&role("clerk", "orders:read")).await.unwrap();
+    assert_eq!(came, Change::Done);
+
+    let client: ClientId = CLIENT.parse().unwrap();
+    for entry in [
+        NewRevocation::all(FakeClock::START),
+        NewRevocation::client(&client, FakeClock::START),
+        NewRevocation::client_lifted(&client, FakeClock::START),
+        NewRevocation::subject(SUBJECT, FakeClock::START),
+        NewRevocation::session(SESSION, FakeClock::START),
+        NewRevocation::token(TOKEN, owner, FakeClock::START),
+        NewRevocation::key(&Kid::parse(KID).unwrap()),
+    ] {
+        let judged = fixture.log.head().await.unwrap();
+        append(entry.clone()).await;
+        append(NewRevocation::subject_blocked(fresh_subject())).await;
+        let admin = acting(fixture, judged, "users:write");
+        let came = admin.put_role(&role("clerk", "orders:write")).await.unwrap();
+        assert_eq!(came, Change::CatchUp, "{entry:?}");
+    }
+}
+
+/// Who was judged by what this log has never been can't be told what has come since.
+pub async fn a_doing_judged_by_another_history_changes_nothing(fixture: &Fixture) {
+    let entry = NewRevocation::subject_blocked(fresh_subject());
+    let earlier = fixture.log.head().await.unwrap();
+    fixture.log.append(&entry, FakeClock::START).await.unwrap();
+    let head = fixture.log.head().await.unwrap();
+    for judged in [
+        Head {
+            log: fresh_subject().0,
+            ..head
+        },
+        Head {
+            seq: head.seq + 1,
+            ..head
+        },
+        Head {
+            facts: head.facts + 1,
+            ..head
+        },
+        Head { tip: [7; 16], ..head },
+        Head {
+            tip: [7; 16],
+            ..earlier
+        },
+        Head {
+            tip: UNKNOWN_TIP,
+            ..earlier
+        },
+    ] {
+        let admin = acting(fixture, judged, "users:write");
+        let came = admin.put_role(&role("clerk", "orders:read")).await.unwrap();
+        assert_eq!(came, Change::CatchUp, "{judged:?}");
+    }
 }
 
 /// Whatever the roles held when somebody looked: they are asked as they are when the change is made.

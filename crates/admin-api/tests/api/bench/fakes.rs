@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use symbolon_admin_api::{Denied, Gate, Passwords, Presented, Principal, Problem, ProblemKind, Settle};
-use symbolon_core::audit::{Actor, AuditEvent, AuditSink, Counted};
+use symbolon_core::UnixMillis;
+use symbolon_core::audit::{Actor, AuditEvent, AuditSink, Counted, Judged};
 use symbolon_core::password::PasswordHash;
 use symbolon_core::ports::StoreError;
-use symbolon_core::revocation::Reach;
+use symbolon_core::revocation::{Head, Reach, UNKNOWN_TIP};
 use symbolon_core::tokens::{AccessTokens, SignError, VerifiedAccessToken};
 use symbolon_core::user::ADMIN_SCOPES;
 use symbolon_jose::SigningAlg;
 use symbolon_oauth_types::AccessTokenClaims;
+use symbolon_oauth_types::revocation::Revocable;
 use symbolon_testkit::{fresh_client_uid, password_hash};
 use uuid::Uuid;
 
@@ -58,6 +60,28 @@ impl FakeGate {
     /// The client was deleted, and another one of its name calls from now on.
     pub(crate) fn as_namesake(&self) {
         self.principal.lock().unwrap().client = Some(fresh_client_uid());
+    }
+
+    /// Whoever calls is judged by a state that the database has never been in, from now on; or by none.
+    pub(crate) fn judged_elsewhere(&self, elsewhere: bool) {
+        let token = Revocable {
+            started: UnixMillis(0),
+            subject: Uuid::nil(),
+            client_id: "console",
+            session: None,
+            token: None,
+            kid: None,
+        };
+        let head = Head {
+            log: Uuid::from_u128(1),
+            seq: 0,
+            facts: 0,
+            tip: UNKNOWN_TIP,
+        };
+        self.principal.lock().unwrap().judged = elsewhere.then(|| Judged {
+            head,
+            of: token.lookup(),
+        });
     }
 
     /// Another client calls from now on.
