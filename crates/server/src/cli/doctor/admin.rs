@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use rustls_pki_types::CertificateDer;
@@ -22,6 +23,10 @@ pub(super) fn listener(settings: &Settings) -> Check {
     let name = Name::AdminListener;
     let listen = settings.admin.listen;
     let ip = listen.ip().to_canonical();
+    let listen = match listen.port() {
+        0 => format!("{ip} with any free port"),
+        _ => listen.to_string(),
+    };
     if ip.is_loopback() {
         return Check::ok(name, format!("{listen} is for this machine alone"));
     }
@@ -84,7 +89,7 @@ pub(super) async fn reach(settings: &Settings) -> Check {
         return Check::failed(name, format!("{server} {why}"), SET_LISTEN);
     }
     let issuer = &settings.issuer;
-    match access(&server, Trust::DangerousAny).await {
+    match access(&server, Trust::DangerousAny, PATIENCE).await {
         Some(access) if access.issuer == issuer.as_str() => {}
         Some(access) => {
             let whose = quoted(&access.issuer);
@@ -96,7 +101,7 @@ pub(super) async fn reach(settings: &Settings) -> Check {
             return Check::failed(name, why, SET_LISTEN);
         }
     }
-    if access(origin(issuer), Trust::System).await.is_some() {
+    if access(origin(issuer), Trust::System, PATIENCE).await.is_some() {
         return Check::warning(
             name,
             format!("{server} lets in nobody without a token, but stands under the issuer, {issuer}, too"),
@@ -112,9 +117,9 @@ pub(super) async fn reach(settings: &Settings) -> Check {
     )
 }
 
-/// What the admin API says of itself to everybody.
-async fn access(server: &str, trust: Trust) -> Option<Access> {
-    let answer = ask(&format!("{server}{PREFIX}/access"), PATIENCE, trust)
+/// What the admin API says of itself to everybody; nothing where there is none, or it takes longer.
+pub(super) async fn access(server: &str, trust: Trust, patience: Duration) -> Option<Access> {
+    let answer = ask(&format!("{server}{PREFIX}/access"), patience, trust)
         .await
         .ok()?;
     let access = serde_json::from_slice(&answer.body).ok()?;
@@ -170,6 +175,7 @@ mod tests {
         for (listen, more, outcome, says) in [
             ("127.0.0.1:8082", "", Outcome::Ok, "this machine alone"),
             ("[::1]:8082", "", Outcome::Ok, "this machine alone"),
+            ("127.0.0.1:0", "", Outcome::Ok, "127.0.0.1 with any free port is"),
             ("203.0.113.1:8082", TLS, Outcome::Ok, "speaks TLS"),
             ("10.0.0.2:8082", PROXIES, Outcome::Ok, "plain HTTP"),
             ("100.127.0.2:8082", PROXIES, Outcome::Ok, "plain HTTP"),

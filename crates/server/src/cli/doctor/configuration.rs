@@ -2,8 +2,17 @@
 
 use super::check::{Check, Name};
 use crate::cli::args::GlobalArgs;
-use crate::cli::sources::sources;
-use crate::config::{Finding, Mode, Settings, load};
+use crate::cli::error::CliError;
+use crate::cli::sources::{refuse_config, serve_sources};
+use crate::config::{Finding, Mode, Settings, Sources, load};
+
+/// The sources of the settings that the server starts with, in the development mode on its folder.
+fn sources(global: &GlobalArgs) -> Result<(Sources, Mode), CliError> {
+    if global.data_dir.is_some() {
+        refuse_config(global, "--data-dir")?;
+    }
+    serve_sources(global, None, global.data_dir.as_deref())
+}
 
 /// What is wrong and what is doubtful, each by itself, and the settings where nothing is wrong.
 pub(super) fn check(global: &GlobalArgs) -> (Vec<Check>, Option<(Settings, Mode)>) {

@@ -12,6 +12,7 @@ mod client_address;
 mod clock;
 mod configuration;
 mod database;
+mod dev_server;
 mod keys;
 mod limits;
 mod listen;
@@ -28,12 +29,13 @@ use serde_json::json;
 use symbolon_core::Clock;
 
 use self::check::{Check, Name, Outcome, skip_rest};
+pub(super) use self::dev_server::{DevServer, START};
 use super::api::Login;
 use super::args::GlobalArgs;
 use super::connect::stored_login;
 use super::error::{CliError, ErrorKind};
 use super::output::{Output, escape};
-use crate::config::{Mode, Settings};
+use crate::config::{Issuer, Mode, Settings};
 
 /// `doctor`.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -52,6 +54,8 @@ struct Patient {
     clock: Arc<dyn Clock>,
     /// Whether a server is expected to run.
     runs: bool,
+    /// Why it is not known where that is, which the configuration tells outside the development mode.
+    astray: Option<String>,
     /// What commands log in with, or why there is nothing.
     login: Result<Login, String>,
 }
@@ -69,12 +73,18 @@ pub(super) async fn run(
     let (mut checks, loaded) = configuration::check(global);
     checks.push(clock::machine(&*clock));
     match loaded {
-        Some((settings, mode)) => {
+        Some((mut settings, mode)) => {
+            let runs = !args.before_start;
+            let found = match mode {
+                Mode::Dev if runs => find(&mut settings, global),
+                Mode::Dev | Mode::Production => Ok(()),
+            };
             let patient = Patient {
                 settings: Arc::new(settings),
                 mode,
                 clock,
-                runs: !args.before_start,
+                runs,
+                astray: found.err().map(|error| error.to_string()),
                 login: login(global),
             };
             checks.extend(examine(&patient).await);
@@ -87,6 +97,15 @@ pub(super) async fn run(
     // Stable: what one check found stays in its order.
     checks.sort_by_key(|check| check.name);
     report(&checks, out)
+}
+
+/// Puts the addresses that the development server has in the place of those that it asked for.
+fn find(settings: &mut Settings, global: &GlobalArgs) -> Result<(), CliError> {
+    let server = DevServer::of(global)?;
+    settings.server.listen = server.public;
+    settings.admin.listen = server.admin;
+    settings.issuer = Issuer::loopback(server.public);
+    Ok(())
 }
 
 /// What commands that go through the admin API log in with.

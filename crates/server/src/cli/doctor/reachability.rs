@@ -11,12 +11,15 @@ use symbolon_jwks_publisher::Endpoints;
 use super::super::output::quoted;
 use super::super::probe::{Answer, Health, Trust, ask, health, reachable};
 use super::certificate::Validity;
-use super::check::{Check, Name, bounded, skip_rest};
+use super::check::{Check, Name, Outcome, bounded, skip_rest};
 use super::{Patient, admin};
 use crate::config::{Issuer, Mode};
 
 /// Longest wait for a whole answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What helps where a development server is not found.
+const START_OR_LEAVE_OUT: &str = "start `symbolon serve --dev` with this --data-dir, or give --before-start";
 
 const NAMES: [Name; 3] = [
     Name::ReachabilityManagement,
@@ -28,17 +31,29 @@ pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
     let mut checks = Vec::new();
     if !patient.runs {
         skip_rest(&mut checks, &NAMES, "--before-start leaves it out");
-    } else if patient.mode == Mode::Dev {
-        let why = "a development server listens wherever it is told, and makes its issuer of that";
-        skip_rest(&mut checks, &NAMES, why);
+    } else if let Some(why) = &patient.astray {
+        checks.push(Check::failed(NAMES[0], why, START_OR_LEAVE_OUT));
+        skip_rest(&mut checks, &NAMES, "see `reachability.management`");
     } else {
         let settings = &patient.settings;
+        let is_dev = patient.mode == Mode::Dev;
+        // A development server notes where its other listeners are, and the public one answers the same.
+        let health = if is_dev {
+            settings.server.listen
+        } else {
+            settings.management.listen
+        };
         let (management, issuer, admin) = tokio::join!(
-            bounded(NAMES[0], management(settings.management.listen)),
+            bounded(NAMES[0], management(health)),
             bounded(NAMES[1], issuer(&settings.issuer, patient.clock.now())),
             bounded(NAMES[2], admin::reach(settings)),
         );
         checks.extend([management, issuer, admin]);
+        // There is no setting to mend.
+        let failed = checks.iter_mut().filter(|check| check.outcome == Outcome::Failed);
+        failed
+            .filter(|_| is_dev)
+            .for_each(|check| check.remedy = Some(START_OR_LEAVE_OUT.to_owned()));
     }
     checks
 }
@@ -150,12 +165,12 @@ mod tests {
     use axum::http::header::LOCATION;
     use axum::response::IntoResponse as _;
     use axum::routing::get;
+    use serde_json::json;
     use tokio::net::TcpListener;
 
     use super::super::super::probe::LONGEST_ANSWER;
-    use super::super::check::Outcome;
     use super::super::tests::servers::{answering, assert, nobody, serve};
-    use super::super::tests::settings;
+    use super::super::tests::{patient, settings};
     use super::*;
 
     #[tokio::test]
@@ -240,5 +255,30 @@ mod tests {
                 .route("/elsewhere", get(|| async { body }))
         };
         assert(&issuer_check("", elsewhere).await, Outcome::Failed, "status 302");
+    }
+
+    #[tokio::test]
+    async fn a_development_server_is_asked_where_it_is() {
+        let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let named = format!("http://{}", public.local_addr().unwrap());
+        let metadata = json!({ "issuer": named }).to_string();
+        let routes = answering("/readyz", 200, "{}".into()).merge(answering(METADATA, 200, metadata));
+        tokio::spawn(async move { axum::serve(public, routes).await });
+        let mut patient = patient(settings(&format!(
+            "issuer = \"{named}\"\nserver.listen = \"{}\"\nmanagement.listen = \"127.0.0.1:0\"\nadmin.listen = \"{}\"",
+            named.trim_start_matches("http://"),
+            nobody().await
+        )));
+        (patient.mode, patient.runs) = (Mode::Dev, true);
+        let found = checks(&patient).await;
+        assert(&found[0], Outcome::Ok, &format!("{named}/readyz says"));
+        assert(&found[1], Outcome::Ok, &named);
+        assert(&found[2], Outcome::Failed, "gives no answer");
+        assert_eq!(found[2].remedy.as_deref(), Some(START_OR_LEAVE_OUT));
+
+        patient.astray = Some("nobody knows".to_owned());
+        let found = checks(&patient).await;
+        assert(&found[0], Outcome::Failed, "nobody knows");
+        assert(&found[2], Outcome::Skipped, "see `reachability.management`");
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn patient(settings: Settings) -> Patient {
         mode: Mode::Production,
         clock: Arc::new(SystemClock::new()),
         runs: false,
+        astray: None,
         login: Err("there is none".to_owned()),
     }
 }
