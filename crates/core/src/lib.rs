@@ -9,6 +9,7 @@ pub mod cluster_clock;
 pub mod cursor;
 pub mod evidence;
 pub mod facts;
+mod first;
 pub mod ids;
 pub mod import;
 pub mod keys;
@@ -32,6 +33,7 @@ pub mod user;
 pub mod view;
 
 pub use clock::{Clock, SystemClock};
+pub use first::FirstOfMinute;
 pub use ids::{ClientId, ClientUid, SessionId, Subject, TokenId};
 pub use request::RequestInfo;
 pub use rng::{Rng, SystemRng};

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::SecretString;
-use symbolon_core::ClientId;
+use symbolon_core::authorize::Refusal;
 use symbolon_core::client::{AuthMethod, Client};
+use symbolon_core::{ClientId, RequestInfo};
 use symbolon_oauth_types::{BasicCredentials, Form};
 
 use crate::{Service, TokenError};
@@ -41,32 +42,37 @@ impl Service {
         &self,
         headers: &HeaderMap,
         form: &Form<'_>,
+        request: &RequestInfo,
     ) -> Result<AuthenticatedClient, TokenError> {
         let presented = presented(headers, form)?;
         let client = self.parts.facts.client(&presented.client_id).await?;
         let client = client.ok_or(TokenError::ClientUnknown)?;
-        if !client.policy.auth_methods.contains(&presented.method) {
-            return Err(TokenError::ClientAuthMethod);
-        }
-        if let Some(secret) = &presented.secret {
-            let now = self.parts.clock.now();
-            if !self
-                .parts
-                .secrets
-                .matches(client.uid, secret, &client.secrets, now)
-            {
-                return Err(TokenError::ClientSecretWrong);
-            }
-        }
-        if !client.active {
-            return Err(TokenError::Refused(
-                symbolon_core::authorize::Refusal::ClientDisabled,
-            ));
+        if let Err(error) = self.check(&client, &presented) {
+            self.tell_refused_client(&client, &error, request);
+            return Err(error);
         }
         Ok(AuthenticatedClient {
             client,
             method: presented.method,
         })
+    }
+
+    fn check(&self, client: &Client, presented: &Presented) -> Result<(), TokenError> {
+        if !client.policy.auth_methods.contains(&presented.method) {
+            return Err(TokenError::ClientAuthMethod);
+        }
+        if let Some(secret) = &presented.secret {
+            let now = self.parts.clock.now();
+            let secrets = &self.parts.secrets;
+            if !secrets.matches(client.uid, secret, &client.secrets, now) {
+                return Err(TokenError::ClientSecretWrong);
+            }
+        }
+        if client.active {
+            Ok(())
+        } else {
+            Err(TokenError::Refused(Refusal::ClientDisabled))
+        }
     }
 }
 

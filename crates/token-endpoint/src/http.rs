@@ -187,7 +187,7 @@ impl<'a> Exchange<'a> {
         headers: &HeaderMap,
         form: &Form<'_>,
     ) -> Result<AuthenticatedClient, TokenError> {
-        let client = self.service.authenticate(headers, form).await?;
+        let client = self.service.authenticate(headers, form, &self.info).await?;
         self.client = Some(client.clone());
         Ok(client)
     }

@@ -1,6 +1,7 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use symbolon_core::audit::AuditSink;
+use symbolon_core::audit::{AuditSink, EventKind};
 use symbolon_core::facts::{Facts, Revocations};
 use symbolon_core::password::{PasswordCost, PasswordHash};
 use symbolon_core::ports::{AdminTokens, SessionStore};
@@ -8,7 +9,8 @@ use symbolon_core::refresh::RefreshSeal;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::throttle::LoginThrottle;
 use symbolon_core::tokens::AccessTokens;
-use symbolon_core::{Clock, Rng};
+use symbolon_core::{Clock, FirstOfMinute, Rng};
+use uuid::Uuid;
 
 use crate::grant::detour::Detour;
 use crate::{Evidence, HashLane, Metrics};
@@ -79,14 +81,20 @@ pub struct Service {
     pub(crate) decoy: PasswordHash,
     /// What hashes that are not of today's cost take longer.
     pub(crate) detour: Detour,
+    /// Which failures were told: of what kind, whose, and from where.
+    pub(crate) failures: FirstOfMinute<(EventKind, Uuid, Option<IpAddr>)>,
 }
 
 impl Service {
     /// Composes the endpoints.
     pub fn new(parts: ServiceParts) -> Arc<Self> {
         let decoy = PasswordHash::decoy(parts.password_cost, &*parts.rng);
-        let detour = Detour::default();
-        Arc::new(Self { parts, decoy, detour })
+        Arc::new(Self {
+            parts,
+            decoy,
+            detour: Detour::default(),
+            failures: FirstOfMinute::default(),
+        })
     }
 
     /// What verifiers report, to be written beside requests.

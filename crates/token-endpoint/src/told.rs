@@ -11,9 +11,10 @@ use symbolon_core::throttle::ThrottledBy;
 use symbolon_core::time::rfc3339;
 use symbolon_core::{RequestInfo, Subject, UnixMillis};
 use symbolon_oauth_types::{AccessTokenClaims, GrantType};
+use uuid::Uuid;
 
-use crate::Service;
 use crate::http::TOKEN;
+use crate::{Service, TokenError};
 
 impl Service {
     /// An access token for the admin API is about to be handed out.
@@ -48,6 +49,50 @@ impl Service {
             .with("scope", session.scope.as_str())
             .with("ends", rfc3339(session.ends));
         self.parts.audit.tell(event);
+    }
+
+    /// A login failed: the first of an account, or of names that nobody has, from an address in each minute. The name is not
+    /// told, be it one that nobody has: people type their passwords there.
+    pub(crate) fn tell_failed_login(&self, whose: Option<Subject>, client: &Client, request: &RequestInfo) {
+        let target = match whose {
+            Some(subject) => Some(Target::new("user", subject, None)),
+            None => request
+                .address
+                .map(|address| Target::new("address", address, None)),
+        };
+        let whose = whose.map_or(Uuid::nil(), |subject| subject.0);
+        let act = Act {
+            via: Some(client.client_id.clone()),
+            ..Act::new(Actor::unknown(), "")
+        };
+        let reason = TokenError::PasswordWrong.reason();
+        self.tell_failure((EventKind::LoginFailed, whose), target, act, reason, request);
+    }
+
+    /// A client that there is did not authenticate: the first time from an address in each minute.
+    pub(crate) fn tell_refused_client(&self, client: &Client, why: &TokenError, request: &RequestInfo) {
+        let target = Target::new("client", client.uid, Some(client.client_id.as_str()));
+        let act = Act::new(Actor::unknown(), "");
+        let kind = EventKind::ClientRefused;
+        self.tell_failure((kind, client.uid.0), Some(target), act, why.reason(), request);
+    }
+
+    fn tell_failure(
+        &self,
+        (kind, whose): (EventKind, Uuid),
+        target: Option<Target>,
+        act: Act,
+        reason: &'static str,
+        request: &RequestInfo,
+    ) {
+        let now = self.parts.clock.monotonic();
+        if self.failures.is_first((kind, whose, request.address), now) {
+            let event = self.event(kind, act, request).refused(reason);
+            self.parts.audit.tell(match target {
+                Some(target) => event.to(target),
+                None => event,
+            });
+        }
     }
 
     /// Failed logins have locked an account or an address for that time. A name that nobody has is only counted: there are as

@@ -213,12 +213,16 @@ kinds! {
     ClientEnabled = "client.enabled",
     /// A secret was added to a client, or one got an end.
     ClientSecretsSet = "client.secrets_set",
+    /// A client did not authenticate, and was refused.
+    ClientRefused = "client.refused",
     /// What a client may do was changed.
     ClientUpdated = "client.updated",
     /// Signing keys were made, activated, retired, imported or withdrawn.
     KeysChanged = "keys.changed",
     /// Signing keys and server secrets were encrypted under another key-encryption key.
     KeysRewrapped = "keys.rewrapped",
+    /// A login failed: the password was wrong, or nobody has the name.
+    LoginFailed = "login.failed",
     /// Failed logins have locked an account or an address.
     LoginLocked = "login.locked",
     /// Every live verifier has reported that it applied a revocation.

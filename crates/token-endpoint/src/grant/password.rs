@@ -116,10 +116,12 @@ impl Service {
         }
         let whose = found.as_ref().map(|credential| credential.user.subject);
         let Some(credential) = found.filter(|_| judged.good) else {
-            // First, so that guesses made at once are counted at once.
+            let client = context.client.client();
+            self.tell_failed_login(whose, client, &context.request);
+            // Before it is answered, so that guesses made at once are counted at once.
             if let Throttle::Wait { by, wait } = self.parts.throttle.failed(&attempt).await? {
                 self.parts.metrics.login_locked(by);
-                self.tell_lock((by, wait), whose, context.client.client(), &context.request);
+                self.tell_lock((by, wait), whose, client, &context.request);
             }
             if judged.detour.is_none() {
                 self.detour.wait().await;

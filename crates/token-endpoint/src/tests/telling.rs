@@ -1,5 +1,7 @@
 //! What the endpoints put on the audit trail.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use symbolon_core::rotation::Rotation;
 use symbolon_core::{Clock as _, UnixMillis};
@@ -83,7 +85,15 @@ async fn issues_and_refusals_are_counted_by_client_and_reason() {
     node.post("introspect", Some("api"), "token=x").await;
     node.post("revoke", Some("web"), "token=x").await;
     assert!(node.counted().is_empty(), "nothing was issued or refused");
-    assert!(node.told().is_empty());
+    let told: Vec<_> = node
+        .told()
+        .into_iter()
+        .map(|event| event["event"].clone())
+        .collect();
+    assert_eq!(
+        told, ["client.refused"; 2],
+        "one for each client that there is"
+    );
 }
 
 #[tokio::test]
@@ -186,16 +196,77 @@ async fn a_revocation_says_in_which_request_it_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_failed_login_is_told_once_a_minute_with_where_it_came_from() {
+    let node = node();
+    let guess = async |name: &str| {
+        let form = format!("grant_type=password&username={name}&password=wrong");
+        node.post("token", Some("web"), &form).await;
+        node.told()
+    };
+    let alice = node.stores.world().users[0].subject;
+    let told = guess("alice").await;
+    let target = json!({ "kind": "user", "id": alice.to_string(), "name": null });
+    assert_eq!((told.len(), &told[0]["target"]), (1, &target));
+    let told = guess("nobody").await;
+    let target = json!({ "kind": "address", "id": ADDRESS, "name": null });
+    assert_eq!((told.len(), &told[0]["target"]), (1, &target));
+    assert_eq!(told[0]["event"], "login.failed");
+    assert_eq!(told[0]["refused_because"], "password_wrong");
+    assert_eq!(
+        (&told[0]["via"], &told[0]["address"]),
+        (&json!("web"), &json!(ADDRESS))
+    );
+    assert!(!told[0].to_string().contains("nobody"), "it may be a password");
+    assert!(guess("nobody-else").await.is_empty());
+    node.clock.advance(Duration::from_secs(60));
+    assert_eq!(guess("no-one").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_authenticate_is_told_once_a_minute() {
+    let node = node();
+    let ask = async |client: &str| {
+        let form = format!("grant_type=client_credentials&client_id={client}&client_secret=wrong");
+        node.post("token", None, &form).await;
+        node.told()
+    };
+    let told = ask("web").await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        (
+            &told[0]["event"],
+            &told[0]["refused_because"],
+            &told[0]["address"]
+        ),
+        (
+            &json!("client.refused"),
+            &json!("client_secret_wrong"),
+            &json!(ADDRESS)
+        )
+    );
+    assert_eq!(
+        (&told[0]["actor"], &told[0]["target"]["name"]),
+        (&json!("unknown"), &json!("web"))
+    );
+    assert!(ask("web").await.is_empty());
+    assert!(
+        ask("made-up").await.is_empty(),
+        "there are as many as somebody cares to try"
+    );
+}
+
+#[tokio::test]
 async fn a_lock_is_told_once_it_holds_and_names_no_one_who_does_not_exist() {
     let node = node();
     let guess = async |name: &str| {
         let form = format!("grant_type=password&username={name}&password=wrong");
         node.post("token", Some("web"), &form).await;
+        let mut told = node.told();
+        told.retain(|event| event["event"] != "login.failed");
+        told
     };
-    guess("alice").await;
-    assert!(node.told().is_empty());
-    guess("alice").await;
-    let told = node.told();
+    assert!(guess("alice").await.is_empty());
+    let told = guess("alice").await;
     assert_eq!(told.len(), 1);
     let alice = node.stores.world().users[0].subject;
     let expect = |event: &Value, kind: &str, id: String| {
@@ -212,18 +283,14 @@ async fn a_lock_is_told_once_it_holds_and_names_no_one_who_does_not_exist() {
     expect(&told[0], "user", alice.to_string());
     assert_eq!(told[0]["details"], json!({ "by": "account", "seconds": 60 }));
     // Refused before the password is looked at: no lock anew.
-    guess("alice").await;
-    assert!(node.told().is_empty());
+    assert!(guess("alice").await.is_empty());
 
     node.counted();
-    guess("mallory").await;
-    guess("mallory").await;
-    assert!(node.told().is_empty());
+    assert!(guess("mallory").await.is_empty() && guess("mallory").await.is_empty());
     let locked = "login.locked done web token password";
     assert_eq!(node.counted().iter().filter(|line| *line == locked).count(), 1);
 
-    guess("nobody").await;
-    let told = node.told();
+    let told = guess("nobody").await;
     assert_eq!(told.len(), 1, "the fifth failure from there");
     expect(&told[0], "address", ADDRESS.to_owned());
     assert_eq!(told[0]["details"]["by"], "address");
