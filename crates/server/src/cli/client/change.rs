@@ -73,13 +73,13 @@ pub(super) async fn update(
     let mut patch: Map<String, Value> = args.clear.iter().map(|field| field.emptied()).collect();
     patch.extend(args.policy.members()?);
     patch.extend(args.name.map(|name| ("name".to_owned(), json!(name))));
-    let client = find(context, &args.client).await?;
-    if !changes(&patch, &client)? {
+    if patch.is_empty() {
         return Err(CliError::refused(
             "that changes nothing",
             "name what is to change, such as --scope",
         ));
     }
+    let client = find(context, &args.client).await?;
     let call = Call::new(Method::PATCH, &["clients", &client.uid.to_string()])
         .with_some("reason", args.why.reason)
         .body(&patch)?;
@@ -87,13 +87,6 @@ pub(super) async fn update(
     warn(out, &client)?;
     warn_of_unknown(out, &scopes)?;
     view::done(out, "updated", &client)
-}
-
-/// Whether a member of the patch is another than the client's.
-fn changes(patch: &Map<String, Value>, client: &ClientView) -> Result<bool, CliError> {
-    let present = serde_json::to_value(client)
-        .map_err(|error| CliError::failed(format_args!("the client is no JSON: {error}"), "report this"))?;
-    Ok(patch.iter().any(|(name, value)| present.get(name) != Some(value)))
 }
 
 /// `client enable`.

@@ -223,10 +223,6 @@ async fn what_is_given_replaces_and_the_rest_stays() {
         .await
         .refused(2, "that changes nothing");
     bench
-        .run("client update app --name App")
-        .await
-        .refused(2, "that changes nothing");
-    bench
         .run("client update app --clear audience")
         .await
         .refused(2, "needs at least one audience");
@@ -238,6 +234,16 @@ async fn what_is_given_replaces_and_the_rest_stays() {
         .run("client update nobody --name X")
         .await
         .refused(3, "there is no client \"nobody\"");
+}
+
+#[tokio::test]
+async fn an_update_may_be_repeated() {
+    let (bench, _) = with_app().await;
+    let line = "client update app --name Shop --grant client_credentials --json";
+    let first = bench.run(line).await.json();
+    let again = bench.run(line).await.json();
+    assert_eq!(again["done"], "updated");
+    assert_eq!(again, first);
 }
 
 #[tokio::test]
