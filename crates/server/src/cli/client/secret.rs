@@ -70,9 +70,6 @@ async fn cut_short(
     context: &ApiContext<'_>,
     args: &RotateSecret,
 ) -> Result<Option<(String, String)>, CliError> {
-    if args.overlap == 0 {
-        return Ok(None);
-    }
     let client = match find(context, &args.client).await {
         Ok(client) => client,
         Err(error) if error.kind == ErrorKind::Denied => return Ok(None),
@@ -86,7 +83,9 @@ async fn cut_short(
         .filter(|secret| now < end(secret))
         .collect();
     live.sort_by_key(end);
-    live.pop();
+    if args.overlap > 0 {
+        live.pop();
+    }
     Ok(live
         .into_iter()
         .find_map(|secret| Some((secret.id, secret.expires?))))

@@ -263,6 +263,11 @@ async fn two_secrets_live_until_the_overlap_ends() {
         .await
         .refused(2, "would end at once; wait until then");
     assert!(accepts(&bench, &first).await && accepts(&bench, &second).await);
+    bench
+        .run("client rotate-secret app --overlap 0s")
+        .await
+        .refused(2, "would end at once; wait until then, or give --yes");
+    assert!(accepts(&bench, &first).await && accepts(&bench, &second).await);
     let third = bench.run(&format!("{line} --yes --json")).await;
     assert!(third.err.contains("has ended at once"), "{}", third.err);
     let third = third.json();
