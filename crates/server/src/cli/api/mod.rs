@@ -6,6 +6,7 @@ mod remote;
 mod stream;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
@@ -30,6 +31,8 @@ pub(super) use stream::Lines;
 #[derive(Clone, Debug)]
 pub struct Connection {
     transport: Transport,
+    /// The stored login that commands go by; nothing where it is whoever runs this process.
+    login: Option<Arc<Login>>,
 }
 
 #[derive(Clone, Debug)]
@@ -239,22 +242,33 @@ impl Connection {
     pub fn local(router: axum::Router) -> Self {
         Self {
             transport: Transport::Local(router),
+            login: None,
         }
     }
 
     /// The API of a running server.
     pub(super) fn remote(remote: Remote) -> Self {
         Self {
+            login: Some(remote.login()),
             transport: Transport::Remote(remote),
         }
     }
 
+    /// The same, as if commands went by that login.
+    #[cfg(test)]
+    pub(super) fn logged_in(self, login: Login) -> Self {
+        let login = Some(Arc::new(login));
+        Self { login, ..self }
+    }
+
+    /// The stored login that commands go by; nothing where it is whoever runs this process.
+    pub(super) fn login(&self) -> Option<&Login> {
+        self.login.as_deref()
+    }
+
     /// The client that commands act as; nothing where it is whoever runs this process.
     pub(super) fn client_id(&self) -> Option<&str> {
-        match &self.transport {
-            Transport::Local(_) => None,
-            Transport::Remote(remote) => Some(remote.client_id()),
-        }
+        self.login().map(|login| login.client_id.as_str())
     }
 
     /// Sends a request.

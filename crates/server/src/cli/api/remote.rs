@@ -127,9 +127,9 @@ impl Remote {
         })
     }
 
-    /// The client that commands act as.
-    pub(super) fn client_id(&self) -> &str {
-        &self.login.client_id
+    /// The login that commands go by.
+    pub(super) fn login(&self) -> Arc<Login> {
+        self.login.clone()
     }
 
     /// Asks the server where its tokens come from and gets one, to see that the login is good and how the client may send

@@ -4,7 +4,6 @@ use clap::Args;
 use http::Method;
 use serde_json::{Map, Value, json};
 use symbolon_core::view::ClientView;
-use uuid::Uuid;
 
 use super::super::api::Call;
 use super::super::args::{SureArgs, WhyArgs};
@@ -13,7 +12,8 @@ use super::super::error::CliError;
 use super::super::output::Output;
 use super::super::role::warn_of_unknown;
 use super::options::{Clearable, PolicyArgs, warn};
-use super::{ClientEnable, find, named, view};
+use super::own::{OwnArgs, own_login};
+use super::{ClientEnable, find, named, own, view};
 
 /// `client update`.
 #[derive(Args, Debug)]
@@ -30,6 +30,9 @@ pub struct ClientUpdate {
     /// What is given replaces what was there. Whether a client is public can't change: make another.
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// Whether it may end the login of this command.
+    #[command(flatten)]
+    pub own: OwnArgs,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
@@ -41,9 +44,9 @@ pub struct ClientDelete {
     /// The client id.
     #[arg(value_name = "ID")]
     pub client: String,
-    /// Also where it is the client that this command acts as.
-    #[arg(long)]
-    pub own: bool,
+    /// Whether it may be the client that this command acts as.
+    #[command(flatten)]
+    pub own: OwnArgs,
     /// Whether to ask, and why.
     #[command(flatten)]
     pub sure: SureArgs,
@@ -55,9 +58,9 @@ pub struct ClientDisable {
     /// The client id.
     #[arg(value_name = "ID")]
     pub client: String,
-    /// Also where it is the client that this command acts as.
-    #[arg(long)]
-    pub own: bool,
+    /// Whether it may be the client that this command acts as.
+    #[command(flatten)]
+    pub own: OwnArgs,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
@@ -80,6 +83,12 @@ pub(super) async fn update(
         ));
     }
     let client = find(context, &args.client).await?;
+    if let Some(login) = context.api.login()
+        && login.client_id == client.client_id
+        && let Some(lost) = own::lost(&patch, login)
+    {
+        args.own.refuse(login, &format!("without {lost}"))?;
+    }
     let call = Call::new(Method::PATCH, &["clients", &client.uid.to_string()])
         .with_some("reason", args.why.reason)
         .body(&patch)?;
@@ -105,11 +114,8 @@ pub(super) async fn disable(
     out: &mut Output<'_>,
     args: &ClientDisable,
 ) -> Result<(), CliError> {
-    if let (Some(own), false) = (context.api.client_id(), args.own) {
-        // It may be named by its uid.
-        let is_own = own == args.client
-            || (Uuid::try_parse(&args.client).is_ok() && find(context, &args.client).await?.client_id == own);
-        refuse_own(is_own, own)?;
+    if let Some(login) = own_login(context, &args.client).await? {
+        args.own.refuse(login, "with it")?;
     }
     let client = switch(context, &args.client, "disable", &args.why).await?;
     view::done(out, "disabled", &client)
@@ -126,17 +132,6 @@ async fn switch(
     sent.map_err(|error| named(error, client))?.read()
 }
 
-/// Refuses what would shut out whoever gives the command.
-fn refuse_own(is_own: bool, own: &str) -> Result<(), CliError> {
-    if !is_own {
-        return Ok(());
-    }
-    Err(CliError::refused(
-        format_args!("this command acts as client {own} itself, whose login ends with it"),
-        "log in as another client with `symbolon login`, or give --own if that is meant",
-    ))
-}
-
 /// `client delete`.
 pub(super) async fn delete(
     context: &ApiContext<'_>,
@@ -145,8 +140,10 @@ pub(super) async fn delete(
     args: &ClientDelete,
 ) -> Result<(), CliError> {
     let client = find(context, &args.client).await?;
-    if let (Some(own), false) = (context.api.client_id(), args.own) {
-        refuse_own(own == client.client_id, own)?;
+    if let Some(login) = context.api.login()
+        && login.client_id == client.client_id
+    {
+        args.own.refuse(login, "with it")?;
     }
     let (id, name) = (&client.client_id, &client.name);
     let question = if client.serves.is_empty() {
@@ -165,21 +162,4 @@ pub(super) async fn delete(
     let gone = context.delete(console, &args.sure, &question, &path).await;
     gone.map_err(|error| named(error, &args.client))?;
     view::done(out, "deleted", &client)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::error::ErrorKind;
-    use super::*;
-
-    #[test]
-    fn nobody_is_shut_out_by_mistake() {
-        assert_eq!(refuse_own(false, "admin"), Ok(()));
-        let refused = refuse_own(true, "admin").unwrap_err();
-        assert_eq!(refused.kind, ErrorKind::Refused);
-        assert!(
-            refused.to_string().contains("acts as client admin itself"),
-            "{refused}"
-        );
-    }
 }

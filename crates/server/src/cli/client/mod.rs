@@ -5,6 +5,7 @@ mod change;
 mod export;
 mod import;
 mod options;
+mod own;
 mod secret;
 mod secrets;
 mod view;
@@ -22,6 +23,7 @@ pub use add::ClientAdd;
 pub use change::{ClientDelete, ClientDisable, ClientUpdate};
 pub use import::ClientImport;
 pub use options::{Clearable, PolicyArgs, ServedArg};
+pub use own::OwnArgs;
 pub use secret::RotateSecret;
 pub use secrets::{SecretAdd, SecretCommand, SecretDelete, SecretExpire};
 

@@ -7,12 +7,13 @@ use serde_json::json;
 use symbolon_admin_api::{ClientWithSecret, NewSecret, ShownSecret};
 use symbolon_core::view::{ClientView, SecretView};
 
-use super::super::api::Call;
+use super::super::api::{Call, Login};
 use super::super::args::WhyArgs;
 use super::super::context::{ApiContext, Console, confirm};
 use super::super::error::{CliError, ErrorKind};
 use super::super::output::{Output, Remark, fields};
 use super::options::overlap;
+use super::own::{OwnArgs, own_login};
 use super::{find, named, view};
 
 /// What is said beside secrets.
@@ -31,6 +32,9 @@ pub struct RotateSecret {
     /// Do not ask where a secret that is still good for a while would end at once.
     #[arg(long)]
     pub yes: bool,
+    /// Whether it may end the login of this command.
+    #[command(flatten)]
+    pub own: OwnArgs,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
@@ -43,6 +47,10 @@ pub(super) async fn rotate(
     out: &mut Output<'_>,
     args: &RotateSecret,
 ) -> Result<(), CliError> {
+    let own = own_login(context, &args.client).await?;
+    if let Some(login) = own.filter(|_| args.overlap == 0) {
+        args.own.refuse(login, "with its secret")?;
+    }
     let cut_short = cut_short(context, args).await?;
     if let Some((id, end)) = &cut_short {
         confirm_end(console, args, id, end)?;
@@ -60,12 +68,36 @@ pub(super) async fn rotate(
         out.remark(Remark::Warning, &text)?;
     }
     match &made.client_secret {
-        Some(text) => show(out, "secret_rotated", &made.client, text),
-        None => view::done(out, "secret_rotated", &made.client),
+        Some(text) => show(out, "secret_rotated", &made.client, text)?,
+        None => view::done(out, "secret_rotated", &made.client)?,
+    }
+    match own {
+        Some(login) => warn_of_login(out, login, &made.client, args.overlap),
+        None => Ok(()),
     }
 }
 
-/// The secret, and its end, that an overlap does not reach, since a newer one has it. Nothing where the client may not be read.
+/// Warns that the stored login is not changed with the secret: only `symbolon login` writes one.
+fn warn_of_login(
+    out: &mut Output<'_>,
+    login: &Login,
+    client: &ClientView,
+    overlap: u32,
+) -> Result<(), CliError> {
+    let end = match old_secret(client).and_then(|old| old.expires.as_deref()) {
+        Some(end) if overlap > 0 => format!("is good until {end} at most"),
+        _ => "has ended".to_owned(),
+    };
+    let text = format!(
+        "this command acts as client {} itself, and its stored login holds an old secret, which {end}: run `symbolon login` \
+         again and give it the new one",
+        login.client_id
+    );
+    out.remark(Remark::Warning, &text)
+}
+
+/// The secret, and its end, that ends before that: an overlap is for the newest alone, and without one all end at once. Nothing
+/// where the client may not be read.
 async fn cut_short(
     context: &ApiContext<'_>,
     args: &RotateSecret,
@@ -102,6 +134,11 @@ fn confirm_end(console: &mut dyn Console, args: &RotateSecret, id: &str, end: &s
     confirm(console, args.yes, &question)
 }
 
+/// The secret that was there before and has an end.
+fn old_secret(client: &ClientView) -> Option<&SecretView> {
+    client.secrets.iter().find(|secret| secret.expires.is_some())
+}
+
 /// Writes the secret, this once, to standard output alone.
 pub(super) fn show(
     out: &mut Output<'_>,
@@ -110,7 +147,7 @@ pub(super) fn show(
     secret: &ShownSecret,
 ) -> Result<(), CliError> {
     let secret = secret.0.expose_secret();
-    let old = client.secrets.iter().find(|secret| secret.expires.is_some());
+    let old = old_secret(client);
     let until = old.and_then(|old| old.expires.as_deref());
     let mut pairs = vec![
         ("client_id", client.client_id.clone()),

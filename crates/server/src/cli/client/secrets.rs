@@ -7,12 +7,13 @@ use symbolon_admin_api::{ClientWithSecret, NewSecret, Page, SecretEnd};
 use symbolon_core::UnixMillis;
 use symbolon_core::view::{ClientView, SecretView};
 
-use super::super::api::Call;
+use super::super::api::{Call, Login};
 use super::super::args::{SureArgs, WhyArgs};
 use super::super::context::{ApiContext, Console};
 use super::super::error::{CliError, ErrorKind};
-use super::super::output::{Output, fields, table};
+use super::super::output::{Output, Remark, fields, table};
 use super::options::seconds;
+use super::own::{OwnArgs, own_login};
 use super::{ClientRef, named, secret, view};
 
 /// `client secret`.
@@ -52,6 +53,9 @@ pub struct SecretDelete {
     /// The secret, by its id in `symbolon client secret list`.
     #[arg(value_name = "SECRET_ID", value_parser = secret_id)]
     pub secret: String,
+    /// Whether it may end the login of this command.
+    #[command(flatten)]
+    pub own: OwnArgs,
     /// Whether to ask, and why.
     #[command(flatten)]
     pub sure: SureArgs,
@@ -69,6 +73,9 @@ pub struct SecretExpire {
     /// After how long it ends, at most 400 days; 0s ends it at once.
     #[arg(long = "in", value_name = "DURATION", value_parser = seconds)]
     pub after: u32,
+    /// Whether it may end the login of this command.
+    #[command(flatten)]
+    pub own: OwnArgs,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
@@ -117,6 +124,13 @@ async fn delete(
     args: &SecretDelete,
 ) -> Result<(), CliError> {
     let (client, id) = (args.client.as_str(), args.secret.as_str());
+    let own = own_login(context, client).await?;
+    if let Some(login) = own
+        && !args.own.own
+        && is_last(context, client, id).await?
+    {
+        args.own.refuse(login, "with its last secret")?;
+    }
     let question = format!("Delete secret {id} of client {client}, so that it is refused from now on?");
     let gone = context
         .delete(
@@ -130,10 +144,43 @@ async fn delete(
     out.result(
         &json!({ "done": "secret_deleted", "client_id": client, "secret_id": id }),
         &format!("secret {id} of client {client} is deleted"),
-    )
+    )?;
+    warn_of_login(out, own, "has ended")
+}
+
+/// Whether that secret is live, and the client has no other that is. One who may not read them is told nothing: it is taken
+/// for the last then.
+async fn is_last(context: &ApiContext<'_>, client: &str, id: &str) -> Result<bool, CliError> {
+    let secrets: Page<SecretView> = match context.api.read(&["clients", client, "secrets"]).await {
+        Ok(secrets) => secrets,
+        Err(error) if error.kind == ErrorKind::Denied => return Ok(true),
+        Err(error) => return Err(named(error, client)),
+    };
+    let now = context.clock.now();
+    let mut live = secrets.items.iter().filter(|secret| is_live(secret, now));
+    Ok(live.next().is_some_and(|secret| secret.id == id) && live.next().is_none())
+}
+
+/// Warns that the stored login may hold that secret: which one it is the server does not tell.
+fn warn_of_login(out: &mut Output<'_>, own: Option<&Login>, how: &str) -> Result<(), CliError> {
+    let Some(login) = own else { return Ok(()) };
+    let text = format!(
+        "this command acts as client {} itself: where its stored login holds the secret that {how}, run `symbolon login` \
+         again with another one",
+        login.client_id
+    );
+    out.remark(Remark::Warning, &text)
 }
 
 async fn expire(context: &ApiContext<'_>, out: &mut Output<'_>, args: &SecretExpire) -> Result<(), CliError> {
+    let own = own_login(context, &args.client).await?;
+    if let Some(login) = own
+        && args.after == 0
+        && !args.own.own
+        && is_last(context, &args.client, &args.secret).await?
+    {
+        args.own.refuse(login, "with its last secret")?;
+    }
     let path = ["clients", &args.client, "secrets", &args.secret, "expire"];
     let call = Call::new(Method::POST, &path)
         .with_some("reason", args.why.reason.as_ref())
@@ -156,7 +203,8 @@ async fn expire(context: &ApiContext<'_>, out: &mut Output<'_>, args: &SecretExp
             ("secret", args.secret.clone()),
             ("until", end.unwrap_or("-").to_owned()),
         ]),
-    )
+    )?;
+    warn_of_login(out, own, if args.after == 0 { "has ended" } else { "ends then" })
 }
 
 async fn list(context: &ApiContext<'_>, out: &mut Output<'_>, client: &str) -> Result<(), CliError> {
@@ -175,11 +223,11 @@ async fn list(context: &ApiContext<'_>, out: &mut Output<'_>, client: &str) -> R
 }
 
 fn state(secret: &SecretView, now: UnixMillis) -> &'static str {
-    if secret.expires_ms.is_none_or(|end| now.0 < end) {
-        "live"
-    } else {
-        "ended"
-    }
+    if is_live(secret, now) { "live" } else { "ended" }
+}
+
+fn is_live(secret: &SecretView, now: UnixMillis) -> bool {
+    secret.expires_ms.is_none_or(|end| now.0 < end)
 }
 
 /// The error, with where to look if there is no such client or secret.

@@ -8,6 +8,7 @@ mod evidence;
 mod imports;
 mod keys;
 mod operations;
+mod own_client;
 mod parsing;
 mod passwords;
 mod registers;
@@ -35,6 +36,7 @@ use symbolon_store_sql::{SqlConfig, SqlStore};
 use tower::util::MapRequestLayer;
 use zeroize::Zeroizing;
 
+use super::api::Login;
 use super::args::{Cli, Command};
 use super::connect::Unpromised;
 use super::context::{Console, Wait};
@@ -152,6 +154,8 @@ struct Bench {
     is_unfenced: bool,
     /// `admin.max_body_bytes`.
     max_body_bytes: usize,
+    /// The login that commands take to be theirs.
+    login: Option<Login>,
     /// Method and path of each request that commands have made.
     requests: Arc<Mutex<Vec<String>>>,
     dir: tempfile::TempDir,
@@ -179,6 +183,7 @@ impl Bench {
             reports: Arc::default(),
             is_unfenced: false,
             max_body_bytes: 1 << 20,
+            login: None,
             requests: Arc::default(),
             dir,
         }
@@ -285,6 +290,10 @@ impl Bench {
         };
         let router = symbolon_admin_api::router(opened.api).layer(MapRequestLayer::new(note));
         let connection = Connection::local(router);
+        let connection = match &self.login {
+            Some(login) => connection.logged_in(login.clone()),
+            None => connection,
+        };
         let context = ApiContext {
             api: &connection,
             clock: &*self.clock,
