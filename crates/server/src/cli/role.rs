@@ -179,6 +179,20 @@ pub(super) fn scope_set(scopes: &[String]) -> Result<ScopeSet, CliError> {
     scopes.join(" ").parse().map_err(refused)
 }
 
+/// What looks like several scopes that a comma parts, where it is one by the rules
+/// ([RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)): a warning of the first.
+pub(super) fn joined_by_comma(scope: &str) -> Option<String> {
+    let is_joined = |token: &&str| {
+        let parts = token.split_once(',');
+        parts.is_some_and(|(one, rest)| one.contains(':') && rest.contains(':'))
+    };
+    let token = scope.split(' ').find(is_joined)?;
+    let token = quoted(token);
+    Some(format!(
+        "{token} is one scope, with a comma in it: put a space between scopes"
+    ))
+}
+
 /// Warns of scopes that are called like those of the admin API, and are none.
 ///
 /// # Errors
@@ -195,4 +209,31 @@ pub(super) fn warn_of_unknown(out: &mut Output<'_>, scopes: &[String]) -> Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_that_a_comma_parts_are_seen() {
+        for scope in [
+            "orders:read,orders:write",
+            "a orders:read,orders:write b",
+            "a:b,c,d:e",
+        ] {
+            let said = joined_by_comma(scope).unwrap();
+            assert!(said.contains("put a space between scopes"), "{said}");
+        }
+        for scope in [
+            "",
+            "a",
+            "orders:read orders:write",
+            "a,b",
+            "orders:read,write",
+            "a,b:c",
+        ] {
+            assert_eq!(joined_by_comma(scope), None, "{scope}");
+        }
+    }
 }

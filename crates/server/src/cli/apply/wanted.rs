@@ -12,7 +12,8 @@ use super::files::Source;
 use super::form::canonical;
 use super::node::{LineError, Member, Members, Node, Value};
 use crate::cli::error::CliError;
-use crate::cli::output::{Output, quoted};
+use crate::cli::output::{Output, Remark, quoted};
+use crate::cli::role::joined_by_comma;
 
 /// What is to be.
 #[derive(Debug, Default)]
@@ -71,7 +72,15 @@ pub(super) fn read(out: &mut Output<'_>, sources: &[Source]) -> Result<Wanted, C
             Err(errors) => errors.into_iter().for_each(|error| reader.fault(error)),
         }
     }
-    let Reader { wanted, faults, .. } = reader;
+    let Reader {
+        wanted,
+        doubts,
+        faults,
+        ..
+    } = reader;
+    for doubt in &doubts {
+        out.remark(Remark::Warning, &doubt.text())?;
+    }
     if !faults.is_empty() {
         return Err(fault::tell(out, &faults, "the files")?);
     }
@@ -88,12 +97,23 @@ pub(super) fn read(out: &mut Output<'_>, sources: &[Source]) -> Result<Wanted, C
 struct Reader {
     file: String,
     wanted: Wanted,
+    /// What may be a mistake, and is warned of.
+    doubts: Vec<Fault>,
     faults: Vec<Fault>,
 }
 
 impl Reader {
     fn fault(&mut self, error: LineError) {
         self.faults.push(Fault::in_file(&self.file, error));
+    }
+
+    /// Takes it for a doubt where a scope in that field looks like several.
+    fn doubt_scope(&mut self, node: &Node, field: &str, scope: &str) {
+        if let Some(rule) = joined_by_comma(scope) {
+            let line = node.line_of(field).unwrap_or(node.line);
+            let error = LineError::new(line, format_args!("{field}: {rule}"));
+            self.doubts.push(Fault::in_file(&self.file, error));
+        }
     }
 
     fn document(&mut self, node: &Node) {
@@ -143,6 +163,8 @@ impl Reader {
         let Some(id) = form.client_id.clone() else {
             return self.fault(LineError::new(node.line, "missing field `client_id`"));
         };
+        self.doubt_scope(node, "scope", &form.scope);
+        self.doubt_scope(node, "default_scope", &form.default_scope);
         if self.is_first("client", &id, node, "client_id") {
             self.wanted.clients.insert(id, canonical(form));
         }
@@ -162,6 +184,7 @@ impl Reader {
             let line = node.line_of("name").unwrap_or(node.line);
             return self.fault(LineError::new(line, format_args!("name: {error}")));
         }
+        self.doubt_scope(node, "name", &name);
         if self.is_first("scope", &name, node, "name") {
             self.wanted
                 .scopes

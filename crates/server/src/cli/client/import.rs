@@ -16,6 +16,7 @@ use super::super::error::CliError;
 use super::super::import::{self, Came, Job, Lines, Source, Weight};
 use super::super::output::{Output, Remark};
 use super::super::progress::Progress;
+use super::super::role::joined_by_comma;
 
 /// `client import`.
 #[derive(Args, Debug)]
@@ -53,6 +54,8 @@ struct Clients {
     has_shown: bool,
     /// On which line each client id stands first.
     earlier: HashMap<ClientId, u32>,
+    /// What may be a mistake in the scopes of a line that is not told of yet.
+    doubts: HashMap<u32, String>,
 }
 
 impl Lines for Clients {
@@ -80,6 +83,10 @@ impl Lines for Clients {
                 return Err(LineError::of("client_id", format!("is on line {first} already")));
             }
         }
+        let scopes = ["scope", "default_scope"].map(|field| client.get(field).and_then(Value::as_str));
+        if let Some(doubt) = scopes.into_iter().flatten().find_map(joined_by_comma) {
+            self.doubts.insert(number, doubt);
+        }
         Ok(Weight::Light)
     }
 
@@ -103,6 +110,7 @@ impl Lines for Clients {
         dry_run: bool,
         came: &Came,
     ) -> Result<(), CliError> {
+        let doubt = self.doubts.remove(&came.line);
         progress.beside(|| {
             if came.client_secret.is_some() && !self.has_shown {
                 self.has_shown = true;
@@ -110,6 +118,9 @@ impl Lines for Clients {
                     Remark::Note,
                     "client secrets are shown this once and kept only as hashes: store them now",
                 )?;
+            }
+            if let Some(doubt) = doubt.filter(|_| came.outcome == ClientOutcome::Added) {
+                out.remark(Remark::Warning, &format!("line {}: {doubt}", came.line))?;
             }
             out.result(came, &text(came, dry_run))
         })

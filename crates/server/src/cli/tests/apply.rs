@@ -231,6 +231,27 @@ async fn every_fault_is_told_with_file_and_line_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn scopes_that_a_comma_parts_are_warned_of_with_file_and_line() {
+    let bench = Bench::new().await;
+    let files = Files::both(&bench);
+    let joined = SHOP.replace("orders:write orders:read", "orders:write,orders:read");
+    files.put("apps/a-shop.yaml", &joined);
+    let servers = SERVERS.replace("name = \"orders:read\"", "name = \"orders:read,orders:write\"");
+    files.put("z-servers.toml", &servers);
+    let made = files.apply(&bench, " --yes").await;
+    assert_eq!(made.error, None, "a comma may stand in a scope");
+    let folder = files.0.display();
+    for place in [
+        format!("warning: {folder}/apps/a-shop.yaml:6: scope: \"orders:write,orders:read\" is one scope"),
+        format!("warning: {folder}/z-servers.toml:11: name: \"orders:read,orders:write\" is one scope"),
+    ] {
+        assert!(made.err.contains(&place), "{place}\n{}", made.err);
+    }
+    assert_eq!(made.err.matches("warning: ").count(), 2, "{}", made.err);
+    assert_eq!(client(&bench, "shop").await["scope"], "orders:write,orders:read");
+}
+
+#[tokio::test]
 async fn what_no_file_names_goes_with_prune_alone() {
     let bench = Bench::new().await;
     let files = Files::both(&bench);

@@ -252,3 +252,20 @@ async fn a_file_that_can_t_be_read_is_named() {
         .await
         .refused(1, "missing");
 }
+
+#[tokio::test]
+async fn scopes_that_a_comma_parts_are_warned_of() {
+    let bench = Bench::new().await;
+    let mut joined = app("app", "urn:orders");
+    joined["scope"] = json!("a:read,a:write");
+    let lines = [server("orders").to_string(), joined.to_string()];
+    for options in [" --dry-run", "", ""] {
+        let done = bench.import_clients(&lines, options).await;
+        assert_eq!(done.error, None);
+        let warned = done.err.contains("line 2: \\\"a:read,a:write\\\" is one scope");
+        let is_added = done.out.contains("\"outcome\":\"added\"");
+        assert_eq!(warned, is_added, "{}", done.err);
+    }
+    let second = bench.import_clients(&lines, "").await;
+    assert!(!second.err.contains("warning"), "{}", second.err);
+}
