@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::create::{Filter, RevocationRequest, TokenFilter};
 use super::view::RevokedTarget;
 use crate::api::Api;
+use crate::change::mark_refused;
 use crate::extract::Caller;
 use crate::problem::{Problem, ProblemKind};
 
@@ -192,6 +193,7 @@ impl Api {
     async fn key_target(&self, caller: &Caller, kid: &str) -> Result<Target, Problem> {
         let scope = "keys:rotate";
         if !caller.principal.scope.iter().any(|held| held.as_str() == scope) {
+            mark_refused("insufficient_scope");
             return Err(Problem::new(
                 ProblemKind::InsufficientScope,
                 format_args!("to revoke a key needs the scope {scope} too"),

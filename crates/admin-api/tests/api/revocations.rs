@@ -111,3 +111,15 @@ async fn a_dry_run_and_a_request_that_breaks_a_rule_change_nothing() {
     let entry = bench.revoked(alice.subject).await.unwrap();
     assert!(matches!(entry.logged.entry.effect, Effect::Cutoff(_)));
 }
+
+#[tokio::test]
+async fn a_key_needs_another_scope_and_who_lacks_it_goes_on_the_trail() {
+    let bench = Bench::new().await;
+    let before = bench.state().await;
+    bench.gate.holding("sessions:revoke");
+    let answer = revoke(&json!({ "key": "k1" })).to(&bench).await.expect(403);
+    assert_eq!(answer.kind(), "insufficient-scope");
+    assert!(answer.text.contains("keys:rotate"), "{}", answer.text);
+    assert_eq!(bench.refusals(), ["insufficient_scope"]);
+    assert_eq!(bench.state().await, before);
+}
