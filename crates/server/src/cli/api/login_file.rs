@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use symbolon_core::user::ADMIN_SCOPES;
+use zeroize::Zeroizing;
 
 use super::super::error::CliError;
 use super::super::output::quoted;
 
 /// Its name in a data folder of the development mode, and in the user's configuration folder.
 pub const LOGIN_FILE: &str = "login.json";
-/// Longest file that is read, in bytes.
-const MAX_BYTES: u64 = 16 * 1024;
+/// Longest file that is read and written, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
 
 /// A login.
 #[derive(Clone, Debug)]
@@ -187,10 +188,10 @@ impl Logins {
                 "run chmod 600 on it, and replace the secret if others may have read it",
             ));
         }
-        if metadata.len() > MAX_BYTES {
+        if metadata.len() > MAX_BYTES as u64 {
             return Err(refused(
                 "is no login: it is too long".to_owned(),
-                "run `symbolon login` again",
+                "remove it and run `symbolon login` again, or name another file with --login",
             ));
         }
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -222,17 +223,27 @@ impl Logins {
     /// Writes them, so that nobody else may read it; what was there is replaced whole or not at all.
     ///
     /// # Errors
-    /// It can't be written.
+    /// It can't be written, or would be longer than what is read.
     pub(in crate::cli) fn write(&self, path: &Path) -> Result<(), CliError> {
-        self.try_write(path).map_err(|error| {
+        let shown = quoted(&path.to_string_lossy());
+        let failed = |error: std::io::Error| {
             CliError::failed(
-                format_args!("{} can't be written: {error}", quoted(&path.to_string_lossy())),
+                format_args!("{shown} can't be written: {error}"),
                 "name another file with --login",
             )
-        })
+        };
+        let text = self.text().map_err(|error| failed(error.into()))?;
+        if text.len() > MAX_BYTES {
+            return Err(CliError::refused(
+                format_args!("{shown} would have more than {MAX_BYTES} bytes; what it holds was kept"),
+                "forget a login with `symbolon logout --server URL`, or name another file with --login",
+            ));
+        }
+        replace(path, text.as_bytes()).map_err(failed)
     }
 
-    fn try_write(&self, path: &Path) -> std::io::Result<()> {
+    /// What the file holds.
+    fn text(&self) -> serde_json::Result<Zeroizing<String>> {
         let logins = self.logins.iter().map(|(server, login)| {
             let stored = Stored {
                 token_endpoint: login.token_endpoint.clone(),
@@ -248,26 +259,31 @@ impl Logins {
             current: self.current.clone(),
             logins: logins.collect(),
         };
-        let text = zeroize::Zeroizing::new(serde_json::to_string_pretty(&stored)?);
-        if let Some(folder) = path.parent() {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
-        }
-        let fresh = path.with_extension("json.new");
-        // A leftover of one that was broken off.
-        let _ = std::fs::remove_file(&fresh);
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, path)
+        let mut text = Zeroizing::new(serde_json::to_string_pretty(&stored)?);
+        text.push('\n');
+        Ok(text)
     }
+}
+
+/// Puts a file in the place of the one that is there, whole or not at all, so that nobody else may read it.
+fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    let fresh = path.with_extension("json.new");
+    // A leftover of one that was broken off.
+    let _ = std::fs::remove_file(&fresh);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)
 }
 
 #[cfg(test)]
@@ -314,6 +330,33 @@ mod tests {
             refused.contains("chmod 600") && !refused.contains("sbs_"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn a_file_that_would_be_too_long_is_not_written_and_nothing_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("login.json");
+        let mut logins = Logins::default();
+        let refused = loop {
+            let kept = std::fs::read(&path).ok();
+            logins.put(login(&format!("https://{}.example", logins.logins.len())));
+            if let Err(refused) = logins.write(&path) {
+                assert_eq!(std::fs::read(&path).ok(), kept);
+                break refused.to_string();
+            }
+            let read = Logins::read(&path).unwrap();
+            assert_eq!(read.logins.len(), logins.logins.len(), "what is written is read");
+        };
+        assert!(
+            refused.contains("symbolon logout") && !refused.contains("sbs_"),
+            "{refused}"
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+
+        // The remedy is one.
+        assert!(logins.forget(Some("https://0.example")));
+        logins.write(&path).unwrap();
+        assert!(Logins::read(&path).unwrap().at(None).is_some());
     }
 
     #[test]
