@@ -23,10 +23,52 @@ pub(crate) fn unique<'de, D: Deserializer<'de>>(from: D) -> Result<Value, D::Err
     Unique::deserialize(from).map(|Unique(value)| value)
 }
 
+/// The problem of a value that is not of its form: names the field and the rule.
+pub(crate) fn wrong(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    Problem::invalid(place(error.path()), rule(&error.inner().to_string()))
+}
+
+/// What serde says is wrong, without the value, which it quotes: that may be a secret which stands in the wrong place.
+pub(crate) fn rule(said: &str) -> String {
+    const FIELD: &str = "unknown field `";
+    const VARIANT: &str = "unknown variant `";
+    const QUOTING: [&str; 4] = ["invalid type: ", "invalid value: ", FIELD, VARIANT];
+    let quoting = QUOTING
+        .iter()
+        .filter_map(|begin| Some((said.find(begin)?, *begin)));
+    let Some((at, begin)) = quoting.min() else {
+        return said.to_owned();
+    };
+    let (before, rest) = said.split_at(at + begin.len());
+    // The last one: a value can hold these words, and what is expected does not.
+    let ends = [", expected ", ", there are no "].into_iter();
+    let end = ends.filter_map(|end| rest.rfind(end)).max();
+    let (quoted, after) = rest.split_at(end.unwrap_or(rest.len()));
+    let shown = match begin {
+        FIELD => shown_name(quoted.strip_suffix('`').unwrap_or(quoted)),
+        VARIANT => "…",
+        // What kind of value it is stands before it.
+        _ => quoted.split(['"', '`']).next().unwrap_or_default().trim_end(),
+    };
+    let close = if begin.ends_with('`') { "`" } else { "" };
+    format!("{before}{shown}{close}{after}")
+}
+
+/// The name of a member or a parameter, where it may be one.
+pub(crate) fn shown_name(name: &str) -> &str {
+    /// None of ours is as long, and tokens and client secrets are longer.
+    const LONGEST: usize = 40;
+    if name.chars().count() > LONGEST || name.chars().any(char::is_control) {
+        return "…";
+    }
+    name
+}
+
 /// The problem of a body that names a member twice, where the error is of that.
 pub(crate) fn repeated(error: &serde_path_to_error::Error<serde_json::Error>) -> Option<Problem> {
     let said = error.inner().to_string();
     let (name, _) = said.strip_prefix(REPEATED)?.rsplit_once('`')?;
+    let name = shown_name(name);
     let field = match place(error.path()) {
         object if object.is_empty() => name.to_owned(),
         object => format!("{object}.{name}"),
@@ -108,6 +150,89 @@ mod tests {
         let text = r#"{"a":[null,true,-1,18446744073709551615,0.5,"é\n",{}],"b":{"a":[]}}"#;
         let Unique(value) = read(text.as_bytes()).unwrap();
         assert_eq!(value, serde_json::from_str::<Value>(text).unwrap());
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "snake_case")]
+    #[expect(dead_code, reason = "only what is refused is looked at")]
+    enum Filter {
+        Subject(String),
+        Client { id: u32, kinds: Vec<Kind> },
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        One,
+    }
+
+    #[test]
+    fn what_is_of_another_form_is_told_without_the_value() {
+        const SECRET: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
+        let expected = "expected `subject` or `client`";
+        for (text, field, rule) in [
+            (
+                r#"{"SECRET":1}"#,
+                "",
+                &*format!("unknown variant `…`, {expected}"),
+            ),
+            (r#""SECRET""#, "", &format!("unknown variant `…`, {expected}")),
+            (
+                r#"{"SECRET`, expected x":1}"#,
+                "",
+                &format!("unknown variant `…`, {expected}"),
+            ),
+            (
+                r#"{"subject":["SECRET"]}"#,
+                "subject",
+                "invalid type: sequence, expected a string",
+            ),
+            (
+                r#"{"client":{"id":"SECRET \", expected x"}}"#,
+                "client.id",
+                "invalid type: string, expected u32",
+            ),
+            (
+                r#"{"client":{"id":-4711}}"#,
+                "client.id",
+                "invalid value: integer, expected u32",
+            ),
+            (
+                r#"{"client":{"id":0.4711}}"#,
+                "client.id",
+                "invalid type: floating point, expected u32",
+            ),
+            (
+                r#"{"client":{"id":null}}"#,
+                "client.id",
+                "invalid type: null, expected u32",
+            ),
+            (
+                r#"{"client":{"kinds":["SECRET"]}}"#,
+                "client.kinds[0]",
+                "unknown variant `…`, expected `one`",
+            ),
+            (
+                r#"{"client":{"SECRET":1}}"#,
+                "client.…",
+                "unknown field `…`, expected `id` or `kinds`",
+            ),
+            (
+                r#"{"client":{"kind":1}}"#,
+                "client.kind",
+                "unknown field `kind`, expected `id` or `kinds`",
+            ),
+            (r#"{"client":{}}"#, "client", "missing field `id`"),
+        ] {
+            let problem = read::<Filter>(text.replace("SECRET", SECRET).as_bytes()).unwrap_err();
+            let told = &problem.errors[0];
+            assert!(told.rule.starts_with(rule), "{text}: {}", told.rule);
+            assert_eq!((problem.status, &*told.field), (422, field), "{text}");
+            assert!(
+                !problem.detail.contains("eyJ") && !problem.detail.contains("4711"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::super::form::ClientForm;
 use super::{ClientOutcome, ImportedClient};
 use crate::api::Api;
 use crate::extract::{self, Caller};
-use crate::json::Unique;
+use crate::json::{Unique, wrong};
 use crate::problem::Problem;
 
 /// Members of a listed client that nobody decides.
@@ -71,8 +71,8 @@ fn draft(api: &Api, caller: &Caller, line: usize, item: Value) -> Result<Draft, 
     for name in PASSED_OVER {
         members.remove(name);
     }
-    let form: ClientForm = serde_path_to_error::deserialize(Value::Object(members))
-        .map_err(|error| Problem::invalid(error.path().to_string(), error.inner()))?;
+    let form: ClientForm =
+        serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| wrong(&error))?;
     let client_id = form.chosen_id()?;
     let is_chosen = client_id.is_some();
     let policy = form.policy(&api.parts.algorithms)?;
