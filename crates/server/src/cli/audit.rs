@@ -71,7 +71,7 @@ pub struct AuditList {
     /// Only what was done, or only what was refused.
     #[arg(long, value_parser = ["done", "refused"])]
     pub outcome: Option<String>,
-    /// At or after this moment, such as 2026-01-31T12:00:00Z.
+    /// At or after this moment, such as 2026-01-31T12:00:00Z; a date alone is its midnight in UTC.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub from: Option<u64>,
     /// Before this moment.
@@ -100,9 +100,16 @@ pub struct AuditShow {
     pub seq: u64,
 }
 
-/// Reads a moment: milliseconds since the epoch.
+/// Reads a moment, or a date, which stands for its midnight in UTC: milliseconds since the epoch.
 pub(super) fn moment(text: &str) -> Result<u64, String> {
-    let time = humantime::parse_rfc3339_weak(text).map_err(|error| error.to_string())?;
+    let midnight = format!("{text}T00:00:00Z");
+    let time = humantime::parse_rfc3339_weak(text)
+        .or_else(|error| humantime::parse_rfc3339(&midnight).map_err(|_| error))
+        .map_err(|error| {
+            format!(
+                "{error}: give a moment in UTC, such as 2026-01-31T12:00:00Z, or a date, such as 2026-01-31"
+            )
+        })?;
     let since = time.duration_since(std::time::UNIX_EPOCH);
     since
         .ok()

@@ -1,6 +1,6 @@
 //! `audit`, as it writes to files and to terminals.
 
-use super::super::audit::{AuditVerify, run_on_export};
+use super::super::audit::{AuditVerify, moment, run_on_export};
 use super::*;
 
 /// A trail that says who was made, under a reason that a terminal would obey.
@@ -189,6 +189,30 @@ async fn records_are_found_by_actor_and_kind_of_target() {
     assert_eq!(found("--target-kind user").await, 0);
     assert_eq!(found("--event role.put --actor cli:tester").await, 1);
     assert_eq!(found("--event role.put --actor cli:else").await, 0);
+}
+
+#[test]
+fn a_date_is_its_midnight_in_utc() {
+    for (text, expected) in [
+        ("2023-11-14", START - START % 86_400_000),
+        ("2023-11-14T22:13:20Z", START),
+        ("2023-11-14 22:13:20", START),
+        ("1970-01-01", 0),
+    ] {
+        assert_eq!(moment(text), Ok(expected), "{text}");
+    }
+    for text in [
+        "",
+        "2023",
+        "2023-11",
+        "2023-02-30",
+        "14.11.2023",
+        "2023-11-14T",
+        "2023-11-14T22:13:20+01:00",
+    ] {
+        let said = moment(text).unwrap_err();
+        assert!(said.contains("such as 2026-01-31"), "{text}: {said}");
+    }
 }
 
 #[tokio::test]
