@@ -17,7 +17,7 @@ use super::api::Call;
 use super::args::PageArgs;
 use super::context::{ApiContext, Console};
 use super::error::{CliError, output_failed};
-use super::output::{Output, escape, escape_json, fields, more, new_file, quoted, table};
+use super::output::{Output, Remark, escape, escape_json, fields, more, new_file, quoted, table};
 use super::user::subject_of;
 pub use follow::AuditFollow;
 pub use verify::AuditVerify;
@@ -162,7 +162,15 @@ async fn list(context: &ApiContext<'_>, out: &mut Output<'_>, args: &AuditList) 
         &rows,
     );
     text.push_str(&more(page.next.as_deref()));
-    out.result(&json!({ "records": page.items, "next": page.next }), &text)
+    out.result(&json!({ "records": page.items, "next": page.next }), &text)?;
+    if page.items.is_empty() && args.user.is_some() {
+        out.remark(
+            Remark::Note,
+            "records of revocations, imports and sessions have other targets than the user whom they are about: docs/audit.md \
+             says where the subject stands in them",
+        )?;
+    }
+    Ok(())
 }
 
 /// The kind and the id of the target that is searched for.

@@ -216,6 +216,25 @@ fn a_date_is_its_midnight_in_utc() {
 }
 
 #[tokio::test]
+async fn that_nothing_has_a_user_as_its_target_is_explained() {
+    let bench = Bench::new().await;
+    bench
+        .json("correct horse", "user add alice --password-stdin")
+        .await;
+    let found = bench.run("audit list --user alice").await;
+    assert_eq!((found.error, found.err.as_str()), (None, ""));
+    let none = bench.run("audit list --user alice --from 2023-11-15").await;
+    assert_eq!(none.error, None);
+    assert!(
+        none.err.starts_with("note: ") && none.err.contains("docs/audit.md"),
+        "{}",
+        none.err
+    );
+    let other = bench.run("audit list --event role.put").await;
+    assert_eq!((other.error, other.err.as_str()), (None, ""));
+}
+
+#[tokio::test]
 async fn records_of_a_user_are_found_by_name() {
     let bench = Bench::new().await;
     let made = bench
