@@ -20,7 +20,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::access::{Admission, Principal};
 use crate::api::Api;
 use crate::change::REPEAT;
-use crate::json::{Unique, repeated};
+use crate::json::{Unique, repeated, rule, shown_name, wrong};
 use crate::problem::{Problem, ProblemKind};
 
 /// Whoever calls, in which request, why, and on which condition.
@@ -188,7 +188,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
         let axum::extract::Query(value) =
-            read.map_err(|error| Problem::new(ProblemKind::Malformed, error.body_text()))?;
+            read.map_err(|error| Problem::new(ProblemKind::Malformed, rule(&error.body_text())))?;
         Ok(Self(value))
     }
 }
@@ -202,9 +202,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        // What can't be the name of a record names none.
-        let axum::extract::Path(value) =
-            read.map_err(|error| Problem::new(ProblemKind::NotFound, error.body_text()))?;
+        let axum::extract::Path(value) = read.map_err(|_| {
+            let detail = "what the path names can't be the name of a record, so that there is none";
+            Problem::new(ProblemKind::NotFound, detail)
+        })?;
         Ok(Self(value))
     }
 }
@@ -266,8 +267,7 @@ impl MergePatch {
         let mut value = serde_json::to_value(present)
             .map_err(|_| Problem::new(ProblemKind::Internal, "the record has no form in JSON"))?;
         merge(&mut value, &self.0);
-        serde_path_to_error::deserialize(value)
-            .map_err(|error| Problem::invalid(place(error.path()), error.inner()))
+        serde_path_to_error::deserialize(value).map_err(|error| wrong(&error))
     }
 }
 
@@ -333,7 +333,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let inner = error.inner();
         if inner.is_data() {
-            repeated(&error).unwrap_or_else(|| Problem::invalid(place(error.path()), inner))
+            repeated(&error).unwrap_or_else(|| wrong(&error))
         } else {
             Problem::new(
                 ProblemKind::Malformed,
@@ -352,10 +352,23 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// Where in a body it is: empty for the whole.
 pub(crate) fn place(path: &serde_path_to_error::Path) -> String {
-    match path.iter().next() {
-        None => String::new(),
-        Some(_) => path.to_string(),
+    use serde_path_to_error::Segment;
+    let mut place = String::new();
+    for segment in path {
+        let name = match segment {
+            Segment::Seq { index } => {
+                place.push_str(&format!("[{index}]"));
+                continue;
+            }
+            Segment::Map { key: name } | Segment::Enum { variant: name } => shown_name(name),
+            Segment::Unknown => "?",
+        };
+        if !place.is_empty() {
+            place.push('.');
+        }
+        place.push_str(name);
     }
+    place
 }
 
 pub(crate) fn is_json(kind: Option<&HeaderValue>, accepted: &[&str]) -> bool {

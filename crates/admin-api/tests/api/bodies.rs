@@ -1,4 +1,4 @@
-//! Bodies that say two things of one name.
+//! Bodies that can't be read.
 
 use http::Method;
 use http::header::CONTENT_TYPE;
@@ -87,4 +87,47 @@ async fn of_many_clients_the_one_that_names_a_member_twice_is_refused() {
         (&refused["outcome"], &refused["field"]),
         (&json!("refused"), &json!("serves[0].audience"))
     );
+}
+
+#[tokio::test]
+async fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let bench = bench().await;
+    let secret = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
+    let before = bench.state().await;
+    for (status, call) in [
+        (
+            422,
+            Call::post("/revocations").json(&json!({ "filter": { "token": secret }, "reason": "x" })),
+        ),
+        (
+            422,
+            Call::post("/revocations").json(&json!({ "filter": { secret: {} }, "reason": "x" })),
+        ),
+        (
+            422,
+            Call::post("/revocations").json(&json!({ "filter": secret, "reason": "x" })),
+        ),
+        (
+            422,
+            Call::post("/clients").json(&json!({ "name": "A", "type": secret })),
+        ),
+        (422, Call::patch("/clients/app", &json!({ "grants": secret }))),
+        (422, Call::patch("/clients/app", &json!({ secret: null }))),
+        (422, Call::put("/roles/staff").json(&json!(secret))),
+        (400, Call::get(&format!("/clients?active={secret}"))),
+        (404, Call::get(&format!("/sessions/{secret}"))),
+    ] {
+        let what = format!("{} {}", call.method, call.path);
+        let answer = call.to(&bench).await.expect(status);
+        assert!(!answer.text.contains("eyJ"), "{what}: {}", answer.text);
+    }
+    let import = json!({ "clients": [{ "name": "A", "grants": secret }, { "name": "A", secret: 1 }] });
+    let done = Call::post("/clients/import")
+        .json(&import)
+        .to(&bench)
+        .await
+        .expect(200);
+    assert_eq!(done.body["refused"], 2);
+    assert!(!done.text.contains("eyJ"), "{}", done.text);
+    assert_eq!(bench.state().await, before);
 }
