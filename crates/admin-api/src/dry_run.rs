@@ -4,7 +4,7 @@
 //! Changes go through [`Api::create`](crate::api::Api) and `commit` alone, which leave them out where [`is_on`]: no operation
 //! can forget it.
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{Query, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::idempotency::KEY;
+use crate::json::rule;
 use crate::problem::{Problem, ProblemKind};
 
 /// The parameter.
@@ -34,19 +35,13 @@ pub(crate) fn is_on() -> bool {
     TRIED.try_with(|()| ()).is_ok()
 }
 
-/// Runs an operation, or only tries it. One that can't be tried refuses to be, so that nobody changes something who asks
-/// what would come of it.
-pub(crate) async fn trying(State(can_be_tried): State<bool>, mut request: Request, next: Next) -> Response {
+/// Runs an operation that can be tried, or only tries it. The others do not have the parameter, and refuse it.
+pub(crate) async fn trying(mut request: Request, next: Next) -> Response {
     let asked = match Query::<DryRun>::try_from_uri(request.uri()) {
         Ok(Query(asked)) => asked.dry_run,
-        Err(error) => return Problem::new(ProblemKind::Malformed, error.body_text()).into_response(),
+        Err(error) => return Problem::new(ProblemKind::Malformed, rule(&error.body_text())).into_response(),
     };
     match asked {
-        Some(_) if !can_be_tried => Problem::new(
-            ProblemKind::Malformed,
-            "this operation has no parameter dry_run; nothing was changed",
-        )
-        .into_response(),
         Some(true) => {
             // It has no effect that could be had twice.
             request.headers_mut().remove(KEY);

@@ -12,6 +12,7 @@ mod json;
 mod keys;
 mod operation;
 mod page;
+mod parameters;
 mod problem;
 mod resource_servers;
 mod revocations;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use crate::access::{GUARD_STATUSES, Guarded, guard};
 use crate::api::Api;
 use crate::dry_run::{self, DryRun};
 use crate::idempotency;
+use crate::parameters::{self, Known};
 use crate::problem::{Problem, ProblemKind};
 
 /// Below this path everything is answered.
@@ -141,15 +142,14 @@ pub fn router(api: Arc<Api>) -> Router {
         let Some((method, path, described)) = operation.described() else {
             continue;
         };
-        let (path, id) = (
-            path.to_owned(),
-            described.operation_id.clone().unwrap_or_default(),
-        );
+        let id = described.operation_id.clone().unwrap_or_default();
+        let path = path.to_owned();
         let guarded = Guarded {
             api: api.clone(),
             scope: operation.scope,
             operation: id.into(),
         };
+        let known = Known::of(described, operation.can_be_tried);
         let mut route = operation.routes.2;
         if method == Method::POST {
             let once = idempotency::Once {
@@ -158,9 +158,10 @@ pub fn router(api: Arc<Api>) -> Router {
             };
             route = route.layer(from_fn_with_state(once, idempotency::once));
         }
-        if !method.is_safe() {
-            route = route.layer(from_fn_with_state(operation.can_be_tried, dry_run::trying));
+        if operation.can_be_tried {
+            route = route.layer(from_fn(dry_run::trying));
         }
+        route = route.layer(from_fn_with_state(known, parameters::known));
         router = router.route(&path, route.layer(from_fn_with_state(guarded, guard)));
     }
     let open = Router::new()

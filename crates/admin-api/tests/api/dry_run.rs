@@ -280,3 +280,37 @@ async fn a_try_takes_no_idempotency_key() {
     }
     make().to(&bench).await.expect(201);
 }
+
+#[tokio::test]
+async fn a_parameter_that_an_operation_does_not_have_is_refused_and_nothing_is_done() {
+    let bench = bench().await;
+    let before = bench.state().await;
+    let unknown = [
+        "dry-run=true",
+        "Dry_run=true",
+        "DRY%5FRUN=1",
+        "dryrun",
+        "reasons=x",
+        "=",
+        "%00=1",
+    ];
+    for listed in catalogue() {
+        let path = listed.path.replace(['{', '}'], "");
+        for query in unknown {
+            let call = Call::new(listed.method.clone(), &format!("{path}?{query}")).json(&json!({}));
+            let answer = call.to(&bench).await.expect(400);
+            assert!(answer.text.contains("has no parameter"), "{}", answer.text);
+        }
+    }
+    for (operation, mut call) in good() {
+        call.path += "?reason=x&dry-run=true";
+        let answer = call.to(&bench).await.expect_fields(400, &["dry-run"]);
+        assert!(
+            answer.text.contains("it has reason, dry_run"),
+            "{operation}: {}",
+            answer.text
+        );
+    }
+    assert_eq!(bench.state().await, before);
+    assert!(bench.keys.orders().is_empty());
+}
