@@ -3,11 +3,9 @@
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use symbolon_core::audit::{Act, Actor, AuditEvent, Counted, EventKind, Judged, Outcome, Target};
@@ -20,7 +18,6 @@ use zeroize::Zeroizing;
 
 use crate::api::Api;
 use crate::change::{beyond_rights, mark_refused, marking};
-use crate::extract::body;
 use crate::problem::{Problem, ProblemKind};
 
 /// Whoever calls, and what they may do.
@@ -196,11 +193,13 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
         request.uri().clone(),
         request.headers().clone(),
     );
+    // Given back with the answer: until then the operation holds what it has made of the body.
+    let mut room = None;
     let admitted = match guarded.admit((&method, &uri, &headers), &info).await {
         // The rest of a request may take as long as it likes: whoever was revoked meanwhile does not get in by it.
-        Ok(_) if !method.is_safe() => match whole(request, guarded.api.parts.max_body_bytes).await {
-            Ok(read) => {
-                request = read;
+        Ok((caller, _)) if !method.is_safe() => match guarded.api.bodies.whole(request, &caller.actor).await {
+            Ok((read, share)) => {
+                (request, room) = (read, Some(share));
                 guarded.admit((&method, &uri, &headers), &info).await
             }
             Err(problem) => {
@@ -227,6 +226,7 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
         }
         Err(refusal) => refusal,
     };
+    drop(room);
     response
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -304,13 +304,6 @@ impl Guarded {
             .refused(reason)
             .to(Target::new("operation", &self.operation, None))
     }
-}
-
-/// The request with its whole body in memory, within the bound.
-async fn whole(request: Request, limit: usize) -> Result<Request, Problem> {
-    let (head, content) = request.into_parts();
-    let content = body(Request::from_parts(head.clone(), content), limit).await?;
-    Ok(Request::from_parts(head, Body::from(Bytes::from_owner(content))))
 }
 
 fn challenged(problem: Problem, challenge: &str) -> Response {

@@ -27,6 +27,7 @@ use symbolon_jose::SigningAlg;
 use tokio::sync::Semaphore;
 
 use crate::access::Gate;
+use crate::bodies::Bodies;
 use crate::keys::Keys;
 use crate::problem::Problem;
 use crate::server_info::ServerInfo;
@@ -117,6 +118,8 @@ pub struct Api {
     pub(crate) parts: ApiParts,
     /// Which refusals were told, and in which minute.
     pub(crate) told: Mutex<HashMap<Refused, u64>>,
+    /// What the bodies of requests are held in.
+    pub(crate) bodies: Bodies,
     /// The right to read the whole trail, which one at a time has.
     pub(crate) verifying: Semaphore,
     /// The right to change something, which one at a time has.
@@ -127,6 +130,7 @@ impl Api {
     /// The API of those parts.
     pub fn new(parts: ApiParts) -> Arc<Self> {
         Arc::new(Self {
+            bodies: Bodies::new(parts.max_body_bytes),
             parts,
             told: Mutex::default(),
             verifying: Semaphore::new(1),

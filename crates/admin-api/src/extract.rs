@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
@@ -292,14 +293,18 @@ fn merge(target: &mut Value, patch: &Value) {
 /// It is too large, or ends early.
 pub(crate) async fn body(request: Request, limit: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let mut body = Limited::new(request.into_body(), limit);
-    let mut whole = Zeroizing::new(Vec::new());
+    let told = body
+        .size_hint()
+        .exact()
+        .and_then(|told| usize::try_from(told).ok());
+    let mut whole = Zeroizing::new(Vec::with_capacity(told.unwrap_or_default().min(limit)));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unread(&*error, limit))?;
         let Ok(data) = frame.into_data() else { continue };
         let len = whole.len() + data.len();
         if len > whole.capacity() {
             // Growing in place would leave a copy behind.
-            let mut larger = Zeroizing::new(Vec::with_capacity(2 * len));
+            let mut larger = Zeroizing::new(Vec::with_capacity((2 * len).min(limit)));
             larger.extend_from_slice(&whole);
             whole = larger;
         }

@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod audit;
+mod bodies;
 mod change;
 mod clients;
 mod dry_run;
@@ -20,6 +21,7 @@ mod roles;
 mod scopes;
 mod server_info;
 mod sessions;
+mod share;
 pub mod trail;
 mod users;
 mod verifiers;

@@ -1,11 +1,19 @@
-//! Bodies that can't be read.
+//! Bodies that can't be read, or not now.
 
-use http::Method;
-use http::header::CONTENT_TYPE;
+use std::convert::Infallible;
+use std::task::Poll;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, Request};
+use http_body_util::Limited;
 use serde_json::json;
 use symbolon_testkit::user;
+use tokio::sync::oneshot;
 
-use crate::bench::{Bench, Call};
+use crate::bench::{Bench, Call, MAX_BODY};
 use crate::clients::bench;
 
 #[tokio::test]
@@ -115,6 +123,7 @@ async fn a_secret_in_the_wrong_place_is_not_repeated() {
         (422, Call::patch("/clients/app", &json!({ secret: null }))),
         (422, Call::put("/roles/staff").json(&json!(secret))),
         (400, Call::get(&format!("/clients?active={secret}"))),
+        (400, Call::get(&format!("/clients?{secret}"))),
         (404, Call::get(&format!("/sessions/{secret}"))),
     ] {
         let what = format!("{} {}", call.method, call.path);
@@ -130,4 +139,58 @@ async fn a_secret_in_the_wrong_place_is_not_repeated() {
     assert_eq!(done.body["refused"], 2);
     assert!(!done.text.contains("eyJ"), "{}", done.text);
     assert_eq!(bench.state().await, before);
+}
+
+/// A request whose body never comes, of which no more than the length is known; the other half is told when it is waited for.
+fn unfinished(length: Option<usize>) -> (Request<Body>, oneshot::Receiver<()>) {
+    let (begun, waited_for) = oneshot::channel();
+    let mut begun = Some(begun);
+    let never = stream::poll_fn(move |_| {
+        begun.take().map(|begun| begun.send(()));
+        Poll::<Option<Result<Bytes, Infallible>>>::Pending
+    });
+    let mut request = Call::put("/roles/staff").json(&json!({})).into_request();
+    *request.body_mut() = match length {
+        Some(length) => Body::new(Limited::new(Body::from_stream(never), length)),
+        None => Body::from_stream(never),
+    };
+    (request, waited_for)
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_fill_half_of_the_room_and_shut_nobody_else_out() {
+    let bench = Bench::new().await;
+    let half = 32 << 20;
+    let beside = 32 << 10;
+    for (length, counts_for) in [
+        (None, MAX_BODY + beside),
+        (Some(MAX_BODY), MAX_BODY + beside),
+        (Some(usize::MAX), MAX_BODY + beside),
+        (Some(1), beside + 1),
+    ] {
+        bench.gate.as_client("console");
+        let mut held = Vec::new();
+        let refused = loop {
+            let (request, waited_for) = unfinished(length);
+            let mut answer = Box::pin(bench.send_request(request));
+            tokio::select! {
+                response = &mut answer => break response,
+                Ok(()) = waited_for => held.push(answer),
+            }
+        };
+        assert_eq!(held.len(), half / counts_for, "{length:?}");
+        assert_eq!(refused.status(), 503);
+        assert!(refused.headers().contains_key(RETRY_AFTER));
+        let put = || Call::put("/roles/staff").json(&json!({ "scope": "orders:read" }));
+        let answer = put().to(&bench).await.expect(503);
+        assert_eq!(answer.kind(), "unavailable");
+        // What needs no body to be waited for is open to them.
+        Call::get("/roles").to(&bench).await.expect(200);
+        bench.gate.as_client("another");
+        let answer = put().to(&bench).await;
+        assert!([200, 201].contains(&answer.status), "{}", answer.text);
+        bench.gate.as_client("console");
+        held.truncate(held.len() - 4);
+        put().to(&bench).await.expect(200);
+    }
 }
