@@ -18,7 +18,7 @@ use super::error::EXIT_CODES;
 use super::healthcheck::HealthcheckArgs;
 use super::keys::KeysCommand;
 use super::keys::args::reason;
-use super::login::LoginArgs;
+use super::login::{LoginArgs, server_url};
 use super::resource_server::ResourceServerCommand;
 use super::revocations::RevocationsCommand;
 use super::revoke::RevokeCommand;
@@ -55,7 +55,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true)]
     pub offline: bool,
     /// URL of the server's admin API; one of those that `symbolon login` has stored. Without it, the last.
-    #[arg(long, global = true, value_name = "URL", conflicts_with = "offline")]
+    #[arg(long, global = true, value_name = "URL", value_parser = server_url, conflicts_with = "offline")]
     pub server: Option<String>,
     /// The file of stored logins.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "offline")]

@@ -15,6 +15,7 @@ use super::api::{Connection, Logins, Remote, default_path};
 use super::args::GlobalArgs;
 use super::context::{ApiContext, operator_name};
 use super::error::CliError;
+use super::login::none_stored;
 use super::output::{Output, Remark, quoted};
 use super::run::{failed, runtime, settings};
 use super::settling::Settling;
@@ -86,18 +87,13 @@ pub(super) fn stored_login(global: &GlobalArgs) -> Result<super::api::Login, Cli
     if let Some(login) = logins.at(global.server.as_deref()) {
         return Ok(login.clone());
     }
-    let shown = quoted(&path.to_string_lossy());
-    let known: Vec<_> = logins.servers().collect();
-    let what = match &global.server {
-        Some(server) if !known.is_empty() => {
-            format!("{shown} holds no login at {server}, but at {}", known.join(", "))
-        }
-        Some(server) => format!("{shown} holds no login at {server}"),
-        None => format!("{shown} holds no login"),
-    };
     Err(CliError::refused(
-        what,
-        "run `symbolon login` first; or give --offline to work on the database itself",
+        none_stored(&path, &logins, global.server.as_deref()),
+        if logins.servers().next().is_none() {
+            "run `symbolon login` first; or give --offline to work on the database itself"
+        } else {
+            "give --server one that there is, or run `symbolon login` again; or give --offline to work on the database itself"
+        },
     ))
 }
 

@@ -1,10 +1,12 @@
 //! `login` and `logout`: the stored logins that commands use.
 
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+use symbolon_admin_api::PREFIX;
 use symbolon_core::user::ADMIN_SCOPES;
 
 use super::api::{Login, Logins, Remote, SecretMethod};
@@ -12,7 +14,7 @@ use super::args::GlobalArgs;
 use super::connect::login_path;
 use super::context::Console;
 use super::error::{CliError, input_failed};
-use super::output::{Output, quoted};
+use super::output::{Output, Remark, quoted};
 use super::role::scope_set;
 use super::run::runtime;
 
@@ -82,7 +84,7 @@ pub fn login(
         .transpose()
         .map_err(|error| CliError::refused(format_args!("--ca-file: {error}"), "give a path that exists"))?;
     let login = Login {
-        server: server.trim_end_matches('/').to_owned(),
+        server,
         token_endpoint: String::new(),
         client_id: args.client_id,
         client_secret,
@@ -121,15 +123,137 @@ fn no_secret(what: &str) -> CliError {
 pub fn logout(global: &GlobalArgs, out: &mut Output<'_>) -> Result<(), CliError> {
     let path = login_path(global)?;
     let mut logins = Logins::read(&path)?;
-    if !logins.forget(global.server.as_deref()) {
-        return Err(CliError::not_found(
-            "there is no such login",
-            "see --server and --login",
-        ));
-    }
+    let Some(server) = logins
+        .at(global.server.as_deref())
+        .map(|login| login.server.clone())
+    else {
+        let what = none_stored(&path, &logins, global.server.as_deref());
+        return Err(CliError::not_found(what, "see --server and --login"));
+    };
+    logins.forget(Some(&server));
     logins.write(&path)?;
     out.result(
-        &json!({ "done": "logged_out" }),
-        "the login is forgotten; its client's secret stays good",
-    )
+        &json!({ "done": "logged_out", "server": server }),
+        &format!("the login at {server} is forgotten; its client's secret stays good"),
+    )?;
+    if logins.at(None).is_none() && logins.servers().next().is_some() {
+        out.remark(Remark::Note, &none_stored(&path, &logins, None))?;
+    }
+    Ok(())
+}
+
+/// What is missing where that file holds no login at that server, or none that is current.
+pub(super) fn none_stored(path: &Path, logins: &Logins, server: Option<&str>) -> String {
+    let shown = quoted(&path.to_string_lossy());
+    let known: Vec<_> = logins.servers().collect();
+    let known = known.join(" and at ");
+    match (server, known.is_empty()) {
+        (Some(server), true) => format!("{shown} holds no login at {server}"),
+        (Some(server), false) => format!("{shown} holds no login at {server}, but at {known}"),
+        (None, true) => format!("{shown} holds no login"),
+        (None, false) => {
+            format!("no login in {shown} is the current one: there is one at {known}, for --server to name")
+        }
+    }
+}
+
+/// The URL by which the login at a server is known: that of its listener, also where the path of the API stands behind it.
+pub(super) fn server_url(text: &str) -> Result<String, Infallible> {
+    let text = text.trim_end_matches('/');
+    Ok(text
+        .strip_suffix(PREFIX)
+        .unwrap_or(text)
+        .trim_end_matches('/')
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::Cli;
+    use super::super::connect::stored_login;
+    use super::super::error::ErrorKind;
+    use super::*;
+
+    fn put(logins: &mut Logins, server: &str) {
+        logins.put(Login {
+            server: server.to_owned(),
+            token_endpoint: format!("{server}/token"),
+            client_id: "admin".to_owned(),
+            client_secret: "sbs_secret".to_owned().into(),
+            auth_method: SecretMethod::default(),
+            scope: "users:read".to_owned(),
+            ca_file: None,
+        });
+    }
+
+    /// What logging out says, on standard output and on standard error.
+    fn log_out(global: &GlobalArgs) -> Result<(String, String), CliError> {
+        let (mut written, mut said) = (Vec::new(), Vec::new());
+        let mut out = Output {
+            out: &mut written,
+            err: &mut said,
+            json: false,
+        };
+        logout(global, &mut out)?;
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ok((text(written), text(said)))
+    }
+
+    #[test]
+    fn where_no_login_is_current_those_that_there_are_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("login.json");
+        let mut logins = Logins::default();
+        put(&mut logins, "https://a.example");
+        put(&mut logins, "https://b.example");
+        logins.write(&path).unwrap();
+        let global = GlobalArgs {
+            login: Some(path),
+            ..GlobalArgs::default()
+        };
+        let (done, note) = log_out(&global).unwrap();
+        assert!(
+            done.starts_with("the login at https://b.example is forgotten"),
+            "{done}"
+        );
+        assert!(note.starts_with("note: "), "{note}");
+        let is_told = |text: &str| text.contains("is the current one: there is one at https://a.example");
+        assert!(is_told(&note), "{note}");
+        let again = log_out(&global).unwrap_err();
+        assert!(
+            again.kind == ErrorKind::NotFound && is_told(&again.to_string()),
+            "{again}"
+        );
+        let used = stored_login(&global).unwrap_err().to_string();
+        assert!(is_told(&used) && !used.contains("first"), "{used}");
+
+        let named = GlobalArgs {
+            server: Some("https://a.example".to_owned()),
+            ..global.clone()
+        };
+        assert_eq!(stored_login(&named).unwrap().server, "https://a.example");
+        let (_, note) = log_out(&named).unwrap();
+        assert_eq!(note, "");
+        let used = stored_login(&global).unwrap_err().to_string();
+        assert!(
+            used.contains("holds no login; run `symbolon login` first"),
+            "{used}"
+        );
+    }
+
+    #[test]
+    fn a_server_is_known_by_one_url() {
+        for (given, known) in [
+            ("http://127.0.0.1:8082", "http://127.0.0.1:8082"),
+            ("http://127.0.0.1:8082/", "http://127.0.0.1:8082"),
+            ("http://127.0.0.1:8082/admin/v1", "http://127.0.0.1:8082"),
+            ("http://127.0.0.1:8082//admin/v1//", "http://127.0.0.1:8082"),
+            ("https://a.example/admin/v2", "https://a.example/admin/v2"),
+        ] {
+            let cli = Cli::try_parse_from(["symbolon", "--server", given, "logout"]).unwrap();
+            assert_eq!(cli.global.server.as_deref(), Some(known));
+        }
+    }
 }
