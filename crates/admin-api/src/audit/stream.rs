@@ -17,6 +17,7 @@ use utoipa::IntoParams;
 use crate::api::Api;
 use crate::extract::{Caller, Query};
 use crate::problem::{Problem, ProblemKind};
+use crate::share::Exhausted;
 use crate::trail::{Records, record_line};
 
 /// How long a stream lasts: whoever listens comes again, with a token of then.
@@ -56,10 +57,15 @@ pub(crate) async fn stream_audit(
             "only a running server streams: export the trail",
         )
     })?;
-    let records = trail.listen(from.after, LASTING).map_err(|_| {
+    let actor = &caller.principal.actor;
+    let records = trail.listen(actor, from.after, LASTING).map_err(|why| {
+        let taken = match why {
+            Exhausted::ForActor => "you have half of the streams that this node has",
+            Exhausted::ForAll => "too many streams are open on this node",
+        };
         Problem::new(
             ProblemKind::Unavailable,
-            "too many streams are open on this node (admin.max_streams): close one, or poll /audit/export",
+            format_args!("{taken} (admin.max_streams): close one, or poll /audit/export"),
         )
     })?;
     let asking: Ask = Box::new(move || {
@@ -142,7 +148,7 @@ impl Listening {
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use symbolon_core::audit::AuditStore as _;
+    use symbolon_core::audit::{Actor, AuditStore as _};
 
     use super::*;
     use crate::trail::TrailStream;
@@ -165,7 +171,8 @@ mod tests {
         fn new() -> Self {
             let (store, gate) = (Arc::new(MemoryTrail::default()), Arc::new(Gate::default()));
             let stream = Arc::new(TrailStream::new(store.clone(), 1));
-            let records = stream.listen(Some(0), LASTING).unwrap();
+            let actor = Actor::client(&"console".parse().unwrap());
+            let records = stream.listen(&actor, Some(0), LASTING).unwrap();
             tokio::spawn(async move { stream.follow().await });
             let asked = gate.clone();
             let ask: Ask = Box::new(move || {

@@ -19,7 +19,7 @@ pub use checkpointer::{Checkpointer, Unsigned};
 pub use confirm::{ConfirmParts, Confirmations};
 pub use export::{LineError, anchor_line, record_line};
 pub use journal::Journal;
-pub use stream::{Cut, Records, TrailStream};
+pub use stream::{Records, TrailStream};
 pub use verify::{Report, Retention, VerifyError, verify, verify_export};
 pub use walk::{Fault, Wrong};
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use symbolon_core::audit::{AuditFilter, AuditRecord, AuditStore, Order};
+use symbolon_core::audit::{Actor, AuditFilter, AuditRecord, AuditStore, Order};
 use symbolon_core::ports::{StoreError, StoreResult};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::share::{Exhausted, Share, Shared};
 
 /// How often the store is looked at while somebody listens.
 const EVERY: Duration = Duration::from_millis(500);
@@ -24,16 +26,12 @@ const UNREAD: Duration = Duration::from_secs(30);
 pub struct TrailStream {
     store: Arc<dyn AuditStore>,
     records: broadcast::Sender<Arc<AuditRecord>>,
-    places: Arc<Semaphore>,
+    places: Arc<Shared>,
     /// Somebody began to listen.
     came: Notify,
     cut: Arc<AtomicU64>,
     stop: CancellationToken,
 }
-
-/// Why there is nothing to hear.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Cut;
 
 /// What one listener hears: records in order, each once. It ends when its time is over, when the listener was too slow, or
 /// when the trail can't be read; whoever goes on asks for what is behind the last record that they have.
@@ -48,12 +46,12 @@ impl Records {
 }
 
 impl TrailStream {
-    /// For at most so many listeners at a time. [`TrailStream::follow`] must run.
+    /// For at most so many listeners at a time, of whom one actor is half, and one at least. [`TrailStream::follow`] must run.
     pub fn new(store: Arc<dyn AuditStore>, max_listeners: usize) -> Self {
         Self {
             store,
             records: broadcast::Sender::new(KEPT),
-            places: Arc::new(Semaphore::new(max_listeners)),
+            places: Shared::new(max_listeners),
             came: Notify::new(),
             cut: Arc::default(),
             stop: CancellationToken::new(),
@@ -125,9 +123,14 @@ impl TrailStream {
     /// Listens for that long: to what is written from now on, or behind a position.
     ///
     /// # Errors
-    /// [`Cut`]: there are too many listeners.
-    pub fn listen(&self, behind: Option<u64>, lasting: Duration) -> Result<Records, Cut> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| Cut)?;
+    /// [`Exhausted`]: there are too many listeners.
+    pub(crate) fn listen(
+        &self,
+        actor: &Actor,
+        behind: Option<u64>,
+        lasting: Duration,
+    ) -> Result<Records, Exhausted> {
+        let place = self.places.take(actor, 1)?;
         let (sender, records) = mpsc::channel(16);
         let listener = Listener {
             store: self.store.clone(),
@@ -163,7 +166,7 @@ struct Listener {
     live: broadcast::Receiver<Arc<AuditRecord>>,
     cut: Arc<AtomicU64>,
     sender: mpsc::Sender<Arc<AuditRecord>>,
-    _place: OwnedSemaphorePermit,
+    _place: Share,
 }
 
 /// It hears nothing more.
@@ -246,6 +249,10 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn actor(name: &str) -> Actor {
+        Actor::client(&name.parse().unwrap())
+    }
+
     fn stream(max: usize) -> (Arc<MemoryTrail>, Arc<TrailStream>) {
         let store = Arc::new(MemoryTrail::default());
         let stream = Arc::new(TrailStream::new(store.clone(), max));
@@ -264,11 +271,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_listener_hears_each_record_once_in_order_from_where_it_began() {
-        let (store, stream) = stream(3);
+        let (store, stream) = stream(6);
         store.record(&events(0..1200)).await.unwrap();
-        let mut from_the_start = stream.listen(Some(0), HOUR).unwrap();
-        let mut from_the_middle = stream.listen(Some(700), HOUR).unwrap();
-        let mut live = stream.listen(None, HOUR).unwrap();
+        let mut from_the_start = stream.listen(&actor("a"), Some(0), HOUR).unwrap();
+        let mut from_the_middle = stream.listen(&actor("a"), Some(700), HOUR).unwrap();
+        let mut live = stream.listen(&actor("a"), None, HOUR).unwrap();
         assert_eq!(
             hear(&mut from_the_start, 1200).await,
             (1..=1200).collect::<Vec<_>>()
@@ -289,30 +296,31 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn listeners_are_bounded_and_make_room_when_they_leave() {
-        let (_store, stream) = stream(2);
-        let (first, _second) = (
-            stream.listen(None, HOUR).unwrap(),
-            stream.listen(None, HOUR).unwrap(),
-        );
-        assert_eq!(stream.listen(None, HOUR).unwrap_err(), Cut);
+        let (_store, stream) = stream(4);
+        let [a, b, c] = ["a", "b", "c"].map(actor);
+        let listen = |actor| stream.listen(actor, None, HOUR);
+        let (first, _second) = (listen(&a).unwrap(), listen(&a).unwrap());
+        assert_eq!(listen(&a).unwrap_err(), Exhausted::ForActor);
+        let _others = (listen(&b).unwrap(), listen(&b).unwrap());
+        assert_eq!(listen(&c).unwrap_err(), Exhausted::ForAll);
         drop(first);
         tokio::time::sleep(EVERY).await;
-        stream.listen(None, HOUR).unwrap();
+        listen(&c).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_with_its_time() {
         let (_store, stream) = stream(1);
-        let mut records = stream.listen(None, HOUR).unwrap();
+        let mut records = stream.listen(&actor("a"), None, HOUR).unwrap();
         assert_eq!(records.next().await, None);
         assert_eq!(stream.cut(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_does_not_take_what_is_there_is_cut() {
-        let (store, stream) = stream(2);
-        let mut idle = stream.listen(None, HOUR).unwrap();
-        let mut eager = stream.listen(None, HOUR).unwrap();
+        let (store, stream) = stream(4);
+        let mut idle = stream.listen(&actor("a"), None, HOUR).unwrap();
+        let mut eager = stream.listen(&actor("a"), None, HOUR).unwrap();
         tokio::time::sleep(2 * EVERY).await;
         store.record(&events(0..100)).await.unwrap();
         assert_eq!(hear(&mut eager, 100).await.len(), 100);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::RETRY_AFTER;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use symbolon_admin_api::trail::{CheckpointKeys, Checkpointer, verify_export};
@@ -164,7 +165,7 @@ async fn an_export_verifies_without_the_server_and_tampering_shows() {
     let export = text("/audit/export?limit=3").await + &text("/audit/export?after=3").await;
     assert_eq!(export.lines().count(), 4);
     assert_eq!(text("/audit/export?after=4").await, "");
-    let public = keys().public("https://id.example");
+    let public = keys().public();
     let report = verify_export(export.as_bytes(), &public, &[&signed])
         .await
         .unwrap();
@@ -225,7 +226,8 @@ async fn a_part_of_an_export_begins_with_the_anchor_where_what_it_asks_for_was_s
 async fn a_stream_begins_at_once_and_has_a_bound() {
     let bench = busy().await;
     let mut open = Vec::new();
-    for _ in 0..2 {
+    for client in ["console", "another"] {
+        bench.gate.as_client(client);
         let response = bench.send(Call::get("/audit/stream?after=3")).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -239,8 +241,12 @@ async fn a_stream_begins_at_once_and_has_a_bound() {
             "{text}"
         );
         open.push(body);
+        // The bench has two streams.
+        let answer = Call::get("/audit/stream").to(&bench).await.expect(503);
+        let is_full = open.len() == 2;
+        assert_eq!(answer.text.contains("you have half"), !is_full, "{}", answer.text);
+        assert!(answer.headers.contains_key(RETRY_AFTER));
     }
-    Call::get("/audit/stream").to(&bench).await.expect(503);
     drop(open);
 }
 

@@ -87,7 +87,8 @@ settings! {
         Kind::Integer { min: 65_536, max: 16_777_216 }, Value("1048576"),
         "Largest body of an admin request in bytes; a larger one is answered with 413. Imports are sent in batches that fit.";
     ADMIN_MAX_STREAMS: usize = parse::integer, "admin.max_streams", Kind::Integer { min: 0, max: 1_024 }, Value("16"),
-        "Streams of the audit trail that are open at once on this node; more are answered with 503.";
+        "Streams of the audit trail that are open at once on this node, half of them for one administrator; more are answered \
+         with 503.";
 
     AUDIT_RETENTION: Duration = parse::duration, "audit.retention", Kind::seconds(DAY, 36_500 * DAY), Value("400d"),
         "How long records stay on the audit trail. Older ones are deleted in small batches, once a signed checkpoint covers \
