@@ -197,16 +197,18 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
     let mut room = None;
     let admitted = match guarded.admit((&method, &uri, &headers), &info).await {
         // The rest of a request may take as long as it likes: whoever was revoked meanwhile does not get in by it.
-        Ok((caller, _)) if !method.is_safe() => match guarded.api.bodies.whole(request, &caller.actor).await {
-            Ok((read, share)) => {
-                (request, room) = (read, Some(share));
-                guarded.admit((&method, &uri, &headers), &info).await
+        Ok((caller, _)) if !method.is_safe() => {
+            match guarded.api.bodies.whole(request, &caller.actor).await {
+                Ok((read, share)) => {
+                    (request, room) = (read, Some(share));
+                    guarded.admit((&method, &uri, &headers), &info).await
+                }
+                Err(problem) => {
+                    request = Request::default();
+                    Err(problem.into_response())
+                }
             }
-            Err(problem) => {
-                request = Request::default();
-                Err(problem.into_response())
-            }
-        },
+        }
         first => first,
     };
     let actor = admitted
