@@ -177,7 +177,7 @@ async fn a_change_of_a_client_holds_when_the_command_returns() {
         reply.ok();
         refresh = reply.text("refresh_token");
     }
-    let third = Credentials::of(&site.json("client rotate-secret shop --overlap 0s").await);
+    let third = Credentials::of(&site.json("client rotate-secret shop --overlap 0s --yes").await);
     for dead in [&shop, &second] {
         remote
             .refresh(dead, &refresh)
