@@ -175,12 +175,15 @@ impl Site {
             .iter()
             .any(|argument| ["serve", "--login", "--server", "--offline"].contains(argument));
         let offline = (!self.dev && !names_a_way).then_some("--offline");
+        // What goes to the server of a stored login has no use for a configuration; the doctor looks at both.
+        let goes_to_a_login = arguments.contains(&"--login") && !arguments.contains(&"doctor");
+        let place = (self.dev || !goes_to_a_login).then(|| self.place());
         let mut command = Command::new(path());
         let inherited = std::env::var_os("PATH").map(|path| ("PATH", path));
         command
             .args(arguments)
             .args(offline)
-            .args(self.place())
+            .args(place.into_iter().flatten())
             .args(&self.flags)
             .env_clear()
             .envs(inherited)

@@ -44,7 +44,8 @@ pub struct Cli {
 /// What holds for every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
-    /// Read settings from this TOML file; SYMBOLON_* variables beat it.
+    /// Read settings from this TOML file; SYMBOLON_* variables beat it. Refused by commands that go through the admin API, which
+    /// read none: there --server names the server.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Work on the data folder of `serve --dev`, which has its own database and encryption key.

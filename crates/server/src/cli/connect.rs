@@ -45,6 +45,7 @@ pub(super) fn with_api(
     if global.offline {
         return beside(global, out, does, command);
     }
+    refuse_unused(global)?;
     let connection = Connection::remote(Remote::new(stored_login(global)?)?);
     runtime(tokio::runtime::Builder::new_current_thread())?.block_on(async {
         let context = ApiContext {
@@ -54,6 +55,22 @@ pub(super) fn with_api(
         };
         command(&context, out).await
     })
+}
+
+/// Refuses `--config` for a command that goes to a server, which is that of a stored login whatever the file says.
+fn refuse_unused(global: &GlobalArgs) -> Result<(), CliError> {
+    let Some(config) = &global.config else {
+        return Ok(());
+    };
+    Err(CliError::refused(
+        format_args!(
+            "--config {} does not say which server is meant: the command goes through the admin API of the one that a stored \
+             login is for",
+            quoted(&config.to_string_lossy())
+        ),
+        "leave it out, and name the server with --server or the file of its login with --login; or give --offline too, to \
+         work on that configuration's database",
+    ))
 }
 
 /// The file of stored logins that the flags name, or the one that is used without.
@@ -206,7 +223,32 @@ impl RevocationLog for Unpromised {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::ErrorKind;
     use super::*;
+
+    #[test]
+    fn a_configuration_is_refused_where_it_does_not_choose_the_server() {
+        for (server, login) in [(None, None), (Some("http://127.0.0.1:8082"), Some("login.json"))] {
+            let global = GlobalArgs {
+                config: Some("staging.toml".into()),
+                server: server.map(str::to_owned),
+                login: login.map(Into::into),
+                ..GlobalArgs::default()
+            };
+            let mut out = Output {
+                out: &mut Vec::new(),
+                err: &mut Vec::new(),
+                json: false,
+            };
+            let called = with_api(&global, &mut out, Beside::Administer, async |_, _| Ok(()));
+            let error = called.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Refused);
+            let said = error.to_string();
+            for part in ["staging.toml", "--server", "--login", "--offline"] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+        }
+    }
 
     #[test]
     fn a_data_folder_that_is_not_there_is_told() {

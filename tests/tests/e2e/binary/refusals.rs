@@ -194,3 +194,14 @@ async fn a_taken_port_is_named_with_its_setting() {
     assert!(ended.err.contains(&listen.to_string()), "{}", ended.err);
     assert!(!site.database().exists());
 }
+
+#[tokio::test]
+async fn a_configuration_does_not_choose_the_server_of_a_command() {
+    let listen = free_port();
+    let site = Site::configured(&format!("http://{listen}"), listen, "");
+    let ended = refused(&site, "user disable alice --server http://127.0.0.1:1").await;
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    for said in ["--config", "symbolon.toml", "--server", "--offline"] {
+        assert!(ended.err.contains(said), "{}", ended.err);
+    }
+}
