@@ -32,6 +32,7 @@ use crate::secrets::{ISSUER_ID, open_server_keys};
 
 use admin::{AdminSide, AdminSideParts};
 
+pub use place::of_sqlite;
 pub use stores::{Stores, cluster_clock, database_config, fenced_log, promise_changes, redis_config};
 
 /// What a node takes from its surroundings.

@@ -20,6 +20,7 @@ use super::output::{Output, Remark, quoted};
 use super::run::{failed, runtime, settings};
 use super::settling::Settling;
 use crate::admin::{Offline, SettleBy};
+use crate::config::Settings;
 use crate::node::{self, Stores};
 
 /// What a command does to a database that it works on itself.
@@ -122,6 +123,7 @@ fn beside(
     command: impl AsyncFnOnce(&ApiContext<'_>, &mut Output<'_>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let settings = settings(global, out)?;
+    require_database(&settings)?;
     let clock = node::cluster_clock(&settings, Arc::new(SystemClock::new()));
     runtime(tokio::runtime::Builder::new_current_thread())?.block_on(async {
         let stores = Stores::open_database_alone(&settings, clock.clone(), &SystemRng)
@@ -173,6 +175,27 @@ fn beside(
         settling.remark(out)?;
         outcome
     })
+}
+
+/// Refuses a file of SQLite that is not there: the working directory or the configuration is another than meant, and what a
+/// command finds in a database that it has just made is true of nothing.
+pub(super) fn require_database(settings: &Settings) -> Result<(), CliError> {
+    let Some(file) = node::of_sqlite(&settings.database.url) else {
+        return Ok(());
+    };
+    // Whatever else is wrong with it is told when it is opened.
+    if file.try_exists().unwrap_or(true) {
+        return Ok(());
+    }
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    Err(CliError::refused(
+        format_args!(
+            "database.url: the file {} is not there",
+            quoted(&file.to_string_lossy())
+        ),
+        "give the configuration of the server, and run this in its working directory where the path is relative; where there \
+         is no database yet, `symbolon migrate` or the first `symbolon serve` makes it",
+    ))
 }
 
 fn unfenced(stores: &Stores) -> Arc<dyn RevocationLog> {

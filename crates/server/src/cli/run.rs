@@ -15,7 +15,7 @@ use super::args::{Cli, Command, GlobalArgs, MigrateArgs, ServeArgs};
 use super::audit::{self, AuditCommand};
 use super::bootstrap::{self, BootstrapArgs};
 use super::configuration::{self, ConfigCommand};
-use super::connect::with_api;
+use super::connect::{require_database, with_api};
 use super::doctor::{self, DoctorArgs};
 use super::error::{CliError, ErrorKind};
 use super::output::{Output, Remark};
@@ -145,6 +145,9 @@ fn examine(global: &GlobalArgs, out: &mut Output<'_>, args: DoctorArgs) -> Resul
 
 fn on_schema(global: &GlobalArgs, out: &mut Output<'_>, args: MigrateArgs) -> Result<(), CliError> {
     let settings = settings(global, out)?;
+    if args.status || args.restored {
+        require_database(&settings)?;
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     runtime(Builder::new_current_thread())?.block_on(async {
         let config = SqlConfig {

@@ -1,7 +1,16 @@
 //! Where the stores are, for errors: never with the credentials.
 
+use std::path::Path;
+
 use symbolon_store_redis::RedisUrl;
 use url::Url;
+
+/// The file of SQLite that the URL names; nothing for PostgreSQL, and for a database that is nowhere but in memory.
+pub fn of_sqlite(url: &str) -> Option<&Path> {
+    let location = url.strip_prefix("sqlite:")?;
+    let path = location.strip_prefix("//").unwrap_or(location);
+    (path != ":memory:").then(|| Path::new(path))
+}
 
 /// Host and port of a PostgreSQL; nothing for SQLite.
 pub(super) fn of_database(url: &str) -> Option<String> {
@@ -24,6 +33,19 @@ pub(super) fn of_redis(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_named_as_the_database_takes_it() {
+        for (url, path) in [
+            ("sqlite:symbolon.db", Some("symbolon.db")),
+            ("sqlite:/var/lib/a b.db", Some("/var/lib/a b.db")),
+            ("sqlite:///var/lib/a.db", Some("/var/lib/a.db")),
+            ("sqlite::memory:", None),
+            ("postgres://me@db/x", None),
+        ] {
+            assert_eq!(of_sqlite(url), path.map(Path::new), "{url}");
+        }
+    }
 
     #[test]
     fn stores_are_named_without_credentials() {

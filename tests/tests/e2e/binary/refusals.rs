@@ -196,6 +196,30 @@ async fn a_taken_port_is_named_with_its_setting() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_not_there_is_not_made_by_looking_into_it() {
+    let listen = free_port();
+    let site = Site::configured(&format!("http://{listen}"), listen, "");
+    let database = site.database();
+    for command in [
+        "user list",
+        "audit verify",
+        "user disable alice",
+        "keys list",
+        "migrate --status",
+        "migrate --restored",
+    ] {
+        let ended = refused(&site, command).await;
+        assert_eq!(ended.code, Some(2), "{command}: {}", ended.err);
+        for said in ["database.url", database.to_str().unwrap(), "symbolon migrate"] {
+            assert!(ended.err.contains(said), "{command}: {}", ended.err);
+        }
+        assert!(!database.exists(), "{command}");
+    }
+    site.json("migrate").await;
+    assert_eq!(site.json("user list").await["users"], serde_json::json!([]));
+}
+
+#[tokio::test]
 async fn a_configuration_does_not_choose_the_server_of_a_command() {
     let listen = free_port();
     let site = Site::configured(&format!("http://{listen}"), listen, "");
