@@ -68,6 +68,7 @@ pub async fn serve(
     if options.dev.is_some() {
         settings.issuer = dev::issuer(public.local_addr());
     }
+    let _claim = node::claim_database(&settings.database.url, options.dev.is_some())?;
     let stores = Stores::open(&settings, clock.clone(), &*rng).await?;
     node::claim_issuer(
         &stores.sql,

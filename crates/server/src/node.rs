@@ -3,6 +3,7 @@
 
 mod admin;
 mod background;
+mod claim;
 mod place;
 mod stores;
 
@@ -32,6 +33,7 @@ use crate::secrets::{ISSUER_ID, open_server_keys};
 
 use admin::{AdminSide, AdminSideParts};
 
+pub use claim::claim_database;
 pub use place::of_sqlite;
 pub use stores::{Stores, cluster_clock, database_config, fenced_log, promise_changes, redis_config};
 

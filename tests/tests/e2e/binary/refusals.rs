@@ -229,3 +229,36 @@ async fn a_configuration_does_not_choose_the_server_of_a_command() {
         assert!(ended.err.contains(said), "{}", ended.err);
     }
 }
+
+#[tokio::test]
+async fn a_second_development_server_is_refused_until_the_first_is_gone() {
+    let site = Site::dev();
+    let first = site.serve().await;
+    let login = site.path("data/login.json");
+    let stored = std::fs::read(&login).unwrap();
+    let ended = refused(&site, "serve --dev --listen 127.0.0.1:0").await;
+    for said in ["already running", "symbolon.db", "--data-dir"] {
+        assert!(ended.err.contains(said), "{}", ended.err);
+    }
+    assert!(
+        std::fs::read(&login).unwrap() == stored,
+        "the login is the first one's"
+    );
+    site.json("user list").await;
+
+    first.kill();
+    site.serve().await.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_server_on_one_file_is_told_of_the_first() {
+    let listen = free_port();
+    let site = Site::configured(&format!("http://{listen}"), listen, "");
+    let said = "another server is already running on this database";
+    let first = site.serve().await;
+    assert!(!site.transcript().err().contains(said));
+    let second = site.serve_beside(free_port()).await;
+    second.stop().await;
+    first.stop().await;
+    assert!(site.transcript().err().contains(said));
+}
