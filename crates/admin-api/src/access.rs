@@ -1,6 +1,6 @@
 //! Who may come in: the one check before every operation.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::extract::{Request, State};
@@ -136,21 +136,11 @@ impl Api {
 
     /// Puts a refusal of somebody who is known on the trail: the first of a kind in each minute by itself, the others counted.
     fn tell_refusal(&self, event: AuditEvent, operation: &Arc<str>) {
-        const MOST: usize = 1000;
         let Outcome::Refused(reason) = event.outcome else {
             return;
         };
-        let minute = self.parts.clock.monotonic().as_secs() / 60;
         let key = (event.act.actor.as_str().to_owned(), operation.clone(), reason);
-        let is_first = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.len() >= MOST {
-                told.retain(|_, at| *at == minute);
-            }
-            // Past that many kinds in one minute all are counted.
-            told.len() < MOST && told.insert(key, minute) != Some(minute)
-        };
-        if is_first {
+        if self.told.is_first(key, self.parts.clock.monotonic()) {
             self.parts.sink.tell(event);
         } else {
             self.parts.sink.count(Counted {

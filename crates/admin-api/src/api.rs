@@ -1,7 +1,6 @@
 //! What the operations are composed of.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +20,7 @@ use symbolon_core::rights::ADMIN_AUDIENCE;
 use symbolon_core::secret::ClientSecrets;
 use symbolon_core::tokens::AccessTokens;
 use symbolon_core::user::ADMIN_SCOPES;
-use symbolon_core::{Clock, Rng, UnixMillis};
+use symbolon_core::{Clock, FirstOfMinute, Rng, UnixMillis};
 use symbolon_jose::SigningAlg;
 
 use tokio::sync::Semaphore;
@@ -116,8 +115,8 @@ pub(crate) type Refused = (String, Arc<str>, &'static str);
 /// The operations' shared state.
 pub struct Api {
     pub(crate) parts: ApiParts,
-    /// Which refusals were told, and in which minute.
-    pub(crate) told: Mutex<HashMap<Refused, u64>>,
+    /// Which refusals were told.
+    pub(crate) told: FirstOfMinute<Refused>,
     /// What the bodies of requests are held in.
     pub(crate) bodies: Bodies,
     /// The right to read the whole trail, which one at a time has.
@@ -132,7 +131,7 @@ impl Api {
         Arc::new(Self {
             bodies: Bodies::new(parts.max_body_bytes),
             parts,
-            told: Mutex::default(),
+            told: FirstOfMinute::default(),
             verifying: Semaphore::new(1),
             changing: tokio::sync::Mutex::default(),
         })
