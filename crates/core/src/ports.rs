@@ -273,7 +273,8 @@ pub trait ServerStore: Send + Sync {
     /// The id and the issuer identifier that this database belongs to.
     async fn issuer(&self) -> StoreResult<Option<(u16, String)>>;
 
-    /// Records the issuer identifier under that id, replacing what was there.
+    /// Records the issuer identifier under that id, replacing what was there. Where that was another one the audit trail
+    /// tells of it, in the same transaction.
     async fn set_issuer(&self, id: u16, issuer: &str) -> StoreResult<()>;
 }
 

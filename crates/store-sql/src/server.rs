@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use symbolon_core::audit::{Act, AuditEvent, EventKind};
 use symbolon_core::ports::{ServerStore, StoreError, StoreResult, WrappedSecret};
 use symbolon_core::secret::SecretPurpose;
 
 use crate::SqlStore;
+use crate::audit;
 use crate::convert::{bounded, corrupt, from_ms, number, to_ms};
 use crate::entity::{issuers, server_secrets};
 use crate::error::{store_error, unless_taken};
@@ -82,6 +84,11 @@ impl ServerStore for SqlStore {
 
     async fn set_issuer(&self, id: u16, issuer: &str) -> StoreResult<()> {
         let tx = self.writing(Lock::HeadAlone).await?;
+        let before = issuers::Entity::find()
+            .order_by_asc(issuers::Column::Id)
+            .one(&tx)
+            .await
+            .map_err(store_error)?;
         issuers::Entity::delete_many()
             .exec(&tx)
             .await
@@ -94,6 +101,13 @@ impl ServerStore for SqlStore {
             .exec_without_returning(&tx)
             .await
             .map_err(store_error)?;
+        if let Some(before) = before.filter(|before| before.issuer != issuer) {
+            let act = Act::server("another issuer was configured, and was to be taken");
+            let event = AuditEvent::new(EventKind::IssuerChanged, self.inner.clock.now(), act)
+                .with("before", before.issuer)
+                .with("after", issuer);
+            audit::write(&tx, &[event]).await?;
+        }
         commit(tx).await
     }
 }

@@ -217,6 +217,8 @@ kinds! {
     ClientRefused = "client.refused",
     /// What a client may do was changed.
     ClientUpdated = "client.updated",
+    /// The server was started with another issuer.
+    IssuerChanged = "issuer.changed",
     /// Signing keys were made, activated, retired, imported or withdrawn.
     KeysChanged = "keys.changed",
     /// Signing keys and server secrets were encrypted under another key-encryption key.

@@ -1,9 +1,11 @@
 //! Server secrets and the issuer.
 
+use serde_json::json;
 use symbolon_core::UnixMillis;
 use symbolon_core::ports::WrappedSecret;
 use symbolon_core::secret::SecretPurpose;
 
+use super::audit::told_since;
 use crate::{FakeClock, Fixture};
 
 const NOW: UnixMillis = FakeClock::START;
@@ -17,7 +19,7 @@ fn secret(purpose: SecretPurpose, id: u16, wrapped: &str) -> WrappedSecret {
     }
 }
 
-/// A number of a purpose is given once; the issuer is the one that was set last.
+/// A number of a purpose is given once; the issuer is the one that was set last, and the trail tells where it is another.
 pub async fn secrets_and_issuer_are_kept(fixture: &Fixture) {
     for purpose in SecretPurpose::ALL {
         let first = secret(purpose, 1, purpose.as_str());
@@ -39,13 +41,24 @@ pub async fn secrets_and_issuer_are_kept(fixture: &Fixture) {
     }
 
     assert_eq!(fixture.server.issuer().await.unwrap(), None);
-    for issuer in ["https://one.example", "https://two.example/tenant"] {
+    let issuers = ["https://one.example", "https://two.example/tenant"];
+    for issuer in [issuers[0], issuers[0], issuers[1], issuers[1]] {
         fixture.server.set_issuer(1, issuer).await.unwrap();
         assert_eq!(
             fixture.server.issuer().await.unwrap(),
             Some((1, issuer.to_owned()))
         );
     }
+    let told = told_since(fixture, 0).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (&told[0]["event"], &told[0]["actor"], &told[0]["details"]),
+        (
+            &json!("issuer.changed"),
+            &json!("server"),
+            &json!({ "before": issuers[0], "after": issuers[1] })
+        )
+    );
 }
 
 /// Only what was read is replaced, in the one record that is meant, and no node need know.
