@@ -115,7 +115,7 @@ pub(crate) async fn verify_audit(
         )
     })?;
     let keys = api.parts.checkpoint_keys.as_ref().ok_or_else(sealed)?;
-    let keys = keys.public(&api.parts.issuer);
+    let keys = keys.public();
     let retention = Retention {
         age: api.parts.audit_retention,
         now: api.parts.clock.now(),

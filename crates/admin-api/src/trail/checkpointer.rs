@@ -152,7 +152,7 @@ impl Checkpointer {
 
     /// What the last checkpoint says, by its signature.
     fn read(&self, last: &Checkpoint) -> Result<Statement, Unsigned> {
-        let read = self.keys.public(&self.issuer).read_kept(last);
+        let read = self.keys.public().read_kept(last);
         read.map_err(|error| Unsigned::Last { seq: last.seq, error })
     }
 
@@ -223,7 +223,7 @@ mod tests {
         );
         store.record(&events(0..3)).await.unwrap();
         let first = checkpointer.sign().await.unwrap().unwrap();
-        let statement = keys(1).public(ISSUER).read(&first.signed).unwrap();
+        let statement = keys(1).public().read(&first.signed).unwrap();
         assert_eq!((statement.seq, statement.hash), (3, store.kept().head().hash));
         assert_eq!(statement.at, FakeClock::START);
         store.record(&events(3..4)).await.unwrap();
@@ -281,6 +281,25 @@ mod tests {
             let error = checkpointer.sign().await.unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn goes_on_from_what_was_signed_under_another_issuer_by_the_same_key() {
+        let (store, clock, checkpointer) = checkpointer();
+        store.record(&events(0..3)).await.unwrap();
+        checkpointer.sign().await.unwrap().unwrap();
+        store.record(&events(3..4)).await.unwrap();
+        clock.advance(EVERY);
+        let moved = "https://moved.example".to_owned();
+        let by_other_key = Checkpointer::new(store.clone(), clock.clone(), moved.clone(), keys(2));
+        let error = by_other_key.sign().await.unwrap_err().to_string();
+        assert!(error.contains("kept as that of record 3, was changed"), "{error}");
+        let moved = Checkpointer::new(store, clock.clone(), moved, keys(1));
+        assert_eq!(moved.sign().await.unwrap().unwrap().seq, 4);
+        // Nor are nodes in each other's way that have not been told yet.
+        clock.advance(EVERY);
+        moved.store.record(&events(4..5)).await.unwrap();
+        assert_eq!(checkpointer.sign().await.unwrap().unwrap().seq, 5);
     }
 
     #[tokio::test]

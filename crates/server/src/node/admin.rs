@@ -88,7 +88,7 @@ impl AdminSide {
             parts.keyring.clone(),
         );
         let signing = parts.checkpoints.clone();
-        let trail_keys = signing.public(&issuer);
+        let trail_keys = signing.public();
         let checkpointer = Checkpointer::new(store.clone(), clock.clone(), issuer.clone(), signing);
         let confirm = ConfirmParts {
             records: store.clone(),

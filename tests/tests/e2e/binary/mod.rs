@@ -6,6 +6,7 @@
     reason = "whatever fails in what tests share is a failed test"
 )]
 
+mod another_issuer;
 mod commands;
 mod crash;
 mod doctor;

@@ -63,9 +63,13 @@ impl Room {
     }
 
     async fn sign(&self) -> Checkpoint {
+        self.sign_as(ISSUER).await
+    }
+
+    async fn sign_as(&self, issuer: &str) -> Checkpoint {
         self.clock.advance(Duration::from_secs(10));
         let store = Arc::new(self.store.clone());
-        let checkpointer = Checkpointer::new(store, self.clock.clone(), ISSUER.to_owned(), keys(1));
+        let checkpointer = Checkpointer::new(store, self.clock.clone(), issuer.to_owned(), keys(1));
         checkpointer.sign().await.unwrap().unwrap()
     }
 
@@ -85,7 +89,7 @@ impl Room {
     async fn verify_where_they_stay<S: AsRef<str>>(&self, age: Duration, given: &[S]) -> Report {
         let now = self.clock.now();
         let retention = Retention { age, now };
-        verify(&self.store, &keys(1).public(ISSUER), given, retention)
+        verify(&self.store, &keys(1).public(), given, retention)
             .await
             .unwrap()
     }
@@ -100,7 +104,7 @@ impl Room {
     }
 
     async fn try_to_sweep(&self, limit: u32) -> StoreResult<u64> {
-        let keys = keys(1).public(ISSUER);
+        let keys = keys(1).public();
         let genuine = |kept: &Checkpoint| keys.read_kept(kept).is_ok();
         let now = self.clock.now();
         self.store.sweep_audit(now, DAY, limit, &genuine).await
@@ -346,6 +350,31 @@ async fn nothing_is_swept_by_a_moment_that_only_stands_beside_a_checkpoint() {
 }
 
 #[tokio::test]
+async fn a_change_of_the_issuer_ends_neither_verifying_nor_sweeping_and_hides_nothing() {
+    let room = Room::filled().await;
+    let before = room.checkpoints().await;
+    assert_eq!(room.sign_as("https://moved.example").await.seq, LAST);
+    let report = room.verify_with(&before).await;
+    assert_eq!((report.fault, report.checkpoints), (None, 7));
+    assert_eq!(report.signed.unwrap().seq, LAST);
+
+    // What was signed before the change, and is kept elsewhere, tells of what is changed after it.
+    room.run(&format!("{OTHER_BODY} WHERE seq = 617")).await;
+    room.forge_from(617).await;
+    assert_eq!(room.fault().await, (401, Wrong::Rewritten { until: 800 }));
+    room.run("DELETE FROM audit_checkpoints WHERE seq > 400").await;
+    let fault = room.verify_with(&before).await.fault.unwrap();
+    assert_eq!((fault.seq, fault.wrong), (401, Wrong::Rewritten { until: 800 }));
+
+    let room = Room::filled().await;
+    room.sign_as("https://moved.example").await;
+    room.ages();
+    assert_eq!((room.sweep(1000).await, room.sweep(1000).await), (1000, 101));
+    let report = room.verify_with(&before).await;
+    assert_eq!((report.fault, report.anchor), (None, LAST));
+}
+
+#[tokio::test]
 async fn finds_a_record_that_was_deleted() {
     for seq in [1, 500, 501, 617] {
         let room = Room::filled().await;
@@ -570,7 +599,7 @@ async fn what_is_given_must_be_a_checkpoint_of_this_server() {
     let good = room.checkpoints().await.remove(0);
     let error = verify(
         &room.store,
-        &keys(1).public(ISSUER),
+        &keys(1).public(),
         &[good, by_other.signed],
         Retention {
             age: DAY,
