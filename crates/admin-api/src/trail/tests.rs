@@ -124,6 +124,10 @@ impl AuditStore for MemoryTrail {
         self.open().map(|_| None)
     }
 
+    async fn audit_before_anchor(&self) -> StoreResult<Option<u64>> {
+        self.open().map(|_| None)
+    }
+
     async fn audit_anchor(&self) -> StoreResult<AuditHead> {
         self.open().map(|_| AuditHead {
             seq: 0,

@@ -60,7 +60,7 @@ pub enum VerifyError {
 
 /// Verifies the trail that a store keeps, from its beginning or the last record that was swept, up to the record that was the
 /// last when it began: that each record follows from the one before, that the head says what the last one does, that what
-/// stands beside the bodies for searching says what they do, and that all checkpoints agree, those that are kept and those
+/// stands beside the bodies for searching says what they do, that no record stands before the first, and that all checkpoints agree, those that are kept and those
 /// that are given from outside, as compact JWS. Where records were swept, that the trail tells of each sweep, that by the
 /// checkpoints what went had come to its age by then, and that those given are of none that would still have to be there.
 ///
@@ -177,6 +177,10 @@ impl Examination<'_> {
     async fn run(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
         // What is written meanwhile need not be followed.
         let target = source.head().await?.map_or(u64::MAX, |head| head.seq);
+        if let Some(seq) = source.before_anchor().await? {
+            let wrong = Wrong::Inserted;
+            return Err(Fault { seq, wrong }.into());
+        }
         self.begin(source).await?;
         while self.walk.seq() < target || self.given.back().is_some_and(|last| last.seq > self.walk.seq()) {
             let records = source.records(self.walk.seq()).await?;

@@ -28,7 +28,8 @@ pub enum Wrong {
     Forged,
     /// The head says another hash than the last record.
     Head,
-    /// The record stands where the one behind it belongs, or behind the head: it was put in, or the two were swapped.
+    /// The record stands where the one behind it belongs, behind the head, or where records were swept or never were: it
+    /// was put in, or swapped with the one behind it.
     Inserted,
     /// The record is missing.
     Missing,

@@ -89,8 +89,8 @@ pub trait AuditStore: Send + Sync {
     /// How far the trail has come.
     async fn audit_head(&self) -> StoreResult<AuditHead>;
 
-    /// Records that the filter lets through, from the position on (not including it) in that order; from the end that the
-    /// order begins at where there is none. At most `limit`.
+    /// Records behind the anchor that the filter lets through, from the position on (not including it) in that order; from
+    /// the end that the order begins at where there is none. At most `limit`.
     async fn audit_records(
         &self,
         filter: &AuditFilter,
@@ -99,18 +99,22 @@ pub trait AuditStore: Send + Sync {
         limit: u32,
     ) -> StoreResult<Vec<AuditRecord>>;
 
-    /// At most `limit` of the records behind `after`, the earliest first, and the anchor as it was at the same moment: what
-    /// the first of them follows from where it lies behind `after`.
+    /// At most `limit` of the records behind `after` and the anchor, the earliest first, and the anchor as it was at the same
+    /// moment: what the first of them follows from where it lies behind `after`.
     async fn audit_part(&self, after: u64, limit: u32) -> StoreResult<(AuditHead, Vec<AuditRecord>)>;
 
     /// Compares what is kept beside the bodies for searching with the bodies themselves, and the earliest record that is
     /// still there with the anchor that was left when those before it were swept. Returns the position of the first
-    /// record whose columns say something else than its body among the `limit` behind `after`.
+    /// record whose columns say something else than its body among the `limit` behind `after` and the anchor.
     async fn audit_columns_differ(&self, after: u64, limit: u32) -> StoreResult<Option<u64>>;
 
     /// The hash of the record right before the earliest one that is still there, as it was noted when that one was swept,
     /// with its position; position 0 and [`GENESIS`] where none was swept.
     async fn audit_anchor(&self) -> StoreResult<AuditHead>;
+
+    /// The earliest position at or before the anchor at which there is a record; 0 for any before the first. What was there
+    /// was swept, or never was: somebody has put it in. Nothing else that reads the trail shows it, nor does sweeping take it.
+    async fn audit_before_anchor(&self) -> StoreResult<Option<u64>>;
 
     /// Keeps a checkpoint.
     async fn add_checkpoint(&self, checkpoint: &Checkpoint) -> StoreResult<()>;

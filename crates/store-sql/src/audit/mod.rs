@@ -62,6 +62,10 @@ impl AuditStore for SqlStore {
         self.first_that_differs(after, limit).await
     }
 
+    async fn audit_before_anchor(&self) -> StoreResult<Option<u64>> {
+        self.first_before_anchor().await
+    }
+
     async fn audit_anchor(&self) -> StoreResult<AuditHead> {
         let row = audit_head::Entity::find_by_id(HEAD_ID).one(self.read()).await;
         Trail::of(row.map_err(store_error)?).map(|trail| trail.anchor)

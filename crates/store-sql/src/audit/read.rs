@@ -1,5 +1,6 @@
 //! Searching the trail, and comparing it with itself.
 
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use symbolon_core::audit::{AuditFilter, AuditHead, AuditRecord, EventKind, Order, link};
 use symbolon_core::ports::StoreResult;
@@ -22,11 +23,15 @@ impl SqlStore {
         let find = matching(filter);
         let find = match order {
             Order::Earliest => find
-                .filter(Column::Seq.gt(from.map_or(0, position)))
+                .filter(seq().gt(anchor_or(from.map_or(0, position))))
                 .order_by_asc(Column::Seq),
-            Order::Latest => from
-                .map_or(find.clone(), |from| find.filter(Column::Seq.lt(position(from))))
-                .order_by_desc(Column::Seq),
+            Order::Latest => {
+                let find = find.filter(seq().gt(anchor_or(0))).order_by_desc(Column::Seq);
+                match from {
+                    Some(from) => find.filter(Column::Seq.lt(position(from))),
+                    None => find,
+                }
+            }
         };
         let rows = find.limit(u64::from(limit)).all(self.read()).await;
         let rows = rows.map_err(store_error)?;
@@ -52,13 +57,26 @@ impl SqlStore {
         Ok(odd.and_then(|row| u64::try_from(row.seq).ok()))
     }
 
+    pub(super) async fn first_before_anchor(&self) -> StoreResult<Option<u64>> {
+        let found = Entity::find()
+            .select_only()
+            .column(Column::Seq)
+            .filter(seq().lte(anchor_or(0)))
+            .order_by_asc(Column::Seq)
+            .into_tuple::<i64>()
+            .one(self.read())
+            .await
+            .map_err(store_error)?;
+        Ok(found.map(|seq| u64::try_from(seq).unwrap_or(0)))
+    }
+
     /// Of one moment.
     async fn trail_and_rows(&self, after: u64, limit: u32) -> StoreResult<(Trail, Vec<Model>)> {
         let tx = self.snapshot().await?;
         let head = audit_head::Entity::find_by_id(HEAD_ID).one(&tx).await;
         let trail = Trail::of(head.map_err(store_error)?)?;
         let rows = Entity::find()
-            .filter(Column::Seq.gt(position(after)))
+            .filter(Column::Seq.gt(position(Ord::max(after, trail.anchor.seq))))
             .order_by_asc(Column::Seq)
             .limit(u64::from(limit))
             .all(&tx)
@@ -96,6 +114,22 @@ fn matching(filter: &AuditFilter) -> Select<Entity> {
         find = find.filter(Column::Outcome.eq(if done { "done" } else { "refused" }));
     }
     find
+}
+
+fn seq() -> Expr {
+    Expr::col((Entity, Column::Seq))
+}
+
+/// The position of the anchor at the moment of the statement, or that one where it is later. Nothing up to the anchor is on
+/// the trail, whoever has put it there. As one bound, so that an index is entered at the later of the two.
+fn anchor_or(after: i64) -> Expr {
+    let anchor = Query::select()
+        .column(audit_head::Column::AnchorSeq)
+        .from(audit_head::Entity)
+        .and_where(audit_head::Column::Id.eq(HEAD_ID))
+        .and_where(audit_head::Column::AnchorSeq.gt(after))
+        .take();
+    Func::coalesce([anchor.into(), Expr::value(after)]).into()
 }
 
 /// Whether the earliest record is the one that follows the anchor, and follows from it. Where there is none, everything

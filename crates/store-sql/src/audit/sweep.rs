@@ -1,5 +1,6 @@
 //! Deleting what has come to its age.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
@@ -34,8 +35,11 @@ impl SqlStore {
         let limit = u64::from(limit.min(MOST));
         let tx = self.writing(Lock::Rows).await?;
         let anchor = lock(&tx).await?.anchor;
-        let covered = covered(&tx, before, genuine).await?;
-        let rows = aged(&tx, before, covered, limit).await?;
+        let first = position(anchor.seq + 1);
+        let Some(covered) = covered(&tx, first, before, genuine).await? else {
+            return Ok(0);
+        };
+        let rows = aged(&tx, before, first..=covered, limit).await?;
         let (swept, broken) = follow(anchor, &rows);
         let count = swept.seq - anchor.seq;
         // What the trail holds of sweeps alone is not worth a record that would stand there in its place.
@@ -57,22 +61,28 @@ impl SqlStore {
             at: self.inner.clock.now(),
             retention,
         };
-        delete(&tx, swept, before).await?;
+        delete(&tx, first, swept, before).await?;
         write(&tx, &[sweep.event()]).await?;
         commit(tx).await?;
         Ok(count)
     }
 }
 
-/// How far the checkpoints of before that moment cover the trail.
-async fn covered(tx: &Transaction, before: i64, genuine: Genuine<'_>) -> StoreResult<i64> {
+/// How far the checkpoints of before that moment cover the trail from its first record on; `None` where they don't.
+async fn covered(
+    tx: &Transaction,
+    first: i64,
+    before: i64,
+    genuine: Genuine<'_>,
+) -> StoreResult<Option<i64>> {
     let row = audit_checkpoints::Entity::find()
+        .filter(audit_checkpoints::Column::Seq.gte(first))
         .filter(audit_checkpoints::Column::AtMs.lt(before))
         .order_by_desc(audit_checkpoints::Column::Seq)
         .one(tx)
         .await
         .map_err(store_error)?;
-    let Some(row) = row else { return Ok(0) };
+    let Some(row) = row else { return Ok(None) };
     let seq = row.seq;
     if !genuine(&row.try_into()?) {
         return Err(corrupt(format_args!(
@@ -80,13 +90,18 @@ async fn covered(tx: &Transaction, before: i64, genuine: Genuine<'_>) -> StoreRe
              swept"
         )));
     }
-    Ok(seq)
+    Ok(Some(seq))
 }
 
-/// The earliest records of before that moment, up to that position.
-async fn aged(tx: &Transaction, before: i64, covered: i64, limit: u64) -> StoreResult<Vec<audit_log::Model>> {
+/// The earliest records of before that moment at these positions.
+async fn aged(
+    tx: &Transaction,
+    before: i64,
+    positions: RangeInclusive<i64>,
+    limit: u64,
+) -> StoreResult<Vec<audit_log::Model>> {
     let mut rows = audit_log::Entity::find()
-        .filter(audit_log::Column::Seq.lte(covered))
+        .filter(audit_log::Column::Seq.between(*positions.start(), *positions.end()))
         .order_by_asc(audit_log::Column::Seq)
         .limit(limit)
         .all(tx)
@@ -97,11 +112,12 @@ async fn aged(tx: &Transaction, before: i64, covered: i64, limit: u64) -> StoreR
     Ok(rows)
 }
 
-/// Deletes the records up to that one, which becomes the anchor.
-async fn delete(tx: &Transaction, swept: AuditHead, before: i64) -> StoreResult<()> {
+/// Deletes the records up to that one, which becomes the anchor. What stands before the first is none of them, and stays:
+/// it tells that somebody has put it there.
+async fn delete(tx: &Transaction, first: i64, swept: AuditHead, before: i64) -> StoreResult<()> {
     let last: i64 = number(swept.seq, POSITION)?;
     audit_log::Entity::delete_many()
-        .filter(audit_log::Column::Seq.lte(last))
+        .filter(audit_log::Column::Seq.between(first, last))
         .exec(tx)
         .await
         .map_err(store_error)?;

@@ -25,6 +25,7 @@ on_each_database!(
     an_event_that_is_not_committed_leaves_no_gap,
     records_that_were_taken_off_the_beginning_are_missed,
     two_processes_write_one_chain,
+    what_stands_before_the_first_record_is_found_and_never_shown,
 );
 
 const NOW: UnixMillis = FakeClock::START;
@@ -170,7 +171,7 @@ async fn a_change_of_what_is_searched_by_is_found(place: &Place) {
     assert_eq!(breaks(&store).await, [2, 3, 5, 6]);
 }
 
-/// What stands first must follow from the anchor; what was swept does not come back.
+/// What stands first must follow from the anchor.
 async fn records_that_were_taken_off_the_beginning_are_missed(place: &Place) {
     let store = with_records(place).await;
     let differ = async || store.audit_columns_differ(0, 100).await.unwrap();
@@ -188,10 +189,6 @@ async fn records_that_were_taken_off_the_beginning_are_missed(place: &Place) {
         1
     );
     assert_eq!(differ().await, None);
-    let back = "INSERT INTO audit_log SELECT 1, at_ms, event, outcome, actor, target_kind, target, request_id, body, hash \
-        FROM audit_log WHERE seq = 2";
-    meddle(&store, back).await;
-    assert_eq!(differ().await, Some(2));
     meddle(&store, "DELETE FROM audit_log WHERE seq < 3").await;
     assert_eq!(differ().await, Some(2));
     assert_eq!(
@@ -207,6 +204,74 @@ async fn records_that_were_taken_off_the_beginning_are_missed(place: &Place) {
     )
     .await;
     assert_eq!(differ().await, None, "only a checkpoint tells of it");
+}
+
+/// Nor does it keep records from being swept, or go with them.
+async fn what_stands_before_the_first_record_is_found_and_never_shown(place: &Place) {
+    let store = with_records(place).await;
+    let found = async || store.audit_before_anchor().await.unwrap();
+    let all = AuditFilter::default();
+    let of_tests = AuditFilter {
+        actor: Some("cli:test".to_owned()),
+        ..AuditFilter::default()
+    };
+    let seqs = async |filter, order, from| -> Vec<u64> {
+        let records = store.audit_records(filter, order, from, 100).await.unwrap();
+        records.iter().map(|record| record.seq).collect()
+    };
+    let sweep = async |limit| {
+        let swept = store.sweep_audit(NOW.plus(100), Duration::ZERO, limit, &|_| true);
+        swept.await.unwrap()
+    };
+    let put_in = async |seq: i64| {
+        let sql = format!(
+            "INSERT INTO audit_log SELECT {seq}, at_ms, event, outcome, actor, target_kind, target, request_id, body, hash \
+             FROM audit_log WHERE seq = 5"
+        );
+        meddle(&store, &sql).await;
+    };
+    assert_eq!(found().await, None);
+    for planted in [0, -3] {
+        put_in(planted).await;
+        assert_eq!(found().await, Some(0));
+    }
+    let mut first = 1;
+    for swept in [0, 2, 1] {
+        let covered = Checkpoint {
+            seq: 5,
+            at: NOW,
+            signed: "jws".into(),
+        };
+        store.add_checkpoint(&covered).await.unwrap();
+        assert_eq!(sweep(swept).await, u64::from(swept));
+        first += u64::from(swept);
+        if swept > 0 {
+            put_in(first as i64 - 1).await;
+        }
+        let shown: Vec<_> = (first..=5).collect();
+        for filter in [&all, &of_tests] {
+            for from in [None, Some(0), Some(first - 1)] {
+                let mut earliest = seqs(filter, Order::Earliest, from).await;
+                earliest.retain(|seq| *seq <= 5);
+                assert_eq!(earliest, shown, "{from:?}");
+            }
+            let mut latest = seqs(filter, Order::Latest, Some(6)).await;
+            latest.reverse();
+            assert_eq!(latest, shown);
+            let unbounded = seqs(filter, Order::Latest, None).await;
+            assert!(unbounded.iter().all(|seq| *seq >= first), "{unbounded:?}");
+        }
+        for after in [0, first - 1] {
+            let (anchor, part) = store.audit_part(after, 1).await.unwrap();
+            assert_eq!((anchor.seq, part[0].seq), (first - 1, first));
+        }
+        assert_eq!(store.audit_columns_differ(0, 100).await.unwrap(), None);
+        assert_eq!(found().await, Some(0));
+    }
+    meddle(&store, "DELETE FROM audit_log WHERE seq <= 0").await;
+    assert_eq!(found().await, Some(2), "it was not swept with the third");
+    meddle(&store, "DELETE FROM audit_log WHERE seq < 4").await;
+    assert_eq!(found().await, None);
 }
 
 /// While sweeps go on, what is read first follows from the anchor that is read with it.

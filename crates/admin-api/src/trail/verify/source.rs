@@ -22,6 +22,9 @@ pub(super) trait Source: Send {
     /// The records behind that position, the earliest first, at most [`BATCH`].
     async fn records(&mut self, after: u64) -> Result<Vec<AuditRecord>, VerifyError>;
 
+    /// The position of a record that stands where there can be none: at or before the anchor.
+    async fn before_anchor(&mut self) -> Result<Option<u64>, VerifyError>;
+
     /// The first of as many records behind that position that is searched by something else than it says.
     async fn columns_differ(&mut self, after: u64, records: usize) -> Result<Option<u64>, VerifyError>;
 
@@ -48,6 +51,10 @@ impl Source for Stored<'_> {
             .0
             .audit_records(&everything, Order::Earliest, Some(after), BATCH)
             .await?)
+    }
+
+    async fn before_anchor(&mut self) -> Result<Option<u64>, VerifyError> {
+        Ok(self.0.audit_before_anchor().await?)
     }
 
     async fn columns_differ(&mut self, after: u64, records: usize) -> Result<Option<u64>, VerifyError> {
@@ -84,6 +91,11 @@ impl<R: BufRead + Send> Source for Exported<R> {
             records.push(record);
         }
         Ok(records)
+    }
+
+    /// The walk finds it: an export has its records one after the other.
+    async fn before_anchor(&mut self) -> Result<Option<u64>, VerifyError> {
+        Ok(None)
     }
 
     async fn columns_differ(&mut self, _after: u64, _records: usize) -> Result<Option<u64>, VerifyError> {

@@ -450,6 +450,31 @@ async fn finds_a_record_that_was_put_in() {
 }
 
 #[tokio::test]
+async fn finds_a_record_that_was_put_where_the_trail_has_not_begun_or_begins_no_more() {
+    const COLUMNS: &str = "at_ms, event, outcome, actor, target_kind, target, request_id, body, hash";
+    for (swept, planted, told) in [
+        (0, "0", 0),
+        (0, "-7", 0),
+        (450, "0", 0),
+        (450, "300", 300),
+        (450, "450", 450),
+    ] {
+        let room = Room::filled().await;
+        room.ages();
+        assert_eq!(room.sweep(swept).await, u64::from(swept));
+        assert_eq!(room.verify().await.fault, None);
+        room.run(&format!(
+            "INSERT INTO audit_log (seq, {COLUMNS}) SELECT {planted}, {COLUMNS} FROM audit_log WHERE seq = 500"
+        ))
+        .await;
+        assert_eq!(room.fault().await, (told, Wrong::Inserted), "{planted}");
+        // It stays as evidence, and keeps nothing from being swept.
+        assert_eq!(room.sweep(1000).await, 1000.min(1100 - u64::from(swept)));
+        assert_eq!(room.fault().await, (told, Wrong::Inserted), "{planted}");
+    }
+}
+
+#[tokio::test]
 async fn finds_a_head_that_was_changed() {
     let room = Room::filled().await;
     room.set_head(LAST, AuditHash([7; 32])).await;
