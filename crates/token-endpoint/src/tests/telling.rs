@@ -90,10 +90,7 @@ async fn issues_and_refusals_are_counted_by_client_and_reason() {
         .into_iter()
         .map(|event| event["event"].clone())
         .collect();
-    assert_eq!(
-        told, ["client.refused"; 2],
-        "one for each client that there is"
-    );
+    assert_eq!(told, ["client.refused"; 2], "one for each client that there is");
 }
 
 #[tokio::test]
