@@ -197,6 +197,33 @@ async fn an_export_verifies_without_the_server_and_tampering_shows() {
 }
 
 #[tokio::test]
+async fn a_record_that_was_put_before_the_first_is_found_and_not_shown() {
+    const COLUMNS: &str = "at_ms, event, outcome, actor, target_kind, target, request_id, body, hash";
+    let bench = busy().await;
+    let before = Call::get("/audit").to(&bench).await.expect(200).body;
+    for planted in [0, -1] {
+        bench
+            .sql(&format!(
+                "INSERT INTO audit_log (seq, {COLUMNS}) SELECT {planted}, {COLUMNS} FROM audit_log WHERE seq = 2"
+            ))
+            .await;
+        let list = Call::get("/audit").to(&bench).await.expect(200).body;
+        assert_eq!(list, before, "{planted}");
+        Call::get("/audit/0").to(&bench).await.expect(404);
+        let report = Call::post("/audit/verify").json(&json!({})).to(&bench).await;
+        let report = report.expect(200).body;
+        assert_eq!(
+            (
+                &report["intact"],
+                &report["fault"]["seq"],
+                &report["fault"]["wrong"]
+            ),
+            (&json!(false), &json!(0), &json!("inserted"))
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_part_of_an_export_begins_with_the_anchor_where_what_it_asks_for_was_swept() {
     let bench = busy().await;
     sign(&bench).await;
