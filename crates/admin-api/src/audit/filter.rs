@@ -18,6 +18,9 @@ pub(crate) struct AuditQuery {
     /// Events of these names, separated by commas.
     #[param(max_length = 1000)]
     event: Option<String>,
+    /// No events of these names, separated by commas.
+    #[param(max_length = 1000)]
+    without: Option<String>,
     /// Done by exactly this actor, such as `user:<subject>` or `client:<client_id>`.
     #[param(max_length = 200)]
     actor: Option<String>,
@@ -42,14 +45,13 @@ impl AuditQuery {
     pub(super) fn filter(self) -> Result<AuditFilter, Problem> {
         for (name, text, max) in [
             ("event", &self.event, 1000),
+            ("without", &self.without, 1000),
             ("actor", &self.actor, 200),
             ("target_kind", &self.target_kind, 32),
             ("target", &self.target, 600),
         ] {
             check_text(name, text.as_deref(), max)?;
         }
-        let kinds = self.event.iter().flat_map(|names| names.split(','));
-        let kinds: Result<Vec<EventKind>, _> = kinds.map(|name| name.trim().parse()).collect();
         let target = match (self.target_kind, self.target) {
             (None, Some(_)) => return Err(Problem::invalid("target", "give target_kind too")),
             (None, None) => None,
@@ -64,11 +66,19 @@ impl AuditQuery {
         Ok(AuditFilter {
             from: self.from_ms.map(UnixMillis),
             until: self.until_ms.map(UnixMillis),
-            kinds: kinds.map_err(|error| Problem::invalid("event", error))?,
+            kinds: kinds("event", self.event.as_deref())?,
+            without: kinds("without", self.without.as_deref())?,
             actor: self.actor,
             target,
             request: self.request_id,
             done,
         })
     }
+}
+
+/// The kinds that a parameter names; none where it is not there.
+fn kinds(parameter: &'static str, names: Option<&str>) -> Result<Vec<EventKind>, Problem> {
+    let names = names.into_iter().flat_map(|names| names.split(','));
+    let kinds: Result<_, _> = names.map(|name| name.trim().parse()).collect();
+    kinds.map_err(|error| Problem::invalid(parameter, error))
 }

@@ -79,12 +79,24 @@ async fn the_trail_is_searched_page_by_page_the_latest_first() {
     assert_eq!(found("target_kind=role&target=b").await, 1);
     assert_eq!(found("event=role.put,user.created").await, 4);
     assert_eq!(found("outcome=refused").await, 0);
+    let all = found("limit=500").await;
+    assert_eq!(found("limit=500&without=role.put,user.created").await, all - 4);
+    assert_eq!(
+        found("event=role.put,user.created&without=role.put").await,
+        4 - found("event=role.put").await
+    );
     assert_eq!(found("until_ms=1").await, 0);
-    for bad in ["event=role.painted", "target=b", "outcome=maybe"] {
+    for bad in [
+        "event=role.painted",
+        "without=role.painted",
+        "target=b",
+        "outcome=maybe",
+    ] {
         Call::get(&format!("/audit?{bad}")).to(&bench).await.expect(422);
     }
     for (parameter, beside, max) in [
         ("event", "", 1000),
+        ("without", "", 1000),
         ("actor", "", 200),
         ("target_kind", "", 32),
         ("target", "&target_kind=role", 600),
@@ -98,7 +110,7 @@ async fn the_trail_is_searched_page_by_page_the_latest_first() {
             let call = Call::get(&format!("/audit?{parameter}={bad}{beside}"));
             call.to(&bench).await.expect_fields(422, &[parameter]);
         }
-        if parameter != "event" {
+        if !["event", "without"].contains(&parameter) {
             // In characters, not in bytes.
             let longest = "%C3%BC".repeat(max);
             Call::get(&format!("/audit?{parameter}={longest}{beside}"))

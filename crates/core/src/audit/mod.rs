@@ -46,6 +46,8 @@ pub struct AuditFilter {
     pub until: Option<UnixMillis>,
     /// Events of these kinds; none given: all.
     pub kinds: Vec<EventKind>,
+    /// Not events of these kinds.
+    pub without: Vec<EventKind>,
     /// Done by exactly this actor.
     pub actor: Option<String>,
     /// About what has this kind and, where it is given, this id: `client`, `user`, ...

@@ -52,6 +52,9 @@ pub struct AuditList {
     /// Events of this name, such as client.updated; may be repeated.
     #[arg(long = "event", value_name = "NAME")]
     pub events: Vec<String>,
+    /// No events of this name, such as admin.token_issued, of which each command over HTTP leaves one; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub without: Vec<String>,
     /// Done by exactly this actor: client:CLIENT_ID, user:SUBJECT, cli:USER, server or unknown.
     #[arg(long, value_parser = filter::actor)]
     pub actor: Option<String>,
@@ -142,12 +145,13 @@ pub async fn run(
 }
 
 async fn list(context: &ApiContext<'_>, out: &mut Output<'_>, args: &AuditList) -> Result<(), CliError> {
-    let events = (!args.events.is_empty()).then(|| args.events.join(","));
+    let names = |events: &[String]| (!events.is_empty()).then(|| events.join(","));
     let (kind, target) = target(context, args).await?;
     let call = args
         .page
         .on(Call::new(Method::GET, &["audit"]))
-        .with_some("event", events)
+        .with_some("event", names(&args.events))
+        .with_some("without", names(&args.without))
         .with_some("actor", args.actor.as_ref())
         .with_some("target_kind", kind)
         .with_some("target", target)

@@ -98,6 +98,10 @@ fn matching(filter: &AuditFilter) -> Select<Entity> {
         let kinds = filter.kinds.iter().copied().map(EventKind::as_str);
         find = find.filter(Column::Event.is_in(kinds));
     }
+    if !filter.without.is_empty() {
+        let kinds = filter.without.iter().copied().map(EventKind::as_str);
+        find = find.filter(Column::Event.is_not_in(kinds));
+    }
     if let Some(actor) = &filter.actor {
         find = find.filter(Column::Actor.eq(searched::actor(actor)));
     }

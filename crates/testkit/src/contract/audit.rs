@@ -171,7 +171,7 @@ pub async fn records_are_found_by_what_a_filter_names(fixture: &Fixture) {
     record(fixture, &events).await;
     let all = AuditFilter::default();
     let of = |kind: &str, id: Option<&str>| Some((kind.to_owned(), id.map(str::to_owned)));
-    let cases: [(&str, AuditFilter, &[u64]); 14] = [
+    let cases: [(&str, AuditFilter, &[u64]); 15] = [
         ("all", all.clone(), &[0, 1, 2, 3, 4]),
         (
             "from",
@@ -209,6 +209,14 @@ pub async fn records_are_found_by_what_a_filter_names(fixture: &Fixture) {
             "kinds",
             AuditFilter {
                 kinds: vec![EventKind::UserCreated, EventKind::ClientDeleted],
+                ..all.clone()
+            },
+            &[1, 3],
+        ),
+        (
+            "without kinds",
+            AuditFilter {
+                without: vec![EventKind::ClientCreated, EventKind::AdminRefused],
                 ..all.clone()
             },
             &[1, 3],
@@ -275,6 +283,7 @@ pub async fn records_are_found_by_what_a_filter_names(fixture: &Fixture) {
                 from: Some(UnixMillis(10)),
                 until: Some(UnixMillis(30)),
                 kinds: vec![EventKind::ClientCreated, EventKind::ClientDeleted],
+                without: vec![EventKind::UserCreated],
                 actor: Some("cli:alice".into()),
                 target: of("client", Some("1")),
                 request: Some(Uuid::from_u128(2)),

@@ -189,6 +189,10 @@ async fn records_are_found_by_actor_and_kind_of_target() {
     assert_eq!(found("--target-kind user").await, 0);
     assert_eq!(found("--event role.put --actor cli:tester").await, 1);
     assert_eq!(found("--event role.put --actor cli:else").await, 0);
+    let all = found("--limit 500").await;
+    assert_eq!(found("--without role.put --without user.created").await, all - 1);
+    let unknown = bench.run("audit list --without role.painted").await;
+    unknown.refused(2, "without");
 }
 
 #[test]
