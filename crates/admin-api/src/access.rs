@@ -140,7 +140,7 @@ impl Api {
             return;
         };
         let key = (event.act.actor.as_str().to_owned(), operation.clone(), reason);
-        if self.told.is_first(key, self.parts.clock.monotonic()) {
+        if self.told.is_first(key, (), self.parts.clock.monotonic()) {
             self.parts.sink.tell(event);
         } else {
             self.parts.sink.count(Counted {
@@ -185,9 +185,11 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
     );
     // Given back with the answer: until then the operation holds what it has made of the body.
     let mut room = None;
+    let mut actor = None;
     let admitted = match guarded.admit((&method, &uri, &headers), &info).await {
         // The rest of a request may take as long as it likes: whoever was revoked meanwhile does not get in by it.
         Ok((caller, _)) if !method.is_safe() => {
+            actor = Some(caller.actor.clone());
             match guarded.api.bodies.whole(request, &caller.actor).await {
                 Ok((read, share)) => {
                     (request, room) = (read, Some(share));
@@ -201,10 +203,9 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
         }
         first => first,
     };
-    let actor = admitted
-        .as_ref()
-        .ok()
-        .map(|(principal, _)| principal.actor.clone());
+    if let Ok((principal, _)) = &admitted {
+        actor = Some(principal.actor.clone());
+    }
     let mut response = match admitted {
         Ok((principal, admission)) => {
             request.extensions_mut().insert(principal.clone());

@@ -83,21 +83,41 @@ impl Origin {
         if from.is_loopback() {
             return None;
         }
-        let (v4, v6);
-        let network: &[u8] = match from {
-            IpAddr::V4(address) => {
-                v4 = address.octets();
-                &v4
-            }
-            IpAddr::V6(address) => {
-                v6 = address.octets();
-                &v6[..8]
-            }
-        };
+        let network = Network::of(from);
+        let network = network.as_bytes();
         Some(Self {
             address: ThrottleKey::of("address", &[network]),
             account_there: ThrottleKey::of("account-at-address", &[network, who]),
         })
+    }
+}
+
+/// What counts as one place: an IPv4 address, or the /64 of an IPv6 address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Network {
+    /// The address.
+    V4([u8; 4]),
+    /// The first half of the address.
+    V6([u8; 8]),
+}
+
+impl Network {
+    /// Where that address is.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.octets()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Self::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::V4(bytes) => bytes,
+            Self::V6(bytes) => bytes,
+        }
     }
 }
 

@@ -1,13 +1,12 @@
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use symbolon_core::audit::{AuditSink, EventKind};
+use symbolon_core::audit::AuditSink;
 use symbolon_core::facts::{Facts, Revocations};
 use symbolon_core::password::{PasswordCost, PasswordHash};
 use symbolon_core::ports::{AdminTokens, SessionStore};
 use symbolon_core::refresh::RefreshSeal;
 use symbolon_core::secret::ClientSecrets;
-use symbolon_core::throttle::LoginThrottle;
+use symbolon_core::throttle::{LoginThrottle, Network};
 use symbolon_core::tokens::AccessTokens;
 use symbolon_core::{Clock, FirstOfMinute, Rng};
 use uuid::Uuid;
@@ -81,8 +80,10 @@ pub struct Service {
     pub(crate) decoy: PasswordHash,
     /// What hashes that are not of today's cost take longer.
     pub(crate) detour: Detour,
-    /// Which failures were told: of what kind, whose, and from where.
-    pub(crate) failures: FirstOfMinute<(EventKind, Uuid, Option<IpAddr>)>,
+    /// Which failed logins were told: whose, and from where. Nil is of those whose name nobody has.
+    pub(crate) failed_logins: FirstOfMinute<Uuid, Option<Network>>,
+    /// Which clients that did not authenticate were told, and from where. Apart from logins: to ask costs nothing here.
+    pub(crate) refused_clients: FirstOfMinute<Uuid, Option<Network>>,
 }
 
 impl Service {
@@ -93,7 +94,8 @@ impl Service {
             parts,
             decoy,
             detour: Detour::default(),
-            failures: FirstOfMinute::default(),
+            failed_logins: FirstOfMinute::default(),
+            refused_clients: FirstOfMinute::default(),
         })
     }
 

@@ -7,9 +7,9 @@ use symbolon_core::audit::{Act, Actor, AuditEvent, Counted, EventKind, Outcome, 
 use symbolon_core::client::Client;
 use symbolon_core::ports::NewSession;
 use symbolon_core::refresh::SessionFacts;
-use symbolon_core::throttle::ThrottledBy;
+use symbolon_core::throttle::{Network, ThrottledBy};
 use symbolon_core::time::rfc3339;
-use symbolon_core::{RequestInfo, Subject, UnixMillis};
+use symbolon_core::{FirstOfMinute, RequestInfo, Subject, UnixMillis};
 use symbolon_oauth_types::{AccessTokenClaims, GrantType};
 use uuid::Uuid;
 
@@ -65,34 +65,34 @@ impl Service {
             via: Some(client.client_id.clone()),
             ..Act::new(Actor::unknown(), "")
         };
-        let reason = TokenError::PasswordWrong.reason();
-        self.tell_failure((EventKind::LoginFailed, whose), target, act, reason, request);
-    }
-
-    /// A client that there is did not authenticate: the first time from an address in each minute.
-    pub(crate) fn tell_refused_client(&self, client: &Client, why: &TokenError, request: &RequestInfo) {
-        let target = Target::new("client", client.uid, Some(client.client_id.as_str()));
-        let act = Act::new(Actor::unknown(), "");
-        let kind = EventKind::ClientRefused;
-        self.tell_failure((kind, client.uid.0), Some(target), act, why.reason(), request);
-    }
-
-    fn tell_failure(
-        &self,
-        (kind, whose): (EventKind, Uuid),
-        target: Option<Target>,
-        act: Act,
-        reason: &'static str,
-        request: &RequestInfo,
-    ) {
-        let now = self.parts.clock.monotonic();
-        if self.failures.is_first((kind, whose, request.address), now) {
-            let event = self.event(kind, act, request).refused(reason);
+        if self.is_first(&self.failed_logins, whose, request) {
+            let event = self.event(EventKind::LoginFailed, act, request);
+            let event = event.refused(TokenError::PasswordWrong.reason());
             self.parts.audit.tell(match target {
                 Some(target) => event.to(target),
                 None => event,
             });
         }
+    }
+
+    /// A client that there is did not authenticate: the first time from an address in each minute.
+    pub(crate) fn tell_refused_client(&self, client: &Client, why: &TokenError, request: &RequestInfo) {
+        if self.is_first(&self.refused_clients, client.uid.0, request) {
+            let act = Act::new(Actor::unknown(), "");
+            let event = self.event(EventKind::ClientRefused, act, request);
+            let target = Target::new("client", client.uid, Some(client.client_id.as_str()));
+            self.parts.audit.tell(event.refused(why.reason()).to(target));
+        }
+    }
+
+    fn is_first(
+        &self,
+        failures: &FirstOfMinute<Uuid, Option<Network>>,
+        whose: Uuid,
+        request: &RequestInfo,
+    ) -> bool {
+        let from = request.address.map(Network::of);
+        failures.is_first(whose, from, self.parts.clock.monotonic())
     }
 
     /// Failed logins have locked an account or an address for that time. A name that nobody has is only counted: there are as

@@ -1,5 +1,6 @@
 //! What the endpoints put on the audit trail.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -250,6 +251,30 @@ async fn a_client_that_does_not_authenticate_is_told_once_a_minute() {
         ask("made-up").await.is_empty(),
         "there are as many as somebody cares to try"
     );
+}
+
+#[tokio::test]
+async fn whoever_fails_from_many_places_fills_no_trail_and_hides_nobody() {
+    let mut node = node();
+    let ask = async |node: &Node, form: &str, client: Option<&str>| {
+        node.post("token", client, form).await;
+        let told = node.told().into_iter();
+        told.filter(|event| event["event"] != "login.locked").count()
+    };
+    let wrong = "grant_type=client_credentials&client_id=web&client_secret=wrong";
+    let mut told = 0;
+    for host in 0..100 {
+        node.request.address = Some(Ipv4Addr::new(198, 51, 100, host).into());
+        told += ask(&node, wrong, None).await;
+    }
+    assert_eq!(told, 20);
+    let login = "grant_type=password&username=alice&password=wrong";
+    assert_eq!(ask(&node, login, Some("web")).await, 1);
+    for host in ["2001:db8::1", "2001:db8::2"] {
+        node.request.address = Some(host.parse().unwrap());
+        told += ask(&node, login, Some("web")).await;
+    }
+    assert_eq!(told, 21, "whoever has one address of a network has them all");
 }
 
 #[tokio::test]
