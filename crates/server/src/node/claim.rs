@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use rustix::fs::OFlags;
 
 use super::place;
 
@@ -71,17 +72,34 @@ fn lock_file(database: &Path) -> io::Result<File> {
         }
         _ => {}
     }
-    OpenOptions::new()
+    // Whatever else somebody has put there is neither followed nor waited for.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let lock = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(name)
+        .custom_flags(flags.bits().cast_signed())
+        .open(name)?;
+    if lock.metadata()?.is_file() {
+        Ok(lock)
+    } else {
+        Err(io::Error::other("what stands there is no file"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn make_link(path: &Path) {
+        std::os::unix::fs::symlink(path.with_file_name("elsewhere"), path).unwrap();
+    }
+
+    fn make_pipe(path: &Path) {
+        let (cwd, mode) = (rustix::fs::CWD, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+        rustix::fs::mknodat(cwd, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    }
 
     #[test]
     fn a_file_is_claimed_once_until_it_is_given_up() {
@@ -103,6 +121,14 @@ mod tests {
         }
         let other = claim(&folder.path().join("other.db")).unwrap();
         assert!(matches!(other, Claim::Ours(_)), "{other:?}");
+
+        // Neither what it leads to nor who has its other end is waited for.
+        for (name, make) in [("a", make_link as fn(&Path)), ("b", make_pipe)] {
+            let database = folder.path().join(name);
+            make(&folder.path().join(format!("{name}.lock")));
+            assert!(claim(&database).is_err(), "{name}");
+        }
+        assert!(!folder.path().join("elsewhere").exists());
 
         drop(first);
         let again = claim(&link).unwrap();
