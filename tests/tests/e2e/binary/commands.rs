@@ -333,3 +333,30 @@ async fn the_command_line_itself_is_refused_with_its_usage() {
     assert_eq!(help.code, Some(0));
     assert!(help.out.contains("Exit codes:"), "{}", help.out);
 }
+
+#[tokio::test]
+async fn nobody_ends_their_own_login_by_mistake() {
+    let dev = Dev::start().await;
+    let site = &dev.site;
+    let file = site.write(
+        "own.toml",
+        "[[client]]\nclient_id = \"dev-admin\"\nname = \"Admin\"\ngrants = [\"client_credentials\"]\nscope = \"clients:read\"\n\
+         audiences = [\"urn:symbolon:admin\"]\n",
+    );
+    let apply = format!("apply -f {} --yes", file.display());
+    for line in [
+        apply.as_str(),
+        "client disable dev-admin",
+        "client delete dev-admin --yes",
+        "client update dev-admin --scope clients:read",
+        "client rotate-secret dev-admin --overlap 0s --yes",
+    ] {
+        let refused = site.run(&format!("{line} --json")).await;
+        assert_refused(&refused, 2, "refused", "give --own if that is meant");
+    }
+    site.json("client list").await;
+    let meant = site.run(&format!("{apply} --own --json")).await;
+    assert_eq!(meant.code, Some(0), "{}", meant.err);
+    let over = site.run("user list --json").await;
+    assert_eq!(over.code, Some(8), "{}", over.err);
+}

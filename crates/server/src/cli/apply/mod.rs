@@ -24,8 +24,9 @@ use symbolon_core::view::{ClientView, ScopeView};
 use self::make::{Came, Maker};
 use self::plan::{Plan, Prune};
 use self::show::Line;
-use super::api::Call;
+use super::api::{Call, Login};
 use super::args::WhyArgs;
+use super::client::own::{self, OwnArgs};
 use super::context::{ApiContext, Console, confirm};
 use super::error::{CliError, ErrorKind};
 use super::output::{Output, Remark, fields};
@@ -45,6 +46,9 @@ pub struct ApplyArgs {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+    /// Whether this may end its own login.
+    #[command(flatten)]
+    pub own: OwnArgs,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,
@@ -71,6 +75,11 @@ pub async fn run(
     for note in show::kept(&plan) {
         out.remark(Remark::Note, &note)?;
     }
+    if let Some(login) = context.api.login()
+        && let Some(lost) = lost(&plan, login)
+    {
+        args.own.refuse(login, &format!("without {lost}"))?;
+    }
     let maker = Maker {
         context,
         reason: args.why.reason.as_deref(),
@@ -89,6 +98,13 @@ pub async fn run(
     propose(console, out, args, &plan, &lines)?;
     let came = maker.make(&mut plan).await;
     report(out, &plan, &lines, &came)
+}
+
+/// What the login needs and its client loses by the plan.
+fn lost(plan: &Plan, login: &Login) -> Option<String> {
+    let mut steps = plan.clients.iter();
+    let own = steps.find(|step| step.client_id == login.client_id)?;
+    own::lost(json!(own.wanted.as_ref()?).as_object()?, login)
 }
 
 /// What would change, for people.

@@ -5,7 +5,7 @@ mod change;
 mod export;
 mod import;
 mod options;
-mod own;
+pub(super) mod own;
 mod secret;
 mod secrets;
 mod view;

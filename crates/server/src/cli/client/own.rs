@@ -26,7 +26,7 @@ impl OwnArgs {
     ///
     /// # Errors
     /// It is not meant.
-    pub(super) fn refuse(self, login: &Login, how: &str) -> Result<(), CliError> {
+    pub(in crate::cli) fn refuse(self, login: &Login, how: &str) -> Result<(), CliError> {
         if self.own {
             return Ok(());
         }
@@ -63,7 +63,7 @@ pub(super) async fn own_login<'a>(
 }
 
 /// What the login needs and its client loses by that patch; nothing where the login stays good.
-pub(super) fn lost(patch: &Map<String, Value>, login: &Login) -> Option<String> {
+pub(in crate::cli) fn lost(patch: &Map<String, Value>, login: &Login) -> Option<String> {
     let lacks = |member: &str, needed: Value| {
         let left = patch.get(member)?.as_array()?;
         (!left.contains(&needed)).then_some(needed)
