@@ -1,6 +1,5 @@
 //! The database, and what is kept in it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use symbolon_store_sql::{SqlConfig, SqlStore};
 use super::check::{Check, LONGEST, Name, bounded, late, skip_rest, within};
 use super::{Patient, clock, keys, postgres, sqlite};
 use crate::config::{Mode, Settings};
-use crate::node::database_config;
+use crate::node::{database_config, of_sqlite};
 
 /// Longest wait for a server to answer at all. A node waits for `database.connect_timeout`, for one that is starting.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -30,17 +29,11 @@ const NAMES: [Name; 11] = [
     Name::KeysRotation,
 ];
 
-/// Where SQLite keeps the database.
-pub(super) fn sqlite_path(url: &str) -> Option<&Path> {
-    let location = url.strip_prefix("sqlite:")?;
-    Some(Path::new(location.strip_prefix("//").unwrap_or(location)))
-}
-
 /// Everything about the database and what is in it.
 pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
     let settings = &patient.settings;
     let mut checks = Vec::new();
-    if let Some(path) = sqlite_path(&settings.database.url) {
+    if let Some(path) = of_sqlite(&settings.database.url) {
         checks.push(Check::skipped(Name::DatabaseTls, "SQLite is no server"));
         if !sqlite::look(path, &mut checks).await {
             skip_rest(&mut checks, &NAMES, "there is no database that could be opened");
@@ -95,7 +88,7 @@ async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<SqlStore, Ch
 /// What an open database is asked.
 async fn ask(patient: &Patient, store: &SqlStore, checks: &mut Vec<Check>) {
     let settings = &patient.settings;
-    if sqlite_path(&settings.database.url).is_none() {
+    if of_sqlite(&settings.database.url).is_none() {
         checks.push(Check::skipped(
             Name::DatabaseFile,
             "PostgreSQL looks after its own files",
