@@ -90,6 +90,13 @@ pub struct SecretView {
     pub expires_ms: Option<u64>,
 }
 
+impl SecretView {
+    /// Whether it is still good at that moment.
+    pub fn is_live(&self, now: UnixMillis) -> bool {
+        self.expires_ms.is_none_or(|end| now.0 < end)
+    }
+}
+
 /// A user.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[schema(as = User)]

@@ -107,14 +107,10 @@ async fn cut_short(
         Err(error) if error.kind == ErrorKind::Denied => return Ok(None),
         Err(error) => return Err(error),
     };
-    let now = context.clock.now().0;
-    let end = |secret: &SecretView| secret.expires_ms.unwrap_or(u64::MAX);
-    let mut live: Vec<_> = client
-        .secrets
-        .into_iter()
-        .filter(|secret| now < end(secret))
-        .collect();
-    live.sort_by_key(end);
+    let now = context.clock.now();
+    let mut live = client.secrets;
+    live.retain(|secret| secret.is_live(now));
+    live.sort_by_key(|secret| secret.expires_ms.unwrap_or(u64::MAX));
     if args.overlap > 0 {
         live.pop();
     }

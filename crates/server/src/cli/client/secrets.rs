@@ -4,7 +4,6 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::json;
 use symbolon_admin_api::{ClientWithSecret, NewSecret, Page, SecretEnd};
-use symbolon_core::UnixMillis;
 use symbolon_core::view::{ClientView, SecretView};
 
 use super::super::api::{Call, Login};
@@ -157,7 +156,7 @@ async fn is_last(context: &ApiContext<'_>, client: &str, id: &str) -> Result<boo
         Err(error) => return Err(named(error, client)),
     };
     let now = context.clock.now();
-    let mut live = secrets.items.iter().filter(|secret| is_live(secret, now));
+    let mut live = secrets.items.iter().filter(|secret| secret.is_live(now));
     Ok(live.next().is_some_and(|secret| secret.id == id) && live.next().is_none())
 }
 
@@ -213,21 +212,14 @@ async fn list(context: &ApiContext<'_>, out: &mut Output<'_>, client: &str) -> R
     let now = context.clock.now();
     let row = |secret: &SecretView| {
         let end = secret.expires.clone().unwrap_or_else(|| "-".to_owned());
-        [secret.id.clone(), state(secret, now).to_owned(), end]
+        let state = if secret.is_live(now) { "live" } else { "ended" };
+        [secret.id.clone(), state.to_owned(), end]
     };
     let rows: Vec<_> = secrets.items.iter().map(row).collect();
     out.result(
         &json!({ "secrets": secrets.items }),
         &table(["SECRET ID", "STATE", "UNTIL"], &rows),
     )
-}
-
-fn state(secret: &SecretView, now: UnixMillis) -> &'static str {
-    if is_live(secret, now) { "live" } else { "ended" }
-}
-
-fn is_live(secret: &SecretView, now: UnixMillis) -> bool {
-    secret.expires_ms.is_none_or(|end| now.0 < end)
 }
 
 /// The error, with where to look if there is no such client or secret.

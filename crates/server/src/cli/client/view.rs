@@ -33,9 +33,7 @@ pub(super) fn show_client(
     mut client: ClientView,
     now: UnixMillis,
 ) -> Result<(), CliError> {
-    client
-        .secrets
-        .retain(|secret| secret.expires_ms.is_none_or(|end| now.0 < end));
+    client.secrets.retain(|secret| secret.is_live(now));
     let secrets = client.secrets.iter().map(|secret| {
         let end = secret.expires.as_deref().unwrap_or("replaced");
         format!("until {end}")
