@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::Args;
 use http::Method;
 use secrecy::ExposeSecret as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use symbolon_admin_api::{MAX_LIMIT, Page};
 use symbolon_core::view::{ClientView, ScopeView};
 
@@ -26,7 +26,7 @@ use self::plan::{Plan, Prune};
 use self::show::Line;
 use super::api::{Call, Login};
 use super::args::WhyArgs;
-use super::client::own::{self, OwnArgs};
+use super::client::OwnArgs;
 use super::context::{ApiContext, Console, confirm};
 use super::error::{CliError, ErrorKind};
 use super::output::{Output, Remark, fields};
@@ -75,10 +75,8 @@ pub async fn run(
     for note in show::kept(&plan) {
         out.remark(Remark::Note, &note)?;
     }
-    if let Some(login) = context.api.login()
-        && let Some(lost) = lost(&plan, login)
-    {
-        args.own.refuse(login, &format!("without {lost}"))?;
+    if let Some(login) = context.api.login() {
+        spare_own(&plan, login, args.own)?;
     }
     let maker = Maker {
         context,
@@ -100,11 +98,15 @@ pub async fn run(
     report(out, &plan, &lines, &came)
 }
 
-/// What the login needs and its client loses by the plan.
-fn lost(plan: &Plan, login: &Login) -> Option<String> {
+/// Refuses a plan that would end the login of this command, unless that is meant.
+fn spare_own(plan: &Plan, login: &Login, own: OwnArgs) -> Result<(), CliError> {
     let mut steps = plan.clients.iter();
-    let own = steps.find(|step| step.client_id == login.client_id)?;
-    own::lost(json!(own.wanted.as_ref()?).as_object()?, login)
+    let step = steps.find(|step| step.client_id == login.client_id);
+    let wanted = step.map(|step| json!(step.wanted));
+    match wanted.as_ref().and_then(Value::as_object) {
+        Some(form) => own.refuse_losing(login, form),
+        None => Ok(()),
+    }
 }
 
 /// What would change, for people.

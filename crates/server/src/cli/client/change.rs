@@ -13,7 +13,7 @@ use super::super::output::Output;
 use super::super::role::warn_of_unknown;
 use super::options::{Clearable, PolicyArgs, warn};
 use super::own::{OwnArgs, own_login};
-use super::{ClientEnable, find, named, own, view};
+use super::{ClientEnable, find, named, view};
 
 /// `client update`.
 #[derive(Args, Debug)]
@@ -85,9 +85,8 @@ pub(super) async fn update(
     let client = find(context, &args.client).await?;
     if let Some(login) = context.api.login()
         && login.client_id == client.client_id
-        && let Some(lost) = own::lost(&patch, login)
     {
-        args.own.refuse(login, &format!("without {lost}"))?;
+        args.own.refuse_losing(login, &patch)?;
     }
     let call = Call::new(Method::PATCH, &["clients", &client.uid.to_string()])
         .with_some("reason", args.why.reason)

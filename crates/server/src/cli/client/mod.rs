@@ -5,7 +5,7 @@ mod change;
 mod export;
 mod import;
 mod options;
-pub(super) mod own;
+mod own;
 mod secret;
 mod secrets;
 mod view;

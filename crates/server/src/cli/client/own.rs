@@ -26,7 +26,7 @@ impl OwnArgs {
     ///
     /// # Errors
     /// It is not meant.
-    pub(in crate::cli) fn refuse(self, login: &Login, how: &str) -> Result<(), CliError> {
+    pub(super) fn refuse(self, login: &Login, how: &str) -> Result<(), CliError> {
         if self.own {
             return Ok(());
         }
@@ -35,6 +35,21 @@ impl OwnArgs {
             format_args!("this command acts as client {own} itself, whose login ends {how}"),
             "log in as another client with `symbolon login`, or give --own if that is meant",
         ))
+    }
+
+    /// The same of a patch, or a new form, of the client that it acts as.
+    ///
+    /// # Errors
+    /// The client would lose what the login needs, and that is not meant.
+    pub(in crate::cli) fn refuse_losing(
+        self,
+        login: &Login,
+        patch: &Map<String, Value>,
+    ) -> Result<(), CliError> {
+        match lost(patch, login) {
+            Some(lost) => self.refuse(login, &format!("without {lost}")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -63,7 +78,7 @@ pub(super) async fn own_login<'a>(
 }
 
 /// What the login needs and its client loses by that patch; nothing where the login stays good.
-pub(in crate::cli) fn lost(patch: &Map<String, Value>, login: &Login) -> Option<String> {
+fn lost(patch: &Map<String, Value>, login: &Login) -> Option<String> {
     let lacks = |member: &str, needed: Value| {
         let left = patch.get(member)?.as_array()?;
         (!left.contains(&needed)).then_some(needed)
