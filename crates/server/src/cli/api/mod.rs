@@ -228,12 +228,7 @@ impl Answer {
     /// # Errors
     /// It is something else: the server is of another version.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, CliError> {
-        serde_json::from_value(self.body).map_err(|error| {
-            CliError::failed(
-                format_args!("the server's answer is not understood: {error}"),
-                "use a `symbolon` of the server's version",
-            )
-        })
+        serde_json::from_value(self.body).map_err(not_understood)
     }
 }
 
@@ -424,6 +419,14 @@ fn refusal(call: &Call, status: StatusCode, bytes: &[u8]) -> CliError {
         _ => "",
     };
     CliError::new(kind, call.told(problem), remedy)
+}
+
+/// The error where an answer is something else than it is known to be.
+pub(super) fn not_understood(error: serde_json::Error) -> CliError {
+    CliError::failed(
+        format_args!("the server's answer is not understood: {error}"),
+        "use a `symbolon` of the server's version",
+    )
 }
 
 fn not_ours(status: StatusCode) -> CliError {

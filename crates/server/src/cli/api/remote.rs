@@ -162,15 +162,7 @@ impl Remote {
 
     pub(super) async fn send(&self, call: &Call) -> Result<Raw, CliError> {
         let response = self.respond(call, ANSWER).await?;
-        let (status, version) = (response.status(), version(response.headers()));
-        let bytes = collect(response, MAX_ANSWER)
-            .await
-            .map_err(|error| self.unreachable(&error, !call.method.is_safe()))?;
-        Ok(Raw {
-            status,
-            version,
-            bytes,
-        })
+        self.read(call, response, MAX_ANSWER).await
     }
 
     /// Sends a request whose answer goes on, and returns what begins it.
@@ -179,15 +171,19 @@ impl Remote {
         if response.status().is_success() {
             return Ok(Ok(Lines::of(response)));
         }
-        let status = response.status();
-        let bytes = collect(response, MAX_SMALL)
+        self.read(call, response, MAX_SMALL).await.map(Err)
+    }
+
+    async fn read(&self, call: &Call, response: Response, limit: usize) -> Result<Raw, CliError> {
+        let (status, version) = (response.status(), version(response.headers()));
+        let bytes = collect(response, limit)
             .await
-            .map_err(|error| self.unreachable(&error, false))?;
-        Ok(Err(Raw {
+            .map_err(|error| self.unreachable(&error, !call.method.is_safe()))?;
+        Ok(Raw {
             status,
-            version: None,
+            version,
             bytes,
-        }))
+        })
     }
 
     /// What is answered within that time, its body included.

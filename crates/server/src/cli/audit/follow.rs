@@ -6,7 +6,7 @@ use clap::Args;
 use http::Method;
 use symbolon_admin_api::{Page, RecordView};
 
-use super::super::api::{Call, Lines};
+use super::super::api::{Call, Lines, not_understood};
 use super::super::context::{ApiContext, Console};
 use super::super::error::{CliError, ErrorKind};
 use super::super::output::{Output, Remark, escape, escape_json};
@@ -95,12 +95,7 @@ fn lost(out: &mut Output<'_>, why: &str) -> Result<(), CliError> {
 
 /// Writes a record and tells its position.
 fn show(console: &dyn Console, out: &mut Output<'_>, line: &str) -> Result<u64, CliError> {
-    let record: RecordView = serde_json::from_str(line).map_err(|error| {
-        CliError::failed(
-            format_args!("the server's answer is not understood: {error}"),
-            "use a `symbolon` of the server's version",
-        )
-    })?;
+    let record: RecordView = serde_json::from_str(line).map_err(not_understood)?;
     let text = if !out.json {
         escape(&row(&record).join("  "), false)
     } else if console.shows_results() {
